@@ -1,0 +1,346 @@
+package gateway
+
+import "time"
+
+// The JSON shapes of /api/v1, as gateway/openapi.yaml documents them. Times are
+// RFC 3339 in UTC, durations whole seconds, ids opaque.
+
+// Me answers GET /api/v1/me: who acts, through what.
+type Me struct {
+	Tenant   string      `json:"tenant"`
+	Person   string      `json:"person"`
+	Name     string      `json:"name"`
+	Kind     string      `json:"kind"` // login or booking
+	Groups   []string    `json:"groups"`
+	Roles    []RoleView  `json:"roles"`
+	Booking  string      `json:"booking,omitempty"` // with kind booking: the one booking it is limited to
+	Session  SessionView `json:"session"`
+	Topics   []string    `json:"topics"`   // what the message socket delivers now
+	Audience []string    `json:"audience"` // what POST /api/v1/messages accepts from this person
+}
+
+// RoleView is a role within a scope.
+type RoleView struct {
+	Role  string `json:"role"`
+	Scope string `json:"scope"`
+}
+
+// SessionView is one session as its owner or an administrator sees it.
+type SessionView struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Person    string    `json:"person,omitempty"`
+	Name      string    `json:"name,omitempty"`
+	Booking   string    `json:"booking,omitempty"`
+	Device    string    `json:"device,omitempty"`
+	Address   string    `json:"address,omitempty"`
+	State     string    `json:"state"` // pending, active, expired, revoked
+	Idle      bool      `json:"idle"`
+	Current   bool      `json:"current"`
+	CreatedAt time.Time `json:"created_at"`
+	SeenAt    time.Time `json:"seen_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// BookingView is a booking as its owner sees it.
+type BookingView struct {
+	ID         string     `json:"id"`
+	Reference  string     `json:"reference,omitempty"` // six characters; to its owner's login only
+	Surname    string     `json:"surname"`
+	Experiment string     `json:"experiment"`
+	Title      string     `json:"title"` // the experiment's description, else its name
+	Image      string     `json:"image,omitempty"`
+	Group      string     `json:"group"`
+	Policy     string     `json:"policy"`
+	Slot       string     `json:"slot"`
+	Start      time.Time  `json:"start"`
+	End        time.Time  `json:"end"`
+	State      string     `json:"state"` // booked, cancelled, ended
+	Reason     string     `json:"reason,omitempty"`
+	Online     bool       `json:"online"`         // whether the experiment is on-line
+	Extend     []int      `json:"extend"`         // minutes that an extension may ask for now
+	MessagesTo time.Time  `json:"messages_until"` // end of the right to its messages
+	Links      BookingURL `json:"links"`
+}
+
+// BookingURL are the addresses of a booking, relative to the gateway.
+type BookingURL struct {
+	Self   string `json:"self"`
+	Launch string `json:"launch"`
+	ICS    string `json:"ics"`
+}
+
+// BookRequest is the body of POST /api/v1/bookings. An Idempotency-Key header
+// makes a repeated call answer with the same booking.
+type BookRequest struct {
+	Group   string    `json:"group"`
+	Slot    string    `json:"slot"`
+	Start   time.Time `json:"start,omitzero"`    // absent: now
+	Seconds int       `json:"seconds"`           // length
+	Surname string    `json:"surname,omitempty"` // asked for when the institution gave none
+}
+
+// LookupRequest is the body of POST /api/v1/bookings/lookup.
+type LookupRequest struct {
+	Surname   string `json:"surname"`
+	Reference string `json:"reference"`
+}
+
+// ExtendRequest is the body of POST …/{id}/extend.
+type ExtendRequest struct {
+	Seconds int `json:"seconds"`
+}
+
+// CancelRequest is the optional body of DELETE …/{id}.
+type CancelRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Activity answers POST …/{id}/activity: all that an experiment UI needs, with
+// one more experiment code in each stream's token.
+type Activity struct {
+	Booking BookingView  `json:"booking"`
+	Exp     int64        `json:"exp"` // end of the booking, Unix seconds
+	UIs     []UIView     `json:"uis"`
+	Streams []StreamView `json:"streams"`
+}
+
+// UIView is a way to operate the experiment; URL is ready to be framed, with
+// {{streams}} and {{exp}} filled in.
+type UIView struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+// StreamView is one relay topic as practable UIs expect it in ?streams=.
+type StreamView struct {
+	For            string   `json:"for"`
+	URL            string   `json:"url"` // POST here with Authorization: token
+	Token          string   `json:"token"`
+	ConnectionType string   `json:"connection_type"`
+	Scopes         []string `json:"scopes"`
+	Topic          string   `json:"topic"`
+}
+
+// AvailabilityView answers GET /api/v1/availability?group=&from=&until=.
+type AvailabilityView struct {
+	Group string     `json:"group"`
+	From  time.Time  `json:"from"`
+	Until time.Time  `json:"until"`
+	Slots []SlotView `json:"slots"`
+}
+
+// SlotView is one slot of a group with the intervals that can still be booked.
+type SlotView struct {
+	Slot       string         `json:"slot"`
+	Policy     string         `json:"policy"`
+	Experiment string         `json:"experiment"`
+	Title      string         `json:"title"`
+	Short      string         `json:"short,omitempty"`
+	Image      string         `json:"image,omitempty"`
+	Online     bool           `json:"online"`
+	MinSeconds int            `json:"min_seconds,omitempty"`
+	MaxSeconds int            `json:"max_seconds,omitempty"`
+	Free       []IntervalView `json:"free"`
+}
+
+// IntervalView is a half-open interval.
+type IntervalView struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// MessageRequest is the body of POST /api/v1/messages.
+type MessageRequest struct {
+	To       string `json:"to"` // all, group:G, experiment:X, booking:B, user:P
+	Title    string `json:"title,omitempty"`
+	Text     string `json:"text"`
+	Priority string `json:"priority,omitempty"` // info (default), important, safety
+}
+
+// Notice is the data of a lodge.notice event.
+type Notice struct {
+	Title    string `json:"title,omitempty"`
+	Text     string `json:"text"`
+	Priority string `json:"priority"`
+	From     string `json:"from"` // the sender's name
+	To       string `json:"to"`
+}
+
+// MessageView is a sent or received message in a history.
+type MessageView struct {
+	ID       string    `json:"id"`
+	Topic    string    `json:"topic"`
+	Position string    `json:"position"`
+	Type     string    `json:"type"`
+	Time     time.Time `json:"time"`
+	Data     any       `json:"data"`
+}
+
+// ReceiptsView answers GET /api/v1/messages/{id}/receipts.
+type ReceiptsView struct {
+	ID        string        `json:"id"`
+	Sent      int           `json:"sent"` // people it reaches
+	Delivered int           `json:"delivered"`
+	Read      int           `json:"read"`
+	People    []ReceiptView `json:"people"`
+}
+
+// ReceiptView is one recipient's receipt.
+type ReceiptView struct {
+	Person string `json:"person"`
+	Name   string `json:"name"`
+	State  string `json:"state"` // sent, delivered, read
+	Online bool   `json:"online"`
+}
+
+// SurveyRequest is the body of POST /api/v1/surveys: the survey opens at once.
+type SurveyRequest struct {
+	To        string         `json:"to"`
+	Title     string         `json:"title"`
+	Questions []QuestionView `json:"questions"`
+}
+
+// QuestionView is one question.
+type QuestionView struct {
+	ID       string   `json:"id"`
+	Kind     string   `json:"kind"` // single, multiple, scale, text
+	Text     string   `json:"text"`
+	Options  []string `json:"options,omitempty"` // single, multiple
+	Max      int      `json:"max,omitempty"`     // scale: 1…max
+	Required bool     `json:"required,omitempty"`
+}
+
+// SurveyView is a survey as a student or its instructor sees it.
+type SurveyView struct {
+	ID        string            `json:"id"`
+	To        string            `json:"to"`
+	Title     string            `json:"title"`
+	Questions []QuestionView    `json:"questions"`
+	Open      bool              `json:"open"`
+	OpenedAt  time.Time         `json:"opened_at"`
+	Mine      map[string]Answer `json:"mine,omitempty"` // the reader's own answer, by question
+	Answered  int               `json:"answered"`       // how many people answered; to instructors only
+}
+
+// Answer is the answer to one question: option indexes from 0, a number of a
+// scale, or text.
+type Answer struct {
+	Options []int  `json:"options,omitempty"`
+	Number  int    `json:"number,omitempty"`
+	Text    string `json:"text,omitempty"`
+}
+
+// AnswerRequest is the body of POST /api/v1/surveys/{id}/answers; it replaces
+// the person's earlier answer while the survey is open.
+type AnswerRequest struct {
+	Answers map[string]Answer `json:"answers"`
+}
+
+// TallyView answers GET /api/v1/surveys/{id}/results.
+type TallyView struct {
+	ID       string              `json:"id"`
+	Title    string              `json:"title"`
+	Open     bool                `json:"open"`
+	Answered int                 `json:"answered"`
+	Counts   map[string][]int    `json:"counts"` // question → count by option or by number from 1
+	Texts    map[string][]string `json:"texts"`  // question → texts
+}
+
+// RegisterRequest is the body of POST /api/v1/registers.
+type RegisterRequest struct {
+	Title string    `json:"title"`
+	Group string    `json:"group"`
+	Start time.Time `json:"start,omitzero"` // absent: the current hour
+	End   time.Time `json:"end,omitzero"`
+}
+
+// RegisterView is an attendance register; students see their own mark only.
+type RegisterView struct {
+	ID    string     `json:"id"`
+	Title string     `json:"title"`
+	Group string     `json:"group"`
+	Start time.Time  `json:"start"`
+	End   time.Time  `json:"end"`
+	Open  bool       `json:"open"`
+	Marks []MarkView `json:"marks"`
+}
+
+// MarkView is one person's attendance.
+type MarkView struct {
+	Person    string    `json:"person"`
+	Name      string    `json:"name"`
+	State     string    `json:"state"`  // expected, present, late, excused, absent
+	Source    string    `json:"source"` // experiment, messages, confirmed, manual, closed
+	Confirmed bool      `json:"confirmed"`
+	FirstSeen time.Time `json:"first_seen,omitzero"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Seconds   int       `json:"seconds"` // time seen in the experiment
+}
+
+// ExperimentView is an experiment as its technician sees it.
+type ExperimentView struct {
+	Experiment string       `json:"experiment"`
+	Title      string       `json:"title"`
+	Online     bool         `json:"online"`
+	Reason     string       `json:"reason,omitempty"`
+	Peers      []PeerView   `json:"peers"`
+	Booking    *BookingView `json:"booking,omitempty"` // the one under way
+}
+
+// PeerView is one live relay connection.
+type PeerView struct {
+	Topic       string    `json:"topic"`
+	Kind        string    `json:"kind"`
+	Name        string    `json:"name,omitempty"`
+	ConnectedAt time.Time `json:"connected_at"`
+}
+
+// ExperimentStateRequest is the body of PUT /api/v1/admin/experiments/{id}/state.
+type ExperimentStateRequest struct {
+	Online bool   `json:"online"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// CodeRequest is the body of POST /api/v1/admin/codes.
+type CodeRequest struct {
+	Kind       string   `json:"kind"` // host, service
+	Experiment string   `json:"experiment,omitempty"`
+	Scopes     []string `json:"scopes,omitempty"`
+	Seconds    int      `json:"seconds,omitempty"` // life; absent: ten years for hosts, one for services
+}
+
+// CodeView answers it; the code is shown this once.
+type CodeView struct {
+	Code    string      `json:"code"`
+	Session SessionView `json:"session"`
+}
+
+// RemainingView answers GET /api/v1/experiment, called by an experiment UI with
+// its code: the clock it needs, and where messages are.
+type RemainingView struct {
+	Booking    string    `json:"booking"`
+	Experiment string    `json:"experiment"`
+	Title      string    `json:"title"`
+	Now        time.Time `json:"now"`
+	End        time.Time `json:"end"`
+	State      string    `json:"state"` // active, pending, expired, revoked
+	Reason     string    `json:"reason,omitempty"`
+	Extend     []int     `json:"extend"` // minutes
+}
+
+// TicketView answers POST /api/v1/messages/ticket: a websocket address good for
+// one connection within 30 seconds.
+type TicketView struct {
+	URI string `json:"uri"`
+}
+
+// Problem is an RFC 9457 problem document.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+}
