@@ -85,12 +85,15 @@ type Appended struct {
 	Duplicate bool // the same ID was there already, at Pos
 }
 
-// A Page is a run of consecutive entries.
+// A Page is a run of consecutive entries, and the bounds of its topic at the
+// moment it was read.
 type Page struct {
 	Entries []Entry
-	More    bool // there are further entries in the direction read
-	Floor   Pos  // reading can start here or later; zero when nothing was discarded
-	Head    Pos  // the position of the newest entry, or Floor when there is none
+	// More says that there are further entries in the direction read. A page
+	// may hold fewer than were asked for (large bodies) and still have More.
+	More  bool
+	Floor Pos // reading can start here or later; zero when nothing was discarded
+	Head  Pos // the position of the newest entry; Floor when there is none
 }
 
 // A Snapshot is the folded state of a topic up to and including At.
@@ -106,36 +109,51 @@ type Rev uint64
 // conformance suite messagingtest.Run.
 //
 // All methods are safe for concurrent use. A method that returns
-// ErrUnavailable did nothing; one that returns ErrUncertain may have done all
-// of it, and Append may then be repeated with the same IDs.
+// ErrUnavailable, or its context's error, did nothing; one that returns
+// ErrUncertain may have done all of it, and Append may then be repeated with
+// the same IDs. Slices that go in or come out are not shared with the log.
+//
+// A position is in a topic when it names an entry that is there, with the
+// entry's own epoch, sequence and tag, or when it is the floor. The zero Pos is
+// in a topic as long as nothing was discarded from it: it stands before its
+// first entry, so that who reads from there misses nothing unawares. Any other
+// position gives *PosLostError, whose Floor says where reading can go on.
 type Log interface {
 	// Append adds msgs in order, all or none, and returns when they are as
-	// durable as the back end can make them. With ifHead set, it adds them only
-	// when the topic's head is exactly *ifHead (zero for a topic with no
-	// entries), else ErrConflict; a batch all of whose IDs are there already
-	// succeeds regardless. A body over MaxBody gives ErrTooLarge.
+	// durable as the back end can make them. An ID that is there already, or
+	// earlier in msgs, adds nothing and is answered with its position. With
+	// ifHead set, it adds them only when the topic's head is exactly *ifHead
+	// (zero for a topic that nobody wrote to since it was dropped or made), else
+	// ErrConflict; a batch all of whose IDs are there already succeeds
+	// regardless. A body over MaxBody gives ErrTooLarge, an empty ID ErrNoID.
 	Append(ctx context.Context, topic Topic, msgs []Msg, ifHead *Pos) ([]Appended, error)
 
 	// Read returns up to limit entries after a position, oldest first. A
 	// position that is not in the topic (older than the floor, of another
 	// epoch or topic, from the future, or with another tag) gives *PosLostError. A
-	// topic nobody wrote to is an empty page.
+	// topic nobody wrote to is an empty page. With a limit of 0 the page has
+	// its bounds and More only.
 	Read(ctx context.Context, topic Topic, after Pos, limit int) (Page, error)
 
-	// ReadBack returns up to limit entries before a position, newest first; the
-	// zero Pos means from the head. Errors are those of Read.
+	// ReadBack returns up to limit entries before a position, newest first: the
+	// entry at the position itself is not among them. The zero Pos means behind
+	// the head. Errors are those of Read.
 	ReadBack(ctx context.Context, topic Topic, before Pos, limit int) (Page, error)
 
-	// Heads returns the head of each topic, in order, in one call.
+	// Heads returns the head of each topic, in order, in one call: the zero Pos
+	// for one that nobody wrote to.
 	Heads(ctx context.Context, topics []Topic) ([]Pos, error)
 
-	// Changes yields topics that may have new entries, until ctx ends or the
-	// back end closes. It yields hints only: one may be missing or doubled.
+	// Changes yields topics that may have new entries or were dropped, until
+	// ctx ends or the back end closes (which yields ErrClosed last). It yields
+	// hints only: one may be missing or doubled. Those of appends that returned
+	// before the iteration began are not yielded.
 	Changes(ctx context.Context) iter.Seq2[Topic, error]
 
 	// Discard removes the entries up to and including through and keeps that
-	// position as the floor, from which reading still works. It may be repeated;
-	// a position below the floor changes nothing.
+	// position as the floor, from which reading still works. It may be
+	// repeated; a position below the floor, and the zero Pos, change nothing.
+	// Any other position that is not in the topic gives *PosLostError.
 	Discard(ctx context.Context, topic Topic, through Pos) error
 
 	// Drop removes the topic with all it has. The next Append starts a new
@@ -147,12 +165,13 @@ type Log interface {
 	LoadSnapshot(ctx context.Context, topic Topic) (Snapshot, Rev, error)
 
 	// SaveSnapshot replaces the snapshot when its revision is still expect,
-	// else ErrConflict; so does one whose At is before the stored one's. A
-	// snapshot belongs to its topic's epoch and goes with it.
+	// else ErrConflict; so does one whose At is before the stored one's. At
+	// must be in the topic and not zero, else *PosLostError. A snapshot belongs
+	// to its topic's epoch and goes with it. Discarding does not touch it.
 	SaveSnapshot(ctx context.Context, topic Topic, expect Rev, s Snapshot) (Rev, error)
 
 	// Close ends every call under way with ErrClosed and releases what the log
-	// holds.
+	// holds. It may be repeated.
 	Close() error
 }
 
@@ -161,6 +180,7 @@ var (
 	ErrUncertain   = errors.New("messaging: the outcome is not known; repeat with the same ID")
 	ErrConflict    = errors.New("messaging: the topic has moved on")
 	ErrTooLarge    = errors.New("messaging: the message is too large")
+	ErrNoID        = errors.New("messaging: a message needs an ID")
 	ErrDropped     = errors.New("messaging: the topic was dropped")
 	ErrClosed      = errors.New("messaging: the log is closed")
 	ErrUnavailable = errors.New("messaging: the log cannot be reached")
