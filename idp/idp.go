@@ -1,0 +1,77 @@
+// Package idp signs people in through their institutions and knows them
+// afterwards.
+//
+// Lodge is an OpenID Connect relying party (OpenID Connect Core 1.0, code flow
+// with PKCE). A RelyingParty holds the issuers of one tenant. Start sends a
+// browser to one of them with a Flow, the secrets of this attempt; Finish takes
+// the browser back, redeems the code and turns what the issuer says into an
+// Identity. A Store then makes a Person of it: somebody is known by the pair
+// (issuer, subject) and by nothing else, least of all by an e-mail address.
+//
+// What a browser brings back is not believed until everything fits: the state,
+// the issuer (RFC 9207), the age of the flow, the signature by a key of this very
+// issuer, audience, nonce, access token hash and times. go-oidc checks some of
+// these; token.go and finish.go check the rest.
+//
+// The boundaries: keeping a Flow in the browser's session, taking it out exactly
+// once and opening a session belong to the gateway and package sessions; what a
+// group may do belongs to package booking. Nothing here is contacted before
+// somebody wants to sign in, so an issuer that is down harms nobody who is in.
+package idp
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// An IssuerConfig is one institution's sign-in as the operator configures it.
+type IssuerConfig struct {
+	// ID names the issuer in addresses (/login/{id}) and in the subjects of role
+	// bindings ("dev:grace"): lower-case letters, digits, '-', '_'. People are
+	// linked to it, so an id is never given to another institution.
+	ID string
+	// Name is what people read on the chooser, such as "University of Edinburgh".
+	Name string
+	// URL is the issuer identifier, exactly as its metadata gives it.
+	URL string
+	// ClientID and ClientSecret are Lodge's registration at the issuer. Without a
+	// secret Lodge is a public client, which PKCE protects all the same.
+	ClientID, ClientSecret string
+	// Scopes are asked for besides "openid"; none means "profile" and "email".
+	Scopes []string
+	// GroupsClaim is the claim that holds a person's groups; default "groups".
+	GroupsClaim string
+	// Private lets the issuer live in a private network (RFC 1918, RFC 4193 and
+	// loopback addresses). https stays required.
+	Private bool
+	// Insecure allows http, and loopback addresses, for an issuer on this very
+	// machine. It is refused for any other.
+	Insecure bool
+}
+
+// Options adjust a RelyingParty. The zero value is right for production.
+type Options struct {
+	// Timeout bounds the whole of one Start, Finish or Logout, with everything
+	// asked of the issuer within it; default 1.8 s, so that a person learns within
+	// two seconds that an issuer is down.
+	Timeout time.Duration
+	// RootCAs are trusted instead of the system's, for an institution with its own
+	// certificate authority.
+	RootCAs *x509.CertPool
+}
+
+// An Issuer is what a chooser page shows.
+type Issuer struct{ ID, Name string }
+
+// An Identity is what an issuer says about a person at one sign-in. Nothing in it
+// but Issuer and Subject identifies anybody.
+type Identity struct {
+	Issuer     string // the configured id, not the URL
+	Subject    string // the issuer's "sub"
+	Name       string // display name; may be empty
+	FamilyName string // the "family_name" claim or empty, never guessed from Name
+	Email      string // for display and mail only; not verified, not unique
+	Groups     []string
+	SessionID  string // the issuer's "sid", for back-channel logout; may be empty
+	IDToken    string // the raw token, a hint for Logout; never logged
+}

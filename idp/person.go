@@ -1,0 +1,61 @@
+package idp
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// A Person is somebody a tenant knows.
+type Person struct {
+	ID         lodge.PersonID
+	Tenant     lodge.Tenant
+	Name       string // display name; may be empty
+	FamilyName string // from the issuer, or typed for a guest; may be empty
+	Email      string // for display and mail; never an identifier
+	// Groups is the sorted union of what each linked issuer said at the person's
+	// last sign-in there.
+	Groups   []string
+	Guest    bool // made by a booking on someone's behalf, and not yet claimed
+	Disabled bool // may not sign in
+	Subjects []Subject
+}
+
+// A Subject is one account at one issuer: the configured id and the "sub".
+type Subject struct{ Issuer, Subject string }
+
+// What a Store refuses with, inside a *lodge.Error.
+var (
+	ErrUnknown  = errors.New("idp: no such person")     // CodeNotFound
+	ErrDisabled = errors.New("idp: person is disabled") // CodeForbidden
+)
+
+// A Store keeps the persons of all tenants. Every method sees one tenant only.
+// Each call is atomic and, once it has returned without an error, durable. When
+// the storage cannot be reached the error has CodeUnavailable. personstest holds
+// the conformance suite.
+type Store interface {
+	// SignedIn returns the person linked to (Issuer, Subject), a new one when there
+	// is none; first sign-ins that race end with one person. It writes down what
+	// the issuer says now: the groups replace those that this subject brought
+	// before; a name, family name or e-mail that is absent leaves the known one. A
+	// disabled person is refused with ErrDisabled and left as they are. It may be
+	// retried.
+	SignedIn(ctx context.Context, tenant lodge.Tenant, who Identity) (Person, error)
+	// Get returns the persons of these ids, in that order; unknown ids are absent.
+	Get(ctx context.Context, tenant lodge.Tenant, ids ...lodge.PersonID) ([]Person, error)
+	// Find returns the person linked to a subject, or ErrUnknown.
+	Find(ctx context.Context, tenant lodge.Tenant, issuer, subject string) (Person, error)
+	// Guest makes a person without any subject. A retry makes another.
+	Guest(ctx context.Context, tenant lodge.Tenant, name, familyName string) (Person, error)
+	// InGroup returns the persons of a group who are not disabled, ordered by
+	// family name, name and id.
+	InGroup(ctx context.Context, tenant lodge.Tenant, group string) ([]Person, error)
+	// List returns up to limit persons with ids after the given one, by id; ""
+	// begins at the beginning.
+	List(ctx context.Context, tenant lodge.Tenant, after lodge.PersonID, limit int) ([]Person, error)
+	// SetDisabled bars a person from signing in, or lets them in again; ErrUnknown
+	// when there is none. Ending the sessions they have is the caller's part.
+	SetDisabled(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID, disabled bool) error
+}
