@@ -1,0 +1,168 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// assets serves one embedded tree, with every file held in memory as it is and
+// compressed. The addresses that pages use carry a hash of the whole tree as
+// their first segment, so that relative imports between modules stay within one
+// version and can be cached for ever:
+//
+//	/static/3f9c0d21ab/js/app.js    immutable
+//	/static/js/app.js               the same, revalidated by its ETag
+//
+// A hash that is not this build's (a page of another node, in the middle of an
+// upgrade) is answered with this build's file, to be revalidated.
+type assets struct {
+	prefix  string // "/static/"
+	version string
+	origin  string // Access-Control-Allow-Origin, or empty
+	files   map[string]*asset
+}
+
+// asset is one file; its fields never change.
+type asset struct {
+	mime  string
+	etag  string
+	plain []byte
+	gzip  []byte // nil when compressing does not pay
+}
+
+// types lists what the trees hold; the host's own table may differ or be absent.
+var types = map[string]string{
+	".css":   "text/css; charset=utf-8",
+	".html":  "text/html; charset=utf-8",
+	".js":    "text/javascript; charset=utf-8",
+	".svg":   "image/svg+xml",
+	".ts":    "text/plain; charset=utf-8",
+	".woff2": "font/woff2",
+	".png":   "image/png",
+}
+
+func newAssets(tree fs.FS, root, prefix, origin string) (*assets, error) {
+	a := &assets{prefix: prefix, origin: origin, files: map[string]*asset{}}
+	whole := sha256.New()
+	err := fs.WalkDir(tree, root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		mime, ok := types[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("web: %s: no media type for it", name)
+		}
+		body, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(body)
+		_, _ = fmt.Fprintf(whole, "%s %x\n", name, sum) // a hash never fails
+		f := &asset{mime: mime, plain: body, etag: base64.RawURLEncoding.EncodeToString(sum[:12])}
+		if f.gzip, err = compress(body); err != nil {
+			return err
+		}
+		a.files[strings.TrimPrefix(name, root+"/")] = f
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("web: assets: %w", err)
+	}
+	a.version = hex.EncodeToString(whole.Sum(nil)[:5])
+	return a, nil
+}
+
+// compress returns nil when the result is not clearly smaller.
+func compress(body []byte) ([]byte, error) {
+	var b bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := zw.Write(body); err != nil {
+		return nil, err
+	}
+	if err := zw.Close(); err != nil {
+		return nil, err
+	}
+	if b.Len() > len(body)*9/10 {
+		return nil, nil
+	}
+	return b.Bytes(), nil
+}
+
+// url returns the immutable address of a file, which must exist.
+func (a *assets) url(name string) (string, error) {
+	if a.files[name] == nil {
+		return "", fmt.Errorf("web: no asset %q", name)
+	}
+	return a.prefix + a.version + "/" + name, nil
+}
+
+// find splits an address below the prefix into the file and whether it named
+// this build's version.
+func (a *assets) find(name string) (f *asset, current bool) {
+	if f = a.files[name]; f != nil {
+		return f, false
+	}
+	version, rest, _ := strings.Cut(name, "/")
+	return a.files[rest], version == a.version
+}
+
+// ServeHTTP implements http.Handler.
+func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "Only GET and HEAD are answered here.", http.StatusMethodNotAllowed)
+		return
+	}
+	f, current := a.find(strings.TrimPrefix(r.URL.Path, a.prefix))
+	if f == nil {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", f.mime)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache")
+	if current {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if a.origin != "" {
+		h.Set("Access-Control-Allow-Origin", a.origin)
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	body, etag := f.plain, f.etag
+	if f.gzip != nil {
+		h.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			body, etag = f.gzip, f.etag+"-gz"
+		}
+	}
+	h.Set("ETag", `"`+etag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3) as far as this
+// choice needs: gzip or * listed, and not with a weight of nought.
+func acceptsGzip(header string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name != "gzip" && name != "*" {
+			continue
+		}
+		q := strings.TrimPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+		return strings.Trim(q, "0.") != "" || q == ""
+	}
+	return false
+}

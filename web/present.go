@@ -1,0 +1,297 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// formatUTC is how a time reads where no script turns it into the reader's zone.
+func formatUTC(t time.Time) string { return t.UTC().Format("Mon 2 Jan 2006, 15:04 UTC") }
+
+// minutes writes a length given in seconds: "45 seconds", "5 minutes", "1 hour
+// 30 minutes".
+func minutes(seconds int) string {
+	plural := func(n int, unit string) string {
+		if n == 1 {
+			return "1 " + unit
+		}
+		return strconv.Itoa(n) + " " + unit + "s"
+	}
+	var parts []string
+	if h := seconds / 3600; h > 0 {
+		parts = append(parts, plural(h, "hour"))
+	}
+	if m := seconds / 60 % 60; m > 0 {
+		parts = append(parts, plural(m, "minute"))
+	}
+	if s := seconds % 60; s > 0 || seconds <= 0 {
+		parts = append(parts, plural(max(s, 0), "second"))
+	}
+	return strings.Join(parts, " ")
+}
+
+// Field returns what is wrong with a form field, or "".
+func (l Layout) Field(name string) string {
+	if l.Problem == nil {
+		return ""
+	}
+	return l.Problem.Fields[name]
+}
+
+// ResumeJSON is Resume as the modules read it.
+func (l Layout) ResumeJSON() (string, error) {
+	if len(l.Resume) == 0 {
+		return "{}", nil
+	}
+	b, err := json.Marshal(l.Resume)
+	return string(b), err
+}
+
+// Live reports whether the page opens a message socket.
+func (l Layout) Live() bool { return l.Person != nil }
+
+// UnderWay reports whether the booking's time has come and not gone.
+func (b Booking) UnderWay(now time.Time) bool {
+	return b.State == "booked" && !now.Before(b.Start) && now.Before(b.End)
+}
+
+// Coming reports whether the booking lies ahead.
+func (b Booking) Coming(now time.Time) bool { return b.State == "booked" && now.Before(b.Start) }
+
+// Standing is the booking's state in a word or two.
+func (b Booking) Standing(now time.Time) string {
+	switch {
+	case b.State == "cancelled":
+		return "cancelled"
+	case b.UnderWay(now):
+		return "under way"
+	case b.Coming(now):
+		return "coming"
+	default:
+		return "ended"
+	}
+}
+
+// Letters splits the reference so that each character can be set on its own.
+func (b Booking) Letters() []string { return strings.Split(b.Reference, "") }
+
+// Launchable reports whether the launch page would show the experiment.
+func (b Booking) Launchable(now time.Time) bool { return b.UnderWay(now) && b.Online }
+
+// The lengths offered for a booking, in seconds, where the policy leaves room.
+var lengths = []int{60, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800, 14400, 28800}
+
+// defaultMaxLength is offered where the policy sets no upper limit, in seconds.
+const defaultMaxLength = 3600
+
+// Lengths returns the lengths in seconds to offer for the slot: round ones
+// between the policy's limits, and the limits themselves.
+func (s Slot) Lengths() []int {
+	longest := s.MaxSeconds
+	if longest == 0 {
+		longest = max(defaultMaxLength, s.MinSeconds)
+	}
+	var offer []int
+	if s.MinSeconds > 0 {
+		offer = append(offer, s.MinSeconds)
+	}
+	for _, n := range lengths {
+		if n > s.MinSeconds && n < longest {
+			offer = append(offer, n)
+		}
+	}
+	if longest > s.MinSeconds {
+		offer = append(offer, longest)
+	}
+	return offer
+}
+
+// DefaultLength is the offered length to select first: five minutes or the
+// nearest above it.
+func (s Slot) DefaultLength() int {
+	offer := s.Lengths()
+	for _, n := range offer {
+		if n >= 300 {
+			return n
+		}
+	}
+	if len(offer) == 0 {
+		return 0
+	}
+	return offer[len(offer)-1]
+}
+
+// shortest is the least time that must be left in an interval to be offered.
+func (s Slot) shortest() time.Duration {
+	if s.MinSeconds > 0 {
+		return time.Duration(s.MinSeconds) * time.Second
+	}
+	return time.Minute
+}
+
+// FreeNow reports whether a booking could begin at this moment.
+func (s Slot) FreeNow(now time.Time) bool {
+	for _, i := range s.Free {
+		if !now.Before(i.Start) && i.End.Sub(now) >= s.shortest() {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStarts bounds how many later beginnings one list offers.
+const maxStarts = 96
+
+// Starts returns the later beginnings to offer: each free interval's own start
+// and every quarter of an hour in it.
+func (s Slot) Starts(now time.Time) []time.Time {
+	const step = 15 * time.Minute
+	var starts []time.Time
+	for _, i := range s.Free {
+		at := i.Start
+		if !at.After(now) {
+			at = now.Truncate(step).Add(step)
+		}
+		for i.End.Sub(at) >= s.shortest() {
+			if len(starts) == maxStarts {
+				return starts
+			}
+			starts = append(starts, at)
+			at = at.Truncate(step).Add(step)
+		}
+	}
+	return starts
+}
+
+// Span is a stretch of a ribbon, in percent of its length.
+type Span struct{ X, Width string }
+
+// Ribbon returns the free intervals of the slot as stretches of the time
+// between from and until.
+func (s Slot) Ribbon(from, until time.Time) []Span {
+	whole := until.Sub(from)
+	if whole <= 0 {
+		return nil
+	}
+	percent := func(d time.Duration) float64 { return 100 * float64(d) / float64(whole) }
+	var spans []Span
+	for _, i := range s.Free {
+		x := math.Max(0, percent(i.Start.Sub(from)))
+		end := math.Min(100, percent(i.End.Sub(from)))
+		if end > x {
+			spans = append(spans, Span{X: fmt.Sprintf("%.2f%%", x), Width: fmt.Sprintf("%.2f%%", end-x)})
+		}
+	}
+	return spans
+}
+
+// Reaches writes the number of people an audience holds.
+func (a Audience) Reaches() string {
+	switch {
+	case a.Reach < 0:
+		return ""
+	case a.Reach == 1:
+		return "1 person"
+	default:
+		return strconv.Itoa(a.Reach) + " people"
+	}
+}
+
+// Chosen reports whether option i is part of the answer.
+func (a Answer) Chosen(i int) bool {
+	for _, o := range a.Options {
+		if o == i {
+			return true
+		}
+	}
+	return false
+}
+
+// Numbers returns 1…Max of a scale.
+func (q Question) Numbers() []int {
+	n := q.Max
+	if n < 2 {
+		n = 5
+	}
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	return numbers
+}
+
+// Bar is one row of a tally.
+type Bar struct {
+	Label   string
+	Count   int
+	Width   string // of the bar, in percent of the people who answered
+	Percent int
+}
+
+// Bars returns the counts of a question, in the order of its options.
+func (t Tally) Bars(q Question) []Bar {
+	labels := q.Options
+	if q.Kind == "scale" {
+		labels = nil
+		for _, n := range q.Numbers() {
+			labels = append(labels, strconv.Itoa(n))
+		}
+	}
+	counts := t.Counts[q.ID]
+	bars := make([]Bar, len(labels))
+	for i, label := range labels {
+		bars[i] = Bar{Label: label, Width: "0%"}
+		if i < len(counts) && t.Answered > 0 {
+			bars[i].Count = counts[i]
+			bars[i].Percent = min(100, int(math.Round(100*float64(counts[i])/float64(t.Answered))))
+			bars[i].Width = strconv.Itoa(bars[i].Percent) + "%"
+		}
+	}
+	return bars
+}
+
+// Count returns how many marks are in a state.
+func (r Register) Count(state string) int {
+	n := 0
+	for _, m := range r.Marks {
+		if m.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// Because says in words where a mark comes from.
+func (m Mark) Because() string {
+	switch m.Source {
+	case "experiment":
+		return "seen in the experiment"
+	case "messages":
+		return "seen on the message channel"
+	case "confirmed":
+		return "confirmed by one tap"
+	case "manual":
+		return "entered by hand"
+	case "closed":
+		return "when the register closed"
+	default:
+		return ""
+	}
+}
+
+// blanks is how many empty questions a new survey form shows; blank ones are
+// left out by the gateway.
+const blanks = 3
+
+// Rows returns the questions to show: what was typed, filled up with blank ones.
+func (f SurveyForm) Rows() []QuestionForm {
+	rows := append([]QuestionForm(nil), f.Questions...)
+	for len(rows) < blanks {
+		rows = append(rows, QuestionForm{Kind: "single"})
+	}
+	return rows
+}

@@ -1,0 +1,375 @@
+package web
+
+import "time"
+
+// Layout is what every page has around its content. Embed it by value.
+type Layout struct {
+	Title   string    // of the page, without the site's name
+	Nav     string    // the section to mark in the navigation: a Page… name
+	Path    string    // path and query of this page, for links that come back
+	Site    string    // the institution's name; empty shows "Lodge" alone
+	Person  *Person   // nil when nobody is signed in
+	Flash   string    // what the step before this page achieved, once
+	Problem *Problem  // what was wrong with the form sent; shown above it
+	Now     time.Time // the server's clock
+	Unread  int       // messages not read yet
+	// Resume is the position per topic that the page's content includes; the
+	// message socket starts there unless the tab knows a later one.
+	Resume map[string]string
+}
+
+// Person is who acts, and which sections they are offered. What they may do is
+// decided by the gateway, never by a page.
+type Person struct {
+	ID            string
+	Name          string
+	Kind          string // login or booking
+	Booking       string // with kind booking, the one booking they may see
+	Instructor    bool
+	Technician    bool
+	Organiser     bool
+	Administrator bool
+}
+
+// Problem tells what was refused and how to mend it. Fields gives a sentence per
+// form field, shown at the field.
+type Problem struct {
+	Title  string
+	Detail string
+	Fields map[string]string
+}
+
+// Home is / for somebody signed in and for a visitor.
+type Home struct {
+	Layout
+	Issuers   []Issuer  // visitor
+	Bookings  []Booking // coming and under way first
+	Past      []Booking
+	Groups    []Group
+	Messages  []Message // latest, newest first
+	Surveys   []Survey
+	Registers []Register
+	Lookup    LookupForm
+}
+
+// Login is /login, the chooser of issuers.
+type Login struct {
+	Layout
+	Issuers []Issuer
+	Lookup  LookupForm
+}
+
+// Issuer is a way to sign in; URL starts it.
+type Issuer struct{ ID, Name, URL string }
+
+// Lookup is /lookup.
+type Lookup struct {
+	Layout
+	Form LookupForm
+}
+
+// LookupForm is what was typed.
+type LookupForm struct{ Surname, Reference string }
+
+// BookingPage is /bookings/{id}.
+type BookingPage struct {
+	Layout
+	Booking   Booking
+	Surveys   []Survey
+	Registers []Register
+}
+
+// Booking is a booking as its owner, or an instructor, sees it.
+type Booking struct {
+	ID         string
+	Reference  string // six characters; empty hides it
+	Surname    string
+	Owner      string // display name; on instructors' pages
+	Experiment string
+	Title      string // the experiment's description, else its name
+	Image      string
+	Group      string
+	Policy     string
+	Slot       string
+	Start, End time.Time
+	State      string // booked, cancelled, ended
+	Reason     string
+	Online     bool
+	Extend     []int // minutes that an extension may ask for now
+	MessagesTo time.Time
+	UIs        []UI
+}
+
+// UI is one way to operate the experiment. URL is ready to be framed and set on
+// the launch page only.
+type UI struct{ Name, Title, URL string }
+
+// Group is a group of the person's, with what it may book.
+type Group struct {
+	Name  string
+	Title string
+	Slots []Slot // may be empty on the first page
+}
+
+// Book is /book?group=.
+type Book struct {
+	Layout
+	Group       Group
+	Groups      []Group // the others, to change over
+	From, Until time.Time
+	AskSurname  bool // the institution gave none
+	Form        BookForm
+}
+
+// BookForm is what was typed. Key makes a repeated post one booking.
+type BookForm struct {
+	Slot    string
+	Start   string // RFC 3339; empty: now
+	Seconds int
+	Surname string
+	Key     string
+}
+
+// Slot is one slot of a group with the intervals that can still be booked.
+type Slot struct {
+	Slot       string
+	Policy     string
+	Experiment string
+	Title      string
+	Short      string
+	Image      string
+	Online     bool
+	MinSeconds int
+	MaxSeconds int
+	Free       []Interval
+}
+
+// Interval is half open.
+type Interval struct{ Start, End time.Time }
+
+// Launch is /launch/{id}?ui=. UI is nil while the experiment cannot be shown
+// (not begun, off-line, cancelled, ended); the messages stay.
+type Launch struct {
+	Layout
+	Booking   Booking
+	UI        *UI
+	UIs       []UI   // all, to change over; without URL
+	Closed    string // why there is no UI, in words; empty with a UI
+	Messages  []Message
+	Surveys   []Survey
+	Registers []Register
+}
+
+// Messages is /messages, newest first.
+type Messages struct {
+	Layout
+	Messages []Message
+	Older    string // address of the next page; empty at the end
+}
+
+// Message is one received message.
+type Message struct {
+	ID       string
+	Topic    string
+	Position string
+	Type     string
+	Time     time.Time
+	Title    string
+	Text     string
+	Priority string // info, important, safety
+	From     string
+	To       string // in words: "everyone", "group Physics 1"
+	Unread   bool
+}
+
+// SurveyPage is /surveys/{id}.
+type SurveyPage struct {
+	Layout
+	Survey Survey
+}
+
+// Survey is a survey to be answered.
+type Survey struct {
+	ID        string
+	To        string
+	Title     string
+	Questions []Question
+	Open      bool
+	OpenedAt  time.Time
+	Mine      map[string]Answer // the reader's own answer, or what was typed
+	Done      bool              // the reader has answered
+}
+
+// Question is one question.
+type Question struct {
+	ID       string
+	Kind     string // single, multiple, scale, text
+	Text     string
+	Options  []string
+	Max      int // scale: 1…Max
+	Required bool
+}
+
+// Answer answers one question: option indexes from 0, a number, or text.
+type Answer struct {
+	Options []int
+	Number  int
+	Text    string
+}
+
+// Attendance is /attendance: the reader's own record.
+type Attendance struct {
+	Layout
+	Open []Register // to confirm
+	Past []Register
+}
+
+// Register is an attendance register. Mine is the reader's own mark; Marks is
+// filled on instructors' pages only.
+type Register struct {
+	ID         string
+	Title      string
+	Group      string
+	Start, End time.Time
+	Open       bool
+	Mine       Mark
+	Marks      []Mark
+	CSV        string // address of the export
+}
+
+// Mark is one person's attendance.
+type Mark struct {
+	Person    string
+	Name      string
+	State     string // expected, present, late, excused, absent
+	Source    string // experiment, messages, confirmed, manual, closed
+	Confirmed bool
+	FirstSeen time.Time
+	LastSeen  time.Time
+	Seconds   int
+}
+
+// Sessions is /sessions: the reader's own.
+type Sessions struct {
+	Layout
+	Sessions []Session
+}
+
+// Session is one session.
+type Session struct {
+	ID        string
+	Kind      string
+	Person    string
+	Name      string
+	Booking   string
+	Device    string
+	Address   string
+	State     string // pending, active, expired, revoked
+	Idle      bool
+	Current   bool
+	CreatedAt time.Time
+	SeenAt    time.Time
+	ExpiresAt time.Time
+}
+
+// Teach is /teach. Its forms share field names, so the keys of Problem.Fields
+// are prefixed here: notice-to, notice-title, notice-text, survey-title,
+// q-options-N, register-title.
+type Teach struct {
+	Layout
+	Audience  []Audience
+	Groups    []Group // whose registers they may open
+	Notice    NoticeForm
+	Survey    SurveyForm
+	Register  RegisterForm
+	Sent      []Sent // newest first
+	Surveys   []Tally
+	Registers []Register
+	Bookings  []Booking // under way
+}
+
+// Audience is one value of `to` with its words and how many people it reaches
+// (negative: unknown).
+type Audience struct {
+	Value string
+	Label string
+	Reach int
+}
+
+// NoticeForm is what was typed. Key makes a repeated post one message.
+type NoticeForm struct{ To, Title, Text, Priority, Key string }
+
+// SurveyForm is what was typed.
+type SurveyForm struct {
+	To, Title string
+	Questions []QuestionForm
+}
+
+// QuestionForm is one question as typed; Options has one a line.
+type QuestionForm struct{ Text, Kind, Options string }
+
+// RegisterForm is what was typed.
+type RegisterForm struct{ Title, Group string }
+
+// Sent is one message sent, with its receipts.
+type Sent struct {
+	Message
+	Sent, Delivered, Read int
+	People                []Receipt
+}
+
+// Receipt is one recipient's receipt.
+type Receipt struct {
+	Person, Name string
+	State        string // sent, delivered, read
+	Online       bool
+}
+
+// Tally is a survey with its results so far.
+type Tally struct {
+	Survey
+	Answered int
+	Counts   map[string][]int    // question → count by option, or by number from 1
+	Texts    map[string][]string // question → texts
+	CSV      string              // address of the export
+}
+
+// Rigs is /rigs: the experiments of a technician.
+type Rigs struct {
+	Layout
+	Experiments []Experiment
+}
+
+// Experiment is one rig.
+type Experiment struct {
+	Experiment string
+	Title      string
+	Online     bool
+	Reason     string
+	Typed      string // the reason typed in a form that was refused
+	Peers      []Peer
+	Booking    *Booking // the one under way
+}
+
+// Peer is one live relay connection.
+type Peer struct {
+	Topic       string
+	Kind        string
+	Name        string
+	ConnectedAt time.Time
+}
+
+// Admin is /admin.
+type Admin struct {
+	Layout
+	Query    string // what sessions were searched for
+	Sessions []Session
+}
+
+// ProblemPage is the page of any error. Layout.Title is its heading.
+type ProblemPage struct {
+	Layout
+	Status int
+	Detail string // what happened and what to do
+	Code   string
+}

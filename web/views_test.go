@@ -1,0 +1,87 @@
+package web
+
+import "time"
+
+// hostile is typed by somebody who would like to run a script in a page.
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>' javascript:alert(3) {{.}}`
+
+// fixture holds one of every view, empty and full.
+type fixture struct {
+	page string
+	data any
+}
+
+var testNow = time.Date(2026, 7, 29, 14, 3, 0, 0, time.UTC)
+
+// emptyViews are the zero views, signed out and signed in.
+func emptyViews() []fixture {
+	out := Layout{Title: "Title", Now: testNow}
+	in := out
+	in.Person = &Person{ID: "p1", Name: "Ada", Kind: "login", Instructor: true, Technician: true, Administrator: true}
+	var all []fixture
+	for _, l := range []Layout{out, in} {
+		all = append(all,
+			fixture{PageHome, Home{Layout: l}}, fixture{PageLogin, Login{Layout: l}}, fixture{PageLookup, Lookup{Layout: l}},
+			fixture{PageBooking, BookingPage{Layout: l}}, fixture{PageBook, Book{Layout: l}}, fixture{PageLaunch, Launch{Layout: l}},
+			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}},
+			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
+			fixture{PageTeach, Teach{Layout: l}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
+			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
+	}
+	return all
+}
+
+// fullViews fill every field, each text with t.
+func fullViews(t string) []fixture {
+	l := Layout{Title: t, Nav: PageHome, Path: "/here", Site: t, Flash: t, Now: testNow, Unread: 3,
+		Person:  &Person{ID: t, Name: t, Kind: "login", Instructor: true, Technician: true, Administrator: true},
+		Problem: &Problem{Title: t, Detail: t, Fields: map[string]string{"surname": t, "reference": t, "notice-to": t, "notice-text": t, "notice-title": t, "survey-title": t, "q-options-1": t, "register-title": t, "start": t, "seconds": t}},
+		Resume:  map[string]string{"all": t}}
+	limited := l
+	limited.Person = &Person{ID: t, Name: t, Kind: "booking", Booking: "b1"}
+	issuers := []Issuer{{ID: "dev", Name: t, URL: "/login/dev"}}
+	under := Booking{ID: "b1", Reference: "7K4PQX", Surname: t, Owner: t, Experiment: t, Title: t, Group: t, Policy: t, Slot: t,
+		Start: testNow.Add(-time.Minute), End: testNow.Add(4 * time.Minute), State: "booked", Online: true, Extend: []int{5, 10}, MessagesTo: testNow.Add(168 * time.Hour)}
+	coming := under
+	coming.Start, coming.End, coming.Online = testNow.Add(time.Hour), testNow.Add(2*time.Hour), false
+	cancelled := under
+	cancelled.State, cancelled.Reason = "cancelled", t
+	message := Message{ID: t, Topic: t, Position: t, Type: "lodge.notice", Time: testNow, Title: t, Text: t, Priority: "important", From: t, To: t, Unread: true}
+	survey := Survey{ID: "s1", To: t, Title: t, Open: true, OpenedAt: testNow, Questions: []Question{
+		{ID: "q1", Kind: "single", Text: t, Options: []string{t, "b"}, Required: true}, {ID: "q2", Kind: "multiple", Text: t, Options: []string{t, "b"}},
+		{ID: "q3", Kind: "scale", Text: t, Max: 5}, {ID: "q4", Kind: "text", Text: t}},
+		Mine: map[string]Answer{"q1": {Options: []int{1}}, "q3": {Number: 4}, "q4": {Text: t}}}
+	mark := Mark{Person: t, Name: t, State: "present", Source: "experiment", Confirmed: true, Seconds: 250, FirstSeen: testNow, LastSeen: testNow}
+	register := Register{ID: "r1", Title: t, Group: t, Start: testNow, End: testNow.Add(time.Hour), Open: true, Mine: Mark{State: "expected"}, Marks: []Mark{mark, {Name: t, State: "absent", Source: "closed"}}, CSV: "/api/v1/registers/r1.csv"}
+	confirmed := register
+	confirmed.Mine, confirmed.Open = mark, false
+	slot := Slot{Slot: t, Policy: t, Experiment: t, Title: t, Short: t, Online: true, MinSeconds: 60, MaxSeconds: 1800,
+		Free: []Interval{{testNow.Add(-time.Hour), testNow.Add(2 * time.Hour)}, {testNow.Add(5 * time.Hour), testNow.Add(9 * time.Hour)}}}
+	busy := slot
+	busy.Free, busy.Online = nil, false
+	group := Group{Name: t, Title: t, Slots: []Slot{slot, busy}}
+	session := Session{ID: "x1", Kind: "login", Person: t, Name: t, Booking: t, Device: t, Address: t, State: "active", Idle: true, Current: true, CreatedAt: testNow, SeenAt: testNow, ExpiresAt: testNow}
+	ended := session
+	ended.State, ended.Current, ended.Kind = "revoked", false, "booking"
+	ui := UI{Name: t, Title: t, URL: "http://localhost:9/assets/pendulum/?streams=%5B%5D&exp=1"}
+	audience := []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}
+	return []fixture{
+		{PageHome, Home{Layout: l, Bookings: []Booking{under, coming}, Past: []Booking{cancelled}, Groups: []Group{group, {Name: t}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
+		{PageHome, Home{Layout: Layout{Title: t, Now: testNow, Problem: l.Problem}, Issuers: issuers, Lookup: LookupForm{t, t}}},
+		{PageLogin, Login{Layout: l, Issuers: issuers, Lookup: LookupForm{t, t}}}, {PageLookup, Lookup{Layout: l, Form: LookupForm{t, t}}},
+		{PageBooking, BookingPage{Layout: l, Booking: under, Surveys: []Survey{survey}, Registers: []Register{register, confirmed}}},
+		{PageBooking, BookingPage{Layout: limited, Booking: coming}}, {PageBooking, BookingPage{Layout: l, Booking: cancelled}},
+		{PageBook, Book{Layout: l, Group: group, Groups: []Group{group, {Name: "g2"}}, From: testNow, Until: testNow.Add(24 * time.Hour), AskSurname: true, Form: BookForm{Slot: t, Seconds: 600, Surname: t, Key: t}}},
+		{PageLaunch, Launch{Layout: limited, Booking: under, UI: &ui, UIs: []UI{ui, {Name: "simple"}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
+		{PageLaunch, Launch{Layout: l, Booking: cancelled, Closed: t}},
+		{PageMessages, Messages{Layout: l, Messages: []Message{message}, Older: "/messages?before=x"}},
+		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
+		{PageSessions, Sessions{Layout: l, Sessions: []Session{session, ended}}},
+		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{"all", t, t, "important", t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}}, Register: RegisterForm{t, t},
+			Sent:    []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
+			Surveys: []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
+		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
+		{PageAdmin, Admin{Layout: l, Query: t, Sessions: []Session{session, ended}}}, {PageAdmin, Admin{Layout: l, Query: t}},
+		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
+	}
+}

@@ -1,0 +1,119 @@
+// Package web holds what people see: the pages, their stylesheet and ES
+// modules, the JavaScript SDK for the authors of experiment UIs, and the sample
+// experiment UI.
+//
+// Pages are html/template, complete without JavaScript: every step is a link or
+// a form that answers with a redirect. The modules under static/js make the same
+// pages live over one message socket. There is no bundler, no third-party script
+// and nothing inline, so a page works under `default-src 'self'`.
+//
+// The package knows no store and no HTTP route of its own. The gateway fills the
+// view types of views.go, sets every security header, and mounts the handlers:
+//
+//	/static/…  Static()   stylesheet, modules, icons; content-hashed, immutable
+//	/sdk/…     SDK()      lodge.js and its types, readable from every origin
+//	/assets/…  Samples()  namespaces of experiment UIs, on their own host name
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed templates static sdk samples
+var files embed.FS
+
+// The names that Render takes, each with the view it renders.
+const (
+	PageHome       = "home"       // Home
+	PageLogin      = "login"      // Login
+	PageLookup     = "lookup"     // Lookup
+	PageBooking    = "booking"    // BookingPage
+	PageBook       = "book"       // Book
+	PageLaunch     = "launch"     // Launch
+	PageMessages   = "messages"   // Messages
+	PageSurvey     = "survey"     // SurveyPage
+	PageAttendance = "attendance" // Attendance
+	PageSessions   = "sessions"   // Sessions
+	PageTeach      = "teach"      // Teach
+	PageRigs       = "rigs"       // Rigs
+	PageAdmin      = "admin"      // Admin
+	PageProblem    = "problem"    // ProblemPage
+)
+
+// Pages renders the pages and serves what they need. It is immutable once made
+// and safe for concurrent use.
+type Pages struct {
+	pages  map[string]*template.Template
+	static *assets
+	sdk    *assets
+}
+
+// New parses every template and hashes every asset. An error is a fault of the
+// build, never of the installation.
+func New() (*Pages, error) {
+	static, err := newAssets(files, "static", "/static/", "")
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := newAssets(files, "sdk", "/sdk/", "*")
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{pages: map[string]*template.Template{}, static: static, sdk: sdk}
+	base, err := template.New("layout").Funcs(p.funcs()).ParseFS(files, "templates/parts/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: shared templates: %w", err)
+	}
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: templates: %w", err)
+	}
+	for _, name := range names {
+		page, err := base.Clone()
+		if err != nil {
+			return nil, fmt.Errorf("web: %s: %w", name, err)
+		}
+		if _, err := page.ParseFS(files, name); err != nil {
+			return nil, fmt.Errorf("web: %s: %w", name, err)
+		}
+		p.pages[strings.TrimSuffix(path.Base(name), ".html")] = page
+	}
+	return p, nil
+}
+
+// Render writes the named page with a status. The page is built in memory first:
+// on an error nothing has been written and the caller can still answer with
+// another one. It sets Content-Type and Content-Length; caching and security
+// headers are the gateway's.
+func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any) error {
+	page, ok := p.pages[name]
+	if !ok {
+		return fmt.Errorf("web: no page %q", name)
+	}
+	var b bytes.Buffer
+	if err := page.ExecuteTemplate(&b, "layout", data); err != nil {
+		return fmt.Errorf("web: render %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	if _, err := b.WriteTo(w); err != nil {
+		return fmt.Errorf("web: write %s: %w", name, err)
+	}
+	return nil
+}
+
+// Static serves /static/….
+func (p *Pages) Static() http.Handler { return p.static }
+
+// SDK serves /sdk/lodge.js and /sdk/lodge.d.ts to every origin: an experiment
+// UI imports it from the gateway or from its own assets host.
+func (p *Pages) SDK() http.Handler { return p.sdk }
