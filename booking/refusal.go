@@ -1,0 +1,48 @@
+package booking
+
+import (
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// A refusal is a rule that a wish does not keep.
+type refusal struct {
+	code     lodge.Code
+	rule     string
+	value    any // the rule's value: a duration, a number
+	safe     string
+	conflict *Interval // of a clash
+	// better is the nearest wish that this rule would accept; nil: none is known.
+	// Other rules may still refuse it.
+	better *Interval
+}
+
+// problem turns a refusal into an error; offer is a wish that all rules accept.
+func (r *refusal) problem(offer *Interval) error {
+	e := lodge.E(r.code, r.safe)
+	e.Details = map[string]any{"rule": r.rule}
+	switch v := r.value.(type) {
+	case nil:
+	case time.Duration:
+		e.Details["value"] = v.String()
+	default:
+		e.Details["value"] = v
+	}
+	if r.conflict != nil {
+		e.Details["conflict"] = *r.conflict
+	}
+	if offer != nil {
+		e.Details["offer"] = *offer
+	}
+	return e
+}
+
+func refuse(rule string, value any, safe string) *refusal {
+	return &refusal{code: lodge.CodeRefused, rule: rule, value: value, safe: safe}
+}
+
+func (r *refusal) try(i Interval) *refusal {
+	r.better = &i
+	return r
+}

@@ -1,0 +1,111 @@
+package booking
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// Keys protect references at rest. Without Pepper a dump of the database does
+// not tell which reference or surname opens a booking, though there are only 27⁶
+// references; Seal encrypts the copies that are shown to their owners.
+type Keys struct {
+	PepperID string // stored beside everything made with the two keys
+	Pepper   []byte // 32 bytes
+	Seal     []byte // 32 bytes
+}
+
+// A vault does the keyed hashing and sealing.
+type vault struct {
+	id     string
+	pepper []byte
+	aead   cipher.AEAD
+}
+
+func newVault(k Keys) (*vault, error) {
+	if k.PepperID == "" || len(k.Pepper) != 32 || len(k.Seal) != 32 {
+		return nil, fmt.Errorf("booking: keys need an id and two keys of 32 bytes, not %d and %d", len(k.Pepper), len(k.Seal))
+	}
+	block, err := aes.NewCipher(k.Seal)
+	if err != nil {
+		return nil, fmt.Errorf("booking: seal key: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("booking: seal key: %w", err)
+	}
+	return &vault{id: k.PepperID, pepper: k.Pepper, aead: aead}, nil
+}
+
+// mac returns the HMAC-SHA-256 of parts under the pepper. Each part goes in with
+// its length, so that no two lists of parts look alike.
+func (v *vault) mac(purpose string, parts ...string) []byte {
+	h := hmac.New(sha256.New, v.pepper)
+	for _, p := range append([]string{purpose}, parts...) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	return h.Sum(nil)
+}
+
+func (v *vault) referenceMAC(t lodge.Tenant, reference string) []byte {
+	return v.mac("reference", string(t), reference)
+}
+
+func (v *vault) foldMAC(t lodge.Tenant, fold, reference string) []byte {
+	return v.mac("fold", string(t), fold, reference)
+}
+
+// seal encrypts a reference for display, bound to its booking.
+func (v *vault) seal(b Booking, reference string) []byte {
+	return v.aead.Seal(nil, nil, []byte(reference), v.bound(b))
+}
+
+func (v *vault) unseal(r Record) (string, error) {
+	if r.SealedKey != v.id {
+		return "", fmt.Errorf("booking: reference of %s is sealed with key %q, which is not there", r.ID, r.SealedKey)
+	}
+	plain, err := v.aead.Open(nil, nil, r.Sealed, v.bound(r.Booking))
+	if err != nil {
+		return "", fmt.Errorf("booking: reference of %s: %w", r.ID, err)
+	}
+	return string(plain), nil
+}
+
+func (v *vault) bound(b Booking) []byte {
+	return v.mac("bound", v.id, string(b.Tenant), b.ID)
+}
+
+// Digits are the 27 characters of references: no vowels, which would spell
+// words, and none of the pairs that are mistaken for one another on paper.
+const Digits = "23456789BCDFGHJKMNPQRSTVWXZ"
+
+// ReferenceLength is how many characters a reference has.
+const ReferenceLength = 6
+
+// newReference returns a random reference, every one equally likely.
+func newReference() string {
+	out := make([]byte, 0, ReferenceLength)
+	var buf [16]byte
+	for len(out) < ReferenceLength {
+		rand.Read(buf[:]) //nolint:errcheck // never fails: crypto/rand ends the program instead
+		for _, c := range buf {
+			// 243 is the largest multiple of 27 that a byte holds.
+			if c < 243 && len(out) < ReferenceLength {
+				out = append(out, Digits[c%27])
+			}
+		}
+	}
+	return string(out)
+}
+
+// newID returns an unguessable id for a booking or an effect.
+func newID() string { return rand.Text() }

@@ -1,0 +1,124 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+)
+
+// bookings implements booking.Store. What belongs to the diary is in
+// booking_diary.go, the rest of a transaction here and in booking_outbox.go.
+type bookings struct{ db *DB }
+
+// NewBookings returns the booking store of a database.
+func NewBookings(db *DB) booking.Store { return bookings{db} }
+
+func (s bookings) Update(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.db.Update(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
+}
+
+func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.db.View(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
+}
+
+// bookingTx implements booking.Tx.
+type bookingTx struct{ tx *Tx }
+
+func (b bookingTx) Revision(t lodge.Tenant) (uint64, error) {
+	var revision uint64
+	err := b.tx.Get(`SELECT revision FROM catalogue_revisions WHERE tenant = ?`, []any{t}, &revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return revision, wrap("revision", err)
+}
+
+func (b bookingTx) Objects(t lodge.Tenant) ([]booking.Object, error) {
+	var list []booking.Object
+	err := b.each(func(scan func(...any) error) error {
+		var o booking.Object
+		defer func() { list = append(list, o) }()
+		return scan(&o.Kind, &o.Name, &o.Version, &o.Body)
+	}, `SELECT kind, name, version, body FROM catalogue_objects WHERE tenant = ? ORDER BY kind, name`, t)
+	return list, wrap("objects", err)
+}
+
+func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
+	_, err := b.tx.Exec(`INSERT INTO catalogue_revisions (tenant, revision) VALUES (?, 1)
+		ON CONFLICT (tenant) DO UPDATE SET revision = revision + 1`, t)
+	if err != nil {
+		return wrap("revision", err)
+	}
+	revision, err := b.Revision(t)
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		_, err := b.tx.Exec(`INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
+			t, o.Kind, o.Name, int64(revision), o.Body)
+		if err != nil {
+			return wrap("put object", err)
+		}
+	}
+	return nil
+}
+
+func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {
+	s := booking.ExperimentState{Experiment: experiment}
+	var since int64
+	err := b.tx.Get(`SELECT online, reason, set_by, since FROM experiment_states WHERE tenant = ? AND experiment = ?`,
+		[]any{t, experiment}, &s.Online, &s.Reason, &s.By, &since)
+	s.Since = Time(since)
+	return s, wrap("experiment state", err)
+}
+
+func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
+	_, err := b.tx.Exec(`INSERT INTO experiment_states (tenant, experiment, online, reason, set_by, since) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, experiment) DO UPDATE SET
+			online = excluded.online, reason = excluded.reason, set_by = excluded.set_by, since = excluded.since`,
+		t, s.Experiment, s.Online, s.Reason, s.By, Micros(s.Since))
+	return wrap("set experiment state", err)
+}
+
+// each calls fn for every row of a query.
+func (b bookingTx) each(fn func(scan func(...any) error) error, query string, args ...any) (err error) {
+	rows, err := b.tx.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// one fails with an error unless a statement changed exactly one row.
+func one(res sql.Result, err, none error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+// wrap says what failed; no row is booking.ErrUnknown.
+func wrap(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return booking.ErrUnknown
+	}
+	return fmt.Errorf("sqlite: booking: %s: %w", what, err)
+}
