@@ -1,0 +1,193 @@
+// Package relay carries an experiment's streams between its hardware and the
+// people who may use it, over websockets, compatible with practable/relay.
+//
+// A client first exchanges its code for an address (POST /session/{topic}), and
+// opens that address within seconds and once (GET /session/{topic}?code=). What
+// it sends then goes to every other connection on the topic, message by message
+// and unchanged, as far as its rights to read and to write reach.
+//
+// The relay asks: it never decides who may use an experiment, and keeps no such
+// knowledge. It asks Access when an address is handed out, again before the
+// connection is opened, and for as long as the connection lives: at once when
+// Access hints at a change, when the grant's end is reached, and every few
+// seconds in case a hint was lost. A refusal ends the connection with a close
+// frame that says why; a store that does not answer ends it after one lease.
+//
+// Nobody waits for anybody else. Each topic has its own room, each connection
+// its own bounded queue and its own writer; what to do when a queue is full is
+// decided per topic (Overflow), and every message that is not delivered is
+// counted with its reason. Only when all readers of a topic are behind is the
+// sender held back, for a moment, to the pace of the fastest of them.
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// Options tune a Relay. The zero value of each field means its default.
+type Options struct {
+	// BaseURL returns the websocket base address ("wss://lab.example") that the
+	// addresses handed out start with, without a slash at its end. Default: the
+	// host that was asked.
+	BaseURL func(*http.Request) string
+	// Tenant returns the tenant a request belongs to. Default: the default one.
+	Tenant func(*http.Request) lodge.Tenant
+	// Address returns the client's address for the status. Default: RemoteAddr.
+	Address func(*http.Request) string
+	// OriginAllowed says whether a browser's page may open a websocket; it is
+	// asked only about requests that carry an Origin, and must compare it
+	// exactly. Default: none may. Programs, which send none, need no leave: the
+	// address they open is their credential.
+	OriginAllowed func(*http.Request) bool
+	// StatsAllowed says whether a code may read the status (in practable's
+	// words: whether it has the scope relay:stats). Default: none may.
+	StatsAllowed func(ctx context.Context, tenant lodge.Tenant, code string) error
+
+	// TicketLife is how long an address is good for. Default and most: 30 s.
+	TicketLife time.Duration
+	// MaxMessage bounds a message, in bytes. Default: 10 MiB.
+	MaxMessage int64
+	// QueueBytes and QueueMessages bound what waits for one connection. A
+	// message larger than QueueBytes is taken into an empty queue. Defaults:
+	// 2 MiB, 512 messages.
+	QueueBytes    int
+	QueueMessages int
+	// LiveMessages bounds the queues of DropOldest topics further, because a
+	// picture that waited is worth nothing. Default: 64 messages.
+	LiveMessages int
+	// Policy says what to do for a topic when a queue is full. Default:
+	// DefaultPolicy.
+	Policy func(topic string) Overflow
+
+	// LeasePoll is the longest time between two questions to Access about one
+	// connection. Default: 5 s.
+	LeasePoll time.Duration
+	// LeaseGrace is how long a connection outlives the last good answer when
+	// Access cannot be reached. Default: 15 s.
+	LeaseGrace time.Duration
+	// PingEvery is the time between two pings, PingWait how long an answer may
+	// take, and WriteWait how long a connection may take no byte at all.
+	// Defaults: 25 s, 15 s, 10 s.
+	PingEvery time.Duration
+	PingWait  time.Duration
+	WriteWait time.Duration
+
+	// Observer is told who joined and left. Default: nobody is.
+	Observer Observer
+	// Logger receives what operators need. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	if o.BaseURL == nil {
+		o.BaseURL = ownBaseURL
+	}
+	if o.Tenant == nil {
+		o.Tenant = func(*http.Request) lodge.Tenant { return lodge.DefaultTenant }
+	}
+	if o.Address == nil {
+		o.Address = func(r *http.Request) string { return r.RemoteAddr }
+	}
+	if o.OriginAllowed == nil {
+		o.OriginAllowed = func(*http.Request) bool { return false }
+	}
+	if o.StatsAllowed == nil {
+		o.StatsAllowed = func(context.Context, lodge.Tenant, string) error {
+			return lodge.E(lodge.CodeForbidden, "The relay's status is not offered here.")
+		}
+	}
+	if o.TicketLife <= 0 || o.TicketLife > maxTicketLife {
+		o.TicketLife = maxTicketLife
+	}
+	o.MaxMessage = positive(o.MaxMessage, 10<<20)
+	o.QueueBytes = positive(o.QueueBytes, 2<<20)
+	o.QueueMessages = positive(o.QueueMessages, 512)
+	o.LiveMessages = min(positive(o.LiveMessages, 64), o.QueueMessages)
+	if o.Policy == nil {
+		o.Policy = DefaultPolicy
+	}
+	o.LeasePoll = positive(o.LeasePoll, 5*time.Second)
+	o.LeaseGrace = positive(o.LeaseGrace, 15*time.Second)
+	o.PingEvery = positive(o.PingEvery, 25*time.Second)
+	o.PingWait = positive(o.PingWait, 15*time.Second)
+	o.WriteWait = positive(o.WriteWait, 10*time.Second)
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}
+
+func positive[N int | int64 | time.Duration](v, otherwise N) N {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+func ownBaseURL(r *http.Request) string {
+	if r.TLS != nil {
+		return "wss://" + r.Host
+	}
+	return "ws://" + r.Host
+}
+
+// A Relay holds the rooms of one node.
+type Relay struct {
+	access  Access
+	clock   lodge.Clock
+	opts    Options
+	tickets *tickets
+	rooms   *rooms
+}
+
+// New returns a Relay that asks access. It starts nothing: see Run.
+func New(access Access, clock lodge.Clock, opts Options) *Relay {
+	opts.setDefaults()
+	return &Relay{
+		access:  access,
+		clock:   clock,
+		opts:    opts,
+		tickets: newTickets(opts.TicketLife),
+		rooms:   newRooms(),
+	}
+}
+
+// Run forgets addresses that nobody opened, until ctx ends. Connections are
+// served by the HTTP server's own goroutines and ended by Drain.
+func (r *Relay) Run(ctx context.Context) error {
+	tick := time.NewTicker(r.opts.TicketLife)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			r.tickets.sweep(r.clock.Now())
+		}
+	}
+}
+
+// Drain refuses new connections from now on, ends the live ones with the close
+// frame 1001 and waits until each has gone or ctx ends. (http.Server's Shutdown
+// does not know of them.)
+func (r *Relay) Drain(ctx context.Context) error {
+	live := r.rooms.drain()
+	for _, p := range live {
+		p.shut(StatusGoingAway, "The relay is going down; connect again in a moment.")
+	}
+	for _, p := range live {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

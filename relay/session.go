@@ -1,0 +1,174 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+const (
+	// maxCode bounds an Authorization header, in bytes.
+	maxCode = 8 << 10
+	// askWait bounds a question to Access before a connection is opened.
+	askWait = 5 * time.Second
+)
+
+// Session serves /session/{topic}: POST exchanges a code for an address, GET
+// opens it.
+func (r *Relay) Session(w http.ResponseWriter, req *http.Request) {
+	var err error
+	switch req.Method {
+	case http.MethodPost:
+		err = r.exchange(w, req)
+	case http.MethodGet:
+		err = r.open(w, req)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		err = &httpError{http.StatusMethodNotAllowed, "Use POST with a code to get an address, and a websocket to open it."}
+	}
+	if err != nil {
+		r.refuse(w, req, err)
+	}
+}
+
+// exchange answers a code with an address that is good once and for seconds.
+func (r *Relay) exchange(w http.ResponseWriter, req *http.Request) error {
+	topic, err := ParseTopic(req.URL)
+	if err != nil {
+		return err
+	}
+	code, err := codeOf(req)
+	if err != nil {
+		return err
+	}
+	tenant := r.opts.Tenant(req)
+	ctx, cancel := context.WithTimeout(req.Context(), askWait)
+	defer cancel()
+	grant, err := r.access.Grant(ctx, tenant, code, topic)
+	if err != nil {
+		return err
+	}
+	if err := sound(grant, tenant, topic); err != nil {
+		return err
+	}
+	now := r.clock.Now()
+	if grant.ended(now) {
+		return &Refusal{StatusExpired, reasonEnded}
+	}
+	tk, err := r.tickets.issue(grant, now)
+	if err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, struct {
+		URI string `json:"uri"`
+	}{r.opts.BaseURL(req) + topicPath(topic) + "?code=" + tk})
+	return nil
+}
+
+// codeOf returns the code of the Authorization header: bare, as practable's
+// clients send it, or after "Bearer".
+func codeOf(req *http.Request) (string, error) {
+	values := req.Header.Values("Authorization")
+	if len(values) != 1 || len(values[0]) > maxCode {
+		return "", lodge.E(lodge.CodeUnauthenticated, "Send the code you were given in one Authorization header.")
+	}
+	code := strings.TrimSpace(values[0])
+	if scheme, rest, found := strings.Cut(code, " "); found && strings.EqualFold(scheme, "Bearer") {
+		code = strings.TrimSpace(rest)
+	}
+	if code == "" || strings.ContainsAny(code, " \t") {
+		return "", lodge.E(lodge.CodeUnauthenticated, "Send the code you were given in one Authorization header.")
+	}
+	return code, nil
+}
+
+// open turns an address into a connection. Whatever is to be refused is refused
+// before the upgrade, because that is what clients understand. The connection
+// enters the table of the living and registers for hints before its session is
+// read: a revocation at any moment meets it in one place or the other.
+func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
+	topic, err := ParseTopic(req.URL)
+	if err != nil {
+		return err
+	}
+	if origins := req.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !r.opts.OriginAllowed(req) {
+		return &httpError{http.StatusForbidden, "Pages of this origin may not open streams here; ask the laboratory to list it."}
+	}
+	if !upgrades(req) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		return &httpError{http.StatusUpgradeRequired, "This address is for a websocket."}
+	}
+	grant, ok := r.tickets.spend(ticketOf(req.URL), r.opts.Tenant(req), topic, r.clock.Now())
+	if !ok {
+		return lodge.E(lodge.CodeUnauthenticated, "This address is not good, or no longer: each works once and for half a minute. Ask for a new one with POST.")
+	}
+
+	p := r.newPeer(req, grant)
+	defer close(p.done)
+	defer p.cancel()
+	if !r.rooms.join(p) {
+		return &Refusal{StatusGoingAway, "The relay is going down; connect again in a moment."}
+	}
+	defer r.rooms.leave(p)
+	defer p.lease.stop()
+	defer p.cancel()
+	stop := r.access.Watch(grant, p.check)
+	defer stop()
+
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(req.Context(), askWait)
+	defer cancel()
+	fresh, err := r.ask(ctx, grant)
+	if err != nil {
+		return err
+	}
+	if fresh.ended(r.clock.Now()) {
+		return &Refusal{StatusExpired, reasonEnded}
+	}
+	p.adopt(fresh)
+	if e := p.ending.Load(); e != nil {
+		return &Refusal{e.code, e.reason}
+	}
+	wire, ws, err := accept(w, req, r.opts.WriteWait, r.opts.MaxMessage)
+	if err != nil {
+		// The library has answered, with what is wrong about the handshake.
+		r.opts.Logger.Debug("relay: bad handshake", "topic", topic, "err", err)
+		return nil
+	}
+	r.opts.Observer.Joined(fresh, r.clock.Now())
+	defer func() { r.opts.Observer.Left(*p.grant.Load(), r.clock.Now()) }()
+	r.logEnd(p, "relay: joined")
+	p.serve(wire, ws, asked)
+	r.logEnd(p, "relay: left")
+	return nil
+}
+
+func (r *Relay) logEnd(p *peer, what string) {
+	g := p.grant.Load()
+	args := []any{"tenant", g.Tenant, "topic", g.Topic, "kind", g.Kind, "session", g.Session}
+	if e := p.ending.Load(); e != nil {
+		c := p.count.read(p.queue)
+		args = append(args, "close", int(e.code), "reason", e.reason, "in", c.In, "out", c.Out, "dropped", c.Dropped.total())
+	}
+	r.opts.Logger.Debug(what, args...)
+}
+
+func ticketOf(u *url.URL) string { return u.Query().Get("code") }
+
+// upgrades reports whether a request asks for a websocket at all; the library
+// checks the rest.
+func upgrades(req *http.Request) bool {
+	for _, v := range req.Header.Values("Upgrade") {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), "websocket") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,170 @@
+package relay
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// A PeerStatus describes one open connection. Its JSON is what practable/relay
+// answers at /status, with counts added; what names people is left out of it.
+type PeerStatus struct {
+	Topic       string    `json:"topic"`
+	Scopes      []string  `json:"scopes"`
+	CanRead     bool      `json:"can_read"`
+	CanWrite    bool      `json:"can_write"`
+	ConnectedAt time.Time `json:"connected_at"`
+	ExpiresAt   time.Time `json:"expires_at"` // the year 9999 for never
+	RemoteAddr  string    `json:"remote_addr"`
+	UserAgent   string    `json:"user_agent"`
+
+	Counts
+
+	Session    string         `json:"-"`
+	Kind       string         `json:"-"`
+	Person     lodge.PersonID `json:"-"`
+	Name       string         `json:"-"`
+	Booking    string         `json:"-"`
+	Experiment string         `json:"-"`
+}
+
+// Counts are numbers of messages: of one connection, or of the whole relay
+// since it was started.
+type Counts struct {
+	In      uint64 `json:"messages_in"`  // sent by the client
+	Out     uint64 `json:"messages_out"` // written to the client
+	Dropped Drops  `json:"dropped"`
+}
+
+// Drops are the messages that were not delivered, by reason.
+type Drops struct {
+	// Oldest were dropped from the full queue of a DropOldest topic.
+	Oldest uint64 `json:"oldest"`
+	// Overflow were too much for the full queue of a Close topic; each ended its
+	// connection.
+	Overflow uint64 `json:"overflow"`
+	// Left were waiting for a connection when it ended.
+	Left uint64 `json:"left"`
+	// Refused were sent by a client without the right to write.
+	Refused uint64 `json:"refused"`
+}
+
+func (d Drops) total() uint64 { return d.Oldest + d.Overflow + d.Left + d.Refused }
+
+// counters are a peer's own counts. They are read by whoever asks.
+type counters struct {
+	in, out, overflow, left, refused atomic.Uint64
+}
+
+func (c *counters) read(q *queue) Counts {
+	return Counts{In: c.in.Load(), Out: c.out.Load(), Dropped: Drops{
+		Oldest: q.drops(), Overflow: c.overflow.Load(), Left: c.left.Load(), Refused: c.refused.Load(),
+	}}
+}
+
+// tally adds up the counts of peers that have gone.
+type tally struct {
+	in, out, oldest, overflow, left, refused atomic.Uint64
+}
+
+func (t *tally) add(c Counts) {
+	t.in.Add(c.In)
+	t.out.Add(c.Out)
+	t.oldest.Add(c.Dropped.Oldest)
+	t.overflow.Add(c.Dropped.Overflow)
+	t.left.Add(c.Dropped.Left)
+	t.refused.Add(c.Dropped.Refused)
+}
+
+func (t *tally) read() Counts {
+	return Counts{In: t.in.Load(), Out: t.out.Load(), Dropped: Drops{
+		Oldest: t.oldest.Load(), Overflow: t.overflow.Load(), Left: t.left.Load(), Refused: t.refused.Load(),
+	}}
+}
+
+// Stats are a relay's numbers, for metrics.
+type Stats struct {
+	Rooms int
+	Peers int
+	Counts
+}
+
+// Stats returns the numbers of now. Messages counted while it runs may be
+// missing from them, and are in the next.
+func (r *Relay) Stats() Stats {
+	s := Stats{Counts: r.rooms.past.read()}
+	seen := map[*room]bool{}
+	r.rooms.each(func(p *peer) {
+		seen[p.room] = true
+		s.Peers++
+		c := p.count.read(p.queue)
+		s.In += c.In
+		s.Out += c.Out
+		s.Dropped.Oldest += c.Dropped.Oldest
+		s.Dropped.Overflow += c.Dropped.Overflow
+		s.Dropped.Left += c.Dropped.Left
+		s.Dropped.Refused += c.Dropped.Refused
+	})
+	s.Rooms = len(seen)
+	return s
+}
+
+// never stands in the status for the end of what has none.
+var never = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// Peers returns the open connections of a tenant, in no particular order.
+func (r *Relay) Peers(tenant lodge.Tenant) []PeerStatus {
+	list := []PeerStatus{}
+	r.rooms.each(func(p *peer) {
+		if p.room.key.tenant == tenant && p.opened.Load() {
+			list = append(list, p.status())
+		}
+	})
+	return list
+}
+
+func (p *peer) status() PeerStatus {
+	g := p.grant.Load()
+	s := PeerStatus{
+		Topic: g.Topic, CanRead: g.Read, CanWrite: g.Write, Scopes: []string{},
+		ConnectedAt: p.connectedAt, ExpiresAt: g.Ends, RemoteAddr: p.address, UserAgent: p.agent,
+		Counts:  p.count.read(p.queue),
+		Session: g.Session, Kind: g.Kind, Person: g.Person, Name: g.Name, Booking: g.Booking, Experiment: g.Experiment,
+	}
+	if g.Read {
+		s.Scopes = append(s.Scopes, "read")
+	}
+	if g.Write {
+		s.Scopes = append(s.Scopes, "write")
+	}
+	if s.ExpiresAt.IsZero() {
+		s.ExpiresAt = never
+	}
+	return s
+}
+
+// Status serves GET /status to whoever StatsAllowed lets.
+func (r *Relay) Status(w http.ResponseWriter, req *http.Request) {
+	if err := r.status(w, req); err != nil {
+		r.refuse(w, req, err)
+	}
+}
+
+func (r *Relay) status(w http.ResponseWriter, req *http.Request) error {
+	if req.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		return &httpError{http.StatusMethodNotAllowed, "Use GET."}
+	}
+	code, err := codeOf(req)
+	if err != nil {
+		return err
+	}
+	tenant := r.opts.Tenant(req)
+	if err := r.opts.StatsAllowed(req.Context(), tenant, code); err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, r.Peers(tenant))
+	return nil
+}
