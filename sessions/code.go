@@ -1,0 +1,68 @@
+package sessions
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+)
+
+// secretLen is the length of a code's secret: 32 random bytes in unpadded
+// base64url, the form that scs generates for the browser's cookie.
+const secretLen = 43
+
+// IDLen is the length of every ID.
+const IDLen = 43
+
+// prefixes begin the codes of each kind, so that secret scanners and people can
+// tell what they have found.
+var prefixes = map[Kind]string{
+	Login:      "lodge_log_",
+	Booking:    "lodge_bkg_",
+	Experiment: "lodge_exp_",
+	Host:       "lodge_hst_",
+	Service:    "lodge_svc_",
+}
+
+// newCode returns a fresh code of a kind and the id it is stored under.
+func newCode(kind Kind) (code string, id ID) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never returns an error: it crashes the program instead
+	secret := base64.RawURLEncoding.EncodeToString(b[:])
+	return prefixes[kind] + secret, idOf(secret)
+}
+
+// idOf returns the id of a secret, exactly as scs hashes a token.
+func idOf(secret string) ID {
+	sum := sha256.Sum256([]byte(secret))
+	return ID(base64.RawURLEncoding.EncodeToString(sum[:]))
+}
+
+// parseCode splits a code into its kind and its secret. It accepts exactly what
+// newCode can produce: every other string is refused before anything is read.
+func parseCode(code string) (kind Kind, secret string, ok bool) {
+	if len(code) != len("lodge_xxx_")+secretLen {
+		return "", "", false
+	}
+	for k, prefix := range prefixes {
+		if secret, found := strings.CutPrefix(code, prefix); found {
+			return k, secret, wellFormed(secret)
+		}
+	}
+	return "", "", false
+}
+
+// wellFormed reports whether s is the canonical base64url of 32 bytes, as
+// secrets and ids are.
+func wellFormed(s string) bool {
+	if len(s) != secretLen {
+		return false
+	}
+	var b [32]byte
+	n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s))
+	return err == nil && n == len(b)
+}
+
+// Valid reports whether an id has the form of one. It says nothing about whether
+// there is such a session.
+func (id ID) Valid() bool { return wellFormed(string(id)) }
