@@ -1,0 +1,238 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
+)
+
+// Persons is the idp.Store in a database file.
+type Persons struct{ db *DB }
+
+var _ idp.Store = (*Persons)(nil)
+
+// NewPersons returns the persons kept in db.
+func NewPersons(db *DB) *Persons { return &Persons{db: db} }
+
+// SignedIn implements idp.Store. Everything happens in one update, and there is
+// one writer: of two first sign-ins the second finds what the first has made.
+func (s *Persons) SignedIn(ctx context.Context, tenant lodge.Tenant, who idp.Identity) (idp.Person, error) {
+	if who.Issuer == "" || who.Subject == "" {
+		return idp.Person{}, lodge.E(lodge.CodeInvalid, "A sign-in needs an issuer and a subject.")
+	}
+	var p idp.Person
+	err := s.db.Update(ctx, func(tx *Tx) error {
+		id, disabled, err := linked(tx, tenant, who.Issuer, who.Subject)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			if id, err = addPerson(tx, tenant, who.Name, who.FamilyName, who.Email, false); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`INSERT INTO person_subjects (tenant, issuer, subject, person) VALUES (?, ?, ?, ?)`,
+				tenant, who.Issuer, who.Subject, id); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		case disabled:
+			return lodge.Wrap(lodge.CodeForbidden, "This account has been disabled. Please ask Lodge's administrator.", idp.ErrDisabled)
+		default:
+			if _, err := tx.Exec(`UPDATE persons SET name = coalesce(nullif(?, ''), name),
+				family_name = coalesce(nullif(?, ''), family_name), email = coalesce(nullif(?, ''), email)
+				WHERE tenant = ? AND id = ?`, who.Name, who.FamilyName, who.Email, tenant, id); err != nil {
+				return err
+			}
+		}
+		if err := setGroups(tx, tenant, id, who); err != nil {
+			return err
+		}
+		p, err = person(tx, tenant, id)
+		return err
+	})
+	return p, personsError(err)
+}
+
+// linked returns the person of a subject, or sql.ErrNoRows.
+func linked(tx *Tx, tenant lodge.Tenant, issuer, subject string) (id lodge.PersonID, disabled bool, err error) {
+	err = tx.Get(`SELECT p.id, p.disabled FROM person_subjects s
+		JOIN persons p ON p.tenant = s.tenant AND p.id = s.person
+		WHERE s.tenant = ? AND s.issuer = ? AND s.subject = ?`,
+		[]any{tenant, issuer, subject}, &id, &disabled)
+	return id, disabled, err
+}
+
+func addPerson(tx *Tx, tenant lodge.Tenant, name, familyName, email string, guest bool) (lodge.PersonID, error) {
+	id := lodge.PersonID(rand.Text())
+	_, err := tx.Exec(`INSERT INTO persons (tenant, id, name, family_name, email, guest, disabled)
+		VALUES (?, ?, ?, ?, ?, ?, 0)`, tenant, id, name, familyName, email, guest)
+	return id, err
+}
+
+// setGroups replaces what this subject brought before.
+func setGroups(tx *Tx, tenant lodge.Tenant, id lodge.PersonID, who idp.Identity) error {
+	if _, err := tx.Exec(`DELETE FROM person_groups WHERE tenant = ? AND issuer = ? AND subject = ?`,
+		tenant, who.Issuer, who.Subject); err != nil {
+		return err
+	}
+	for _, group := range who.Groups {
+		if _, err := tx.Exec(`INSERT INTO person_groups (tenant, group_name, person, issuer, subject)
+			VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, tenant, group, id, who.Issuer, who.Subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get implements idp.Store.
+func (s *Persons) Get(ctx context.Context, tenant lodge.Tenant, ids ...lodge.PersonID) ([]idp.Person, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: persons: %w", err)
+	}
+	found, err := s.query(ctx, tenant, selectPersons+` AND p.id IN (SELECT value FROM json_each(?))`, tenant, string(list))
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[lodge.PersonID]idp.Person, len(found))
+	for _, p := range found {
+		byID[p.ID] = p
+	}
+	persons := make([]idp.Person, 0, len(found))
+	for _, id := range ids {
+		if p, ok := byID[id]; ok {
+			persons = append(persons, p)
+		}
+	}
+	return persons, nil
+}
+
+// Find implements idp.Store.
+func (s *Persons) Find(ctx context.Context, tenant lodge.Tenant, issuer, subject string) (idp.Person, error) {
+	var p idp.Person
+	err := s.db.View(ctx, func(tx *Tx) error {
+		id, _, err := linked(tx, tenant, issuer, subject)
+		if err != nil {
+			return err
+		}
+		p, err = person(tx, tenant, id)
+		return err
+	})
+	return p, personsError(err)
+}
+
+// Guest implements idp.Store.
+func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, name, familyName string) (idp.Person, error) {
+	var p idp.Person
+	err := s.db.Update(ctx, func(tx *Tx) error {
+		id, err := addPerson(tx, tenant, name, familyName, "", true)
+		if err != nil {
+			return err
+		}
+		p, err = person(tx, tenant, id)
+		return err
+	})
+	return p, personsError(err)
+}
+
+// InGroup implements idp.Store.
+func (s *Persons) InGroup(ctx context.Context, tenant lodge.Tenant, group string) ([]idp.Person, error) {
+	persons, err := s.query(ctx, tenant, selectPersons+` AND p.disabled = 0 AND p.id IN
+		(SELECT person FROM person_groups WHERE tenant = ? AND group_name = ?)`, tenant, tenant, group)
+	slices.SortFunc(persons, func(a, b idp.Person) int {
+		return cmp.Or(cmp.Compare(a.FamilyName, b.FamilyName), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return persons, err
+}
+
+// List implements idp.Store.
+func (s *Persons) List(ctx context.Context, tenant lodge.Tenant, after lodge.PersonID, limit int) ([]idp.Person, error) {
+	return s.query(ctx, tenant, selectPersons+` AND p.id > ? ORDER BY p.id LIMIT ?`, tenant, after, max(limit, 0))
+}
+
+// SetDisabled implements idp.Store.
+func (s *Persons) SetDisabled(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID, disabled bool) error {
+	return personsError(s.db.Update(ctx, func(tx *Tx) error {
+		result, err := tx.Exec(`UPDATE persons SET disabled = ? WHERE tenant = ? AND id = ?`, disabled, tenant, id)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return cmp.Or(err, sql.ErrNoRows)
+		}
+		return nil
+	}))
+}
+
+// selectPersons reads whole persons of one tenant; a condition may follow.
+const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.disabled,
+	(SELECT json_group_array(json_object('Issuer', s.issuer, 'Subject', s.subject))
+		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person = p.id),
+	(SELECT json_group_array(DISTINCT g.group_name)
+		FROM person_groups g WHERE g.tenant = p.tenant AND g.person = p.id)
+	FROM persons p WHERE p.tenant = ?`
+
+func person(tx *Tx, tenant lodge.Tenant, id lodge.PersonID) (idp.Person, error) {
+	persons, err := queryPersons(tx, tenant, selectPersons+` AND p.id = ?`, tenant, id)
+	if err != nil {
+		return idp.Person{}, err
+	}
+	if len(persons) == 0 {
+		return idp.Person{}, sql.ErrNoRows
+	}
+	return persons[0], nil
+}
+
+func (s *Persons) query(ctx context.Context, tenant lodge.Tenant, query string, args ...any) ([]idp.Person, error) {
+	var persons []idp.Person
+	err := s.db.View(ctx, func(tx *Tx) (err error) {
+		persons, err = queryPersons(tx, tenant, query, args...)
+		return err
+	})
+	return persons, personsError(err)
+}
+
+func queryPersons(tx *Tx, tenant lodge.Tenant, query string, args ...any) (persons []idp.Person, err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		p := idp.Person{Tenant: tenant}
+		var subjects, groups string
+		if err := rows.Scan(&p.ID, &p.Name, &p.FamilyName, &p.Email, &p.Guest, &p.Disabled, &subjects, &groups); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(json.Unmarshal([]byte(subjects), &p.Subjects), json.Unmarshal([]byte(groups), &p.Groups)); err != nil {
+			return nil, err
+		}
+		slices.Sort(p.Groups)
+		slices.SortFunc(p.Subjects, func(a, b idp.Subject) int {
+			return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Subject, b.Subject))
+		})
+		persons = append(persons, p)
+	}
+	return persons, rows.Err()
+}
+
+// personsError gives an error the code that idp.Store promises.
+func personsError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*lodge.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return lodge.Wrap(lodge.CodeNotFound, "There is no such person.", idp.ErrUnknown)
+	}
+	return lodge.Wrap(lodge.CodeUnavailable, "The register of persons cannot be reached at the moment. Please try again.", err)
+}
