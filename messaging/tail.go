@@ -1,33 +1,196 @@
 package messaging
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
 
-// A Tail is one topic as this node follows it: the newest items, opened once
+	"github.com/lodge-gateway/lodge"
+)
+
+// maxRingBytes bounds the bodies in one ring.
+const maxRingBytes = 1 << 20
+
+// A Tail is one topic as this node follows it: its newest items, opened once
 // and kept in a ring that all readers of the node share.
 //
-// A reader subscribes first and then loops: After(cursor) until it returns
-// nothing, then wait to be woken. Older items come from the log through the
-// same call, so catching up and live delivery are one loop.
-type Tail struct{}
+// A reader subscribes first and then loops: After(cursor) until that returns
+// nothing, then wait to be woken. Items older than the ring come from the log
+// through the same call, so catching up and live delivery are one loop.
+type Tail struct {
+	t     *Topics   // static
+	s     *sealer   // static
+	refs  int       // guarded by Topics.mu
+	state feedState // guarded by feedQueue.mu
 
-// Subscribe registers a channel for news: whenever the topic has moved, or the
-// reader's position may be lost, it gets a value if it has room (so give it a
-// buffer of one). One channel may be subscribed to several tails.
-func (tl *Tail) Subscribe(wake chan<- struct{}) (unsubscribe func())
+	mu    sync.Mutex // guards what follows
+	ready bool       // start is known
+	start Pos        // where the ring begins: items[0] follows on it
+	items []Item     // oldest first
+	bytes int        // of the items' bodies
+	subs  map[*tailSub]struct{}
+}
 
-// After returns up to limit items after a position, from the ring when they
-// are all there, else from the log. It is empty when this node knows of
-// nothing newer. *PosLostError says that the position is not in the topic.
-func (tl *Tail) After(ctx context.Context, pos Pos, limit int) ([]Item, error)
+// A tailSub is one subscription.
+type tailSub struct{ wake chan<- struct{} }
+
+// Open returns the node's Tail of a topic, which all its readers share. Each
+// Open needs one Release.
+func (t *Topics) Open(tenant lodge.Tenant, name string) *Tail {
+	s := newSealer(t.keys, tenant, name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tl, ok := t.tails[s.topic]
+	if !ok {
+		tl = &Tail{t: t, s: s, subs: make(map[*tailSub]struct{})}
+		t.tails[s.topic] = tl
+		t.work.add(tl)
+	}
+	tl.refs++
+	return tl
+}
+
+// Release gives the tail back; its ring goes with the last one. The caller has
+// unsubscribed.
+func (tl *Tail) Release() {
+	tl.t.mu.Lock()
+	defer tl.t.mu.Unlock()
+	tl.refs--
+	if tl.refs == 0 {
+		delete(tl.t.tails, tl.s.topic)
+	}
+}
+
+// Subscribe registers a channel for news: whenever the topic has moved, or
+// positions in it may be lost, the channel gets a value if it has room, so it
+// needs a buffer of one. One channel may be subscribed to several tails.
+func (tl *Tail) Subscribe(wake chan<- struct{}) (unsubscribe func()) {
+	sub := &tailSub{wake: wake}
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	tl.subs[sub] = struct{}{}
+	return func() {
+		tl.mu.Lock()
+		defer tl.mu.Unlock()
+		delete(tl.subs, sub)
+	}
+}
+
+// After returns up to limit items after a position, oldest first: from the ring
+// when it reaches back to there, else from the log. It is empty when this node
+// knows of nothing newer; who subscribed before is woken when it does.
+// *PosLostError says that the position is not in the topic. Otherwise errors
+// are those of Topics.Read.
+func (tl *Tail) After(ctx context.Context, pos Pos, limit int) ([]Item, error) {
+	if items, ok := tl.fromRing(pos, clampRead(limit)); ok {
+		tl.t.n.ringReads.Add(1)
+		return items, nil
+	}
+	tl.t.n.logReads.Add(1)
+	page, err := tl.t.read(ctx, tl.s, pos, limit)
+	if err != nil {
+		return nil, err
+	}
+	return page.Items, nil
+}
+
+// fromRing returns what the ring has after pos, and whether pos is in it.
+func (tl *Tail) fromRing(pos Pos, limit int) ([]Item, bool) {
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	if !tl.ready {
+		return nil, false
+	}
+	from := 0
+	if pos != tl.start {
+		// A ring holds one epoch, with rising sequence numbers.
+		i, ok := slices.BinarySearchFunc(tl.items, pos.Seq, func(it Item, seq uint64) int {
+			return cmp.Compare(it.Pos.Seq, seq)
+		})
+		if !ok || tl.items[i].Pos != pos {
+			return nil, false
+		}
+		from = i + 1
+	}
+	return slices.Clone(tl.items[from:min(from+limit, len(tl.items))]), true
+}
 
 // Head returns the topic's head as the back end has it now.
-func (tl *Tail) Head(ctx context.Context) (Pos, error)
+func (tl *Tail) Head(ctx context.Context) (Pos, error) {
+	heads, err := tl.t.log.Heads(ctx, []Topic{tl.s.topic})
+	if err != nil {
+		return Pos{}, outward(err)
+	}
+	return heads[0], nil
+}
 
-// Release gives the tail back; its ring goes with the last one.
-func (tl *Tail) Release()
+// end returns where the ring ends, if the tail has one.
+func (tl *Tail) end() (Pos, bool) {
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	return tl.endLocked(), tl.ready
+}
 
-// Encoded returns the frame that make builds from the item, and builds it once
-// for all readers of this node that got the item from the same ring. make must
-// depend on nothing but the item and its topic, and the frame must not be
-// changed.
-func (it Item) Encoded(make func(Item) []byte) []byte
+func (tl *Tail) endLocked() Pos {
+	if n := len(tl.items); n > 0 {
+		return tl.items[n-1].Pos
+	}
+	return tl.start
+}
+
+// begin starts an empty ring at a position.
+func (tl *Tail) begin(at Pos) {
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	tl.ready, tl.start, tl.items, tl.bytes = true, at, nil, 0
+	tl.wakeLocked()
+}
+
+// extend adds a page that was read from the ring's end.
+func (tl *Tail) extend(page OpenPage) {
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	for _, it := range page.Items {
+		if it.Pos.Epoch != tl.endLocked().Epoch {
+			tl.cutLocked(len(tl.items)) // a gap leads into another epoch
+		}
+		tl.items = append(tl.items, it)
+		tl.bytes += len(it.Body)
+	}
+	drop, bytes := 0, tl.bytes
+	for drop < len(tl.items)-1 && (len(tl.items)-drop > tl.t.opts.Ring || bytes > maxRingBytes) {
+		bytes -= len(tl.items[drop].Body)
+		drop++
+	}
+	// What was discarded from the topic is not kept here.
+	for drop < len(tl.items) && tl.items[drop].Pos.Epoch == page.Floor.Epoch && tl.items[drop].Pos.Seq <= page.Floor.Seq {
+		drop++
+	}
+	tl.cutLocked(drop)
+	if len(page.Items) > 0 {
+		tl.wakeLocked()
+	}
+}
+
+// cutLocked drops the oldest n items.
+func (tl *Tail) cutLocked(n int) {
+	if n == 0 {
+		return
+	}
+	tl.start = tl.items[n-1].Pos
+	for _, it := range tl.items[:n] {
+		tl.bytes -= len(it.Body)
+	}
+	clear(tl.items[:n]) // lets go of the bodies
+	tl.items = tl.items[n:]
+}
+
+func (tl *Tail) wakeLocked() {
+	for sub := range tl.subs {
+		select {
+		case sub.wake <- struct{}{}:
+		default: // it has been told
+		}
+	}
+}

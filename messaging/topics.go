@@ -2,10 +2,13 @@ package messaging
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
-	lodge "github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge"
 )
 
 // TopicsOptions tune a Topics. The zero value is good for a server.
@@ -28,21 +31,23 @@ type TopicsOptions struct {
 type Message struct {
 	// ID identifies the message within its topic. Appending an ID that is there
 	// adds nothing and returns the position of the entry that has it. Empty
-	// means a new random one. The back end sees it in the clear.
+	// means a new random one, which also is the cheapest. The back end sees it
+	// in the clear.
 	ID string
 	// Body is sealed before it reaches the back end.
 	Body []byte
 }
 
+// MaxMessage is the largest body of a Message, in bytes.
+const MaxMessage = MaxBody - maxOverhead
+
 // An Item is an entry that was opened and found genuine and in its place, or,
-// with Gap set, the news that one or more entries up to Pos were not.
+// with Gap set, the news that one or more entries were not.
 type Item struct {
-	Pos  Pos
+	Pos  Pos // of a gap: of the last rejected entry, from where reading goes on
 	ID   string
 	Body []byte // shared with other readers: not to be changed
-	Gap  bool   // something up to Pos was forged, altered or removed; ID and Body are empty
-
-	shared *sharedFrame // set for items that came through a Tail
+	Gap  bool   // ID and Body are empty
 }
 
 // An OpenPage is a run of Items.
@@ -54,36 +59,110 @@ type OpenPage struct {
 }
 
 // Topics is what the rest of Lodge uses of a Log: topics by tenant and logical
-// name, sealed on the way in, verified on the way out.
-type Topics struct{}
+// name, sealed on the way in, verified on the way out. It is safe for
+// concurrent use.
+type Topics struct {
+	log  Log           // static
+	keys Keyring       // static
+	opts TopicsOptions // static, completed
+	out  *slog.Logger  // static
+	n    counters      // atomic
+	work feedQueue     // has its own lock
+	head headCache     // has its own lock
 
-// NewTopics returns Topics over a log. It starts nothing: Append, Read and
-// ReadBack work at once, tails are fed while Run runs.
-func NewTopics(log Log, keys Keyring, opts TopicsOptions) (*Topics, error)
+	mu        sync.RWMutex
+	tails     map[Topic]*Tail     // the open ones; guarded by mu
+	appenders map[Topic]*appender // those in use; guarded by mu
+}
 
-// Run follows the log until ctx ends: it feeds the open tails from hints and
-// from the repair poll, and returns when all its goroutines have.
-func (t *Topics) Run(ctx context.Context) error
+// NewTopics returns Topics over a log, which stays the caller's to close. It
+// starts nothing: Append, Read and ReadBack work at once, tails are fed while
+// Run runs. A keyring that cannot be used is an error that names all its faults.
+func NewTopics(log Log, keys Keyring, opts TopicsOptions) (*Topics, error) {
+	if err := keys.check(); err != nil {
+		return nil, err
+	}
+	if opts.Poll <= 0 {
+		opts.Poll = 2 * time.Second
+	}
+	if opts.Ring <= 0 {
+		opts.Ring = 256
+	}
+	if opts.SnapshotEvery <= 0 {
+		opts.SnapshotEvery = 1000
+	}
+	out := opts.Logger
+	if out == nil {
+		out = slog.Default()
+	}
+	return &Topics{
+		log: log, keys: keys.clone(), opts: opts, out: out,
+		work:      feedQueue{wake: make(chan struct{}, 1)},
+		head:      headCache{heads: make(map[Topic]Pos)},
+		tails:     make(map[Topic]*Tail),
+		appenders: make(map[Topic]*appender),
+	}, nil
+}
 
 // Append seals messages and adds them to a topic, in order and all or none,
-// except those whose IDs are there already. It returns when they are durable.
-// Appends to one topic that wait at the same time go to the back end together.
+// except those whose IDs are there already. It returns when they are durable,
+// and says of each where it is. Appends to one topic that wait at the same time
+// go to the back end together.
 //
-// Errors are a *lodge.Error around ErrTooLarge, ErrUnavailable, ErrUncertain
-// (repeat with the same IDs) or ErrClosed.
-func (t *Topics) Append(ctx context.Context, tenant lodge.Tenant, name string, msgs ...Message) ([]Appended, error)
+// Errors are a *lodge.Error around ErrTooLarge, ErrUnavailable, ErrClosed or
+// ErrUncertain (repeat with the same IDs; so does a context that ends while the
+// back end is at work), or the context's error when nothing was done.
+func (t *Topics) Append(ctx context.Context, tenant lodge.Tenant, name string, msgs ...Message) ([]Appended, error) {
+	call, err := newAppendCall(msgs)
+	if err != nil {
+		return nil, outward(err)
+	}
+	if len(msgs) == 0 {
+		return nil, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a := t.acquire(newSealer(t.keys, tenant, name))
+	defer t.release(a)
+	if err := a.add(ctx, call); err != nil {
+		return nil, outward(err)
+	}
+	return call.added(), nil
+}
 
-// Read returns up to limit items after a position, oldest first; the zero Pos
-// means from the start. A position that is not in the topic gives *PosLostError.
-func (t *Topics) Read(ctx context.Context, tenant lodge.Tenant, name string, after Pos, limit int) (OpenPage, error)
-
-// ReadBack returns up to limit items before a position, newest first; the zero
-// Pos means from the head.
-func (t *Topics) ReadBack(ctx context.Context, tenant lodge.Tenant, name string, before Pos, limit int) (OpenPage, error)
-
-// Open returns the node's Tail of a topic, which all its readers share. Each
-// Open needs one Release.
-func (t *Topics) Open(tenant lodge.Tenant, name string) *Tail
+// appendIf is Append under the condition that the topic's head is exactly head;
+// else it is ErrConflict.
+func (t *Topics) appendIf(ctx context.Context, s *sealer, head Pos, msgs []Message) error {
+	call, err := newAppendCall(msgs)
+	if err != nil {
+		return outward(err)
+	}
+	a := t.acquire(s)
+	defer t.release(a)
+	if err := a.addIf(ctx, call, head); err != nil {
+		return outward(err)
+	}
+	return nil
+}
 
 // Stats returns what was counted since the start.
-func (t *Topics) Stats() Stats
+func (t *Topics) Stats() Stats { return t.n.stats() }
+
+// newID returns a random message ID, of 130 bits.
+func newID() string { return rand.Text() }
+
+// outward gives the errors of a Log the code and the message that the outside
+// may see. Lost positions, conflicts and ended contexts are for the caller.
+func outward(err error) error {
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return lodge.Wrap(lodge.CodeTooLarge, "The message is too large; shorten it.", err)
+	case errors.Is(err, ErrUncertain):
+		return lodge.Wrap(lodge.CodeUnavailable, "It is not certain that the message was stored; send the same one again.", err)
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed), errors.Is(err, ErrDropped):
+		return lodge.Wrap(lodge.CodeUnavailable, "Messages cannot be reached at the moment; try again shortly.", err)
+	default:
+		return err
+	}
+}
