@@ -7,9 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,16 +53,28 @@ var types = map[string]string{
 	".png":   "image/png",
 }
 
-func newAssets(tree fs.FS, root, prefix, origin string) (*assets, error) {
+// newAssets reads the directories of a tree, each of which becomes the
+// directory of the addresses that the map gives for it.
+func newAssets(tree fs.FS, prefix, origin string, roots map[string]string) (*assets, error) {
 	a := &assets{prefix: prefix, origin: origin, files: map[string]*asset{}}
 	whole := sha256.New()
-	err := fs.WalkDir(tree, root, func(name string, d fs.DirEntry, err error) error {
+	for _, root := range slices.Sorted(maps.Keys(roots)) {
+		if err := a.add(tree, root, roots[root], whole); err != nil {
+			return nil, fmt.Errorf("web: assets: %w", err)
+		}
+	}
+	a.version = hex.EncodeToString(whole.Sum(nil)[:5])
+	return a, nil
+}
+
+func (a *assets) add(tree fs.FS, root, dir string, whole io.Writer) error {
+	return fs.WalkDir(tree, root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		mime, ok := types[path.Ext(name)]
 		if !ok {
-			return fmt.Errorf("web: %s: no media type for it", name)
+			return fmt.Errorf("%s: no media type for it", name)
 		}
 		body, err := fs.ReadFile(tree, name)
 		if err != nil {
@@ -71,14 +86,9 @@ func newAssets(tree fs.FS, root, prefix, origin string) (*assets, error) {
 		if f.gzip, err = compress(body); err != nil {
 			return err
 		}
-		a.files[strings.TrimPrefix(name, root+"/")] = f
+		a.files[path.Join(dir, strings.TrimPrefix(name, root+"/"))] = f
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("web: assets: %w", err)
-	}
-	a.version = hex.EncodeToString(whole.Sum(nil)[:5])
-	return a, nil
 }
 
 // compress returns nil when the result is not clearly smaller.

@@ -13,8 +13,10 @@ type Layout struct {
 	Problem *Problem  // what was wrong with the form sent; shown above it
 	Now     time.Time // the server's clock
 	Unread  int       // messages not read yet
-	// Resume is the position per topic that the page's content includes; the
-	// message socket starts there unless the tab knows a later one.
+	// Resume is the position per topic that the page's content includes, so read
+	// it before the content; the message socket goes on from there. A topic that
+	// is absent is replayed from the server's history: messages the page already
+	// shows are known by their ids.
 	Resume map[string]string
 }
 

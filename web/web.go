@@ -59,11 +59,11 @@ type Pages struct {
 // New parses every template and hashes every asset. An error is a fault of the
 // build, never of the installation.
 func New() (*Pages, error) {
-	static, err := newAssets(files, "static", "/static/", "")
+	static, err := newAssets(files, "/static/", "", map[string]string{"static": "", "sdk": "sdk"})
 	if err != nil {
 		return nil, err
 	}
-	sdk, err := newAssets(files, "sdk", "/sdk/", "*")
+	sdk, err := newAssets(files, "/sdk/", "*", map[string]string{"sdk": ""})
 	if err != nil {
 		return nil, err
 	}

@@ -1,1 +1,30 @@
+// app.js: what every page starts with. Without it the pages work as forms.
 
+import {showTimes} from './time.js'
+import {connect} from './connect.js'
+import {keepLive} from './live.js'
+import {keepMessages} from './messages.js'
+import {keepSurveys} from './survey.js'
+import {keepCompose} from './compose.js'
+
+showTimes(document)
+keepCompose(document)
+keepSurveys(document)
+
+const messages = connect()
+if (messages) {
+  keepMessages(messages)
+  keepLive(messages)
+  const launch = document.querySelector('[data-launch]')
+  if (launch) (await import('./launch.js')).keepLaunch(launch, messages)
+  messages.open()
+}
+
+// A step is taken once, however often the button is pressed.
+document.addEventListener('submit', ({target, defaultPrevented}) => {
+  if (defaultPrevented || target.method !== 'post') return
+  for (const button of target.querySelectorAll('button')) setTimeout(() => { button.disabled = true })
+})
+addEventListener('pageshow', (event) => {
+  if (event.persisted) for (const button of document.querySelectorAll('button:disabled')) button.disabled = false
+})

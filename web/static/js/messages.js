@@ -1,0 +1,149 @@
+// messages.js: lists of messages, newest first, each message once; and what has
+// been read of them.
+
+import {showTimes} from './time.js'
+import {announce} from './connect.js'
+
+/** keepMessages adds what arrives to the page's list and reports what was read. */
+export function keepMessages(messages) {
+  const list = document.querySelector('[data-messages]')
+  const count = document.querySelector('[data-unread-count]')
+  const empty = document.querySelector('[data-empty]')
+  const reading = new Reading(messages)
+  if (list) {
+    // A reload shows what was there; older entries belong to the next page.
+    const oldest = Date.parse([...list.children].at(-1)?.querySelector('time').dateTime)
+    const known = new Set([...list.children].map((item) => item.dataset.id))
+    for (const item of [...list.children].reverse()) reading.add(item)
+    messages.on('lodge.notice', ({detail: event}) => {
+      if (known.has(event.id) || Date.parse(event.time) < oldest) return
+      known.add(event.id)
+      const item = render(event)
+      place(list, item)
+      reading.add(item)
+      empty.hidden = true
+      tell(event)
+      if (count) bump(count, 1)
+    })
+  } else {
+    const rendered = Date.parse(document.body.dataset.now)
+    messages.on('lodge.notice', ({detail: event}) => {
+      if (Date.parse(event.time) <= rendered) return
+      tell(event)
+      if (count) bump(count, 1)
+    })
+  }
+  reading.onread = () => count && bump(count, -1)
+  messages.on('lodge.caught-up', () => reading.report())
+}
+
+function tell(event) {
+  // A replay of the day before is not news.
+  if (Date.now() - Date.parse(event.time) > 3600000) return
+  const {title, text, priority} = event.data
+  announce([title, text].filter(Boolean).join(': '), priority === 'safety')
+}
+
+function bump(count, by) {
+  const number = count.firstElementChild
+  const n = Math.max(0, Number(number.textContent) + by)
+  number.textContent = n
+  count.hidden = n === 0
+}
+
+function render(event) {
+  const item = document.getElementById('message-template').content.firstElementChild.cloneNode(true)
+  const {title, text, from, to, priority} = event.data
+  Object.assign(item.dataset, {id: event.id, topic: event.lodgetopic, pos: event.lodgepos, unread: ''})
+  item.classList.add(`message-${priority}`)
+  const field = (name) => item.querySelector(`[data-field="${name}"]`)
+  field('from').textContent = from
+  field('to').textContent = audience(to)
+  field('title').textContent = title ?? ''
+  field('title').hidden = !title
+  field('text').textContent = text
+  field('time').dateTime = event.time
+  showTimes(item)
+  return item
+}
+
+function audience(to = '') {
+  const [kind, id] = to.split(/:(.*)/)
+  return {all: 'everyone', group: id, experiment: id, booking: 'this booking', user: 'you'}[kind] ?? to
+}
+
+function place(list, item) {
+  const time = (element) => Date.parse(element.querySelector('time').dateTime)
+  const next = [...list.children].find((other) => time(other) <= time(item))
+  list.insertBefore(item, next ?? null)
+}
+
+/**
+ * Reading knows what has been read: what was in view for a second, and what
+ * asks for it once it was acknowledged. A receipt says "everything up to here",
+ * so it goes out for the part of a topic that has no unread message before it.
+ */
+class Reading {
+  #topics = new Map()
+  #view = new IntersectionObserver((entries) => {
+    for (const {target, isIntersecting} of entries) this.#seen(target, isIntersecting)
+  }, {threshold: 0.5})
+  #timers = new Map()
+
+  constructor(messages) {
+    this.messages = messages
+    document.addEventListener('visibilitychange', () => {
+      // Observing again asks anew for everything that is in view.
+      for (const items of this.#topics.values()) {
+        for (const item of items) {
+          this.#view.unobserve(item)
+          this.#view.observe(item)
+        }
+      }
+    })
+  }
+
+  add(item) {
+    const {topic, unread} = item.dataset
+    if (!topic) return
+    if (!this.#topics.has(topic)) this.#topics.set(topic, [])
+    this.#topics.get(topic).push(item)
+    if (unread === undefined) return
+    const button = item.querySelector('[data-acknowledge]')
+    if (asks(item)) {
+      button.hidden = false
+      button.addEventListener('click', () => {
+        button.hidden = true
+        this.#read(item)
+      })
+    } else {
+      this.#view.observe(item)
+    }
+  }
+
+  #seen(item, inView) {
+    clearTimeout(this.#timers.get(item))
+    if (!inView || document.visibilityState !== 'visible') return
+    this.#timers.set(item, setTimeout(() => this.#read(item), 1000))
+  }
+
+  #read(item) {
+    if (item.dataset.unread === undefined) return
+    this.#view.unobserve(item)
+    delete item.dataset.unread
+    this.onread?.()
+    this.report()
+  }
+
+  /** report sends a receipt for each topic, as far as it has been read. */
+  report() {
+    if (!this.messages.caughtUp) return
+    for (const [topic, items] of this.#topics) {
+      let last
+      while (items.length && items[0].dataset.unread === undefined) last = items.shift()
+      if (last) this.messages.read({lodgetopic: topic, lodgepos: last.dataset.pos})
+    }
+  }
+}
+
+const asks = (item) => /message-(important|safety)/.test(item.className)

@@ -1,0 +1,76 @@
+// time.js: times in the reader's own zone, and countdowns.
+
+const zone = {timeZoneName: 'short'}
+const clock = {hour: '2-digit', minute: '2-digit'}
+const day = {weekday: 'short', day: 'numeric', month: 'short'}
+const language = document.documentElement.lang || 'en'
+const formats = {
+  full: new Intl.DateTimeFormat(british(), {...day, ...clock, ...zone}),
+  option: new Intl.DateTimeFormat(british(), {...day, ...clock}),
+  short: new Intl.DateTimeFormat(british(), {...day, ...clock}),
+  clock: new Intl.DateTimeFormat(british(), {...clock, ...zone}),
+}
+
+// English pages follow the reader's own English where there is one.
+function british() {
+  return navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
+}
+
+/** showTimes turns the times below an element into the reader's zone. */
+export function showTimes(root) {
+  for (const element of root.querySelectorAll('[data-time]')) {
+    const at = new Date(element.getAttribute('datetime') || element.value)
+    if (Number.isNaN(at.valueOf())) continue
+    const text = formats[element.dataset.time].format(at)
+    if (element.textContent !== text) element.textContent = text
+    if (element.localName === 'time') element.title = at.toISOString()
+  }
+  for (const element of root.querySelectorAll('[data-range]')) {
+    const [start, end] = [...element.querySelectorAll('time')].map((t) => new Date(t.dateTime))
+    const sameDay = start.toDateString() === end.toDateString()
+    const [from, to] = element.querySelectorAll('time')
+    from.textContent = formats.short.format(start)
+    to.textContent = (sameDay ? formats.clock : formats.full).format(end)
+  }
+  for (const element of root.querySelectorAll('[data-zone]')) element.textContent = zoneName()
+  countDown()
+}
+
+function zoneName() {
+  const name = new Intl.DateTimeFormat(british(), {timeZoneName: 'long'}).formatToParts(new Date())
+    .find((part) => part.type === 'timeZoneName').value
+  const {timeZone} = Intl.DateTimeFormat().resolvedOptions()
+  return timeZone && timeZone !== 'UTC' ? `${name} (${timeZone})` : name
+}
+
+const skew = Date.parse(document.body.dataset.now) - Date.now() || 0
+
+/** now is the server's clock, in milliseconds, as well as the page knows it. */
+export function now() {
+  // The page's own time is whole seconds and has travelled: close clocks are taken for one.
+  return Date.now() + (Math.abs(skew) > 3000 ? skew : 0)
+}
+
+function words(ms) {
+  const s = Math.ceil(ms / 1000)
+  const pad = (n) => String(n).padStart(2, '0')
+  if (s >= 172800) return `${Math.floor(s / 86400)} days`
+  if (s >= 3600) return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`
+  return `${Math.floor(s / 60)}:${pad(s % 60)}`
+}
+
+/** countDown writes every countdown of the page. */
+export function countDown() {
+  for (const element of document.querySelectorAll('[data-countdown]')) {
+    const {start, end, stopped} = element.dataset
+    const at = now()
+    let text = stopped ?? 'ended'
+    if (stopped === undefined && at < Date.parse(start)) text = `begins in ${words(Date.parse(start) - at)}`
+    else if (stopped === undefined && at < Date.parse(end)) text = `${words(Date.parse(end) - at)} left`
+    else if (stopped === undefined && !end) text = 'begins now'
+    if (element.textContent !== text) element.textContent = text
+    element.classList.toggle('urgent', / left$/.test(text) && Date.parse(end) - at < 60000)
+  }
+}
+
+setInterval(countDown, 500)
