@@ -143,6 +143,12 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// empty reports whether the catalogue has no objects.
+func (c *Catalogue) empty() bool {
+	return len(c.Experiments)+len(c.Pools)+len(c.Slots)+len(c.Windows)+len(c.Policies)+len(c.Guides)+
+		len(c.Groups)+len(c.UIs)+len(c.UISets)+len(c.Roles)+len(c.Descriptions) == 0
+}
+
 // Title is what a page calls an object: its description's title, else its name.
 func (c *Catalogue) Title(description, name string) string {
 	if d, ok := c.Descriptions[description]; ok && d.Title != "" {

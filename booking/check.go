@@ -46,11 +46,21 @@ type checker struct {
 	c       *Catalogue
 	partial func(kind string) bool   // references to that kind may point outside
 	line    func(path ...string) int // the first of these paths that has a line
+	words   map[string]string        // the file's words for kinds and fields, where they differ from ours
 	prune   bool
 	faults  []Fault
 }
 
+// word returns what the file calls a kind or a field.
+func (k *checker) word(ours string) string {
+	if theirs, ok := k.words[ours]; ok {
+		return theirs
+	}
+	return ours
+}
+
 func (k *checker) fault(object, field, format string, args ...any) {
+	field = k.word(field)
 	k.faults = append(k.faults, Fault{k.line(object+"."+field, object), object, fmt.Sprintf(format, args...)})
 }
 
@@ -74,7 +84,7 @@ func (k *checker) check() {
 // object, and answers whether it is sound; if not it goes, when pruning.
 func eachSound[V any](k *checker, kind string, m map[string]V, check func(path string, v *V) bool) {
 	for _, name := range sortedKeys(m) {
-		v, path := m[name], kind+"."+name
+		v, path := m[name], k.word(kind)+"."+name
 		sound := check(path, &v)
 		if !goodName(name) {
 			k.fault(path, "", "a name has 1 to 128 characters, none of them a space, a slash or a colon")
@@ -103,9 +113,9 @@ func known[V any](k *checker, m map[string]V, kind, object, field, name string) 
 		return true
 	}
 	if name == "" {
-		k.fault(object, field, "%s is missing", field)
+		k.fault(object, field, "%s is missing", k.word(field))
 	} else {
-		k.fault(object, field, "%s %q is not among the %s", field, name, kind)
+		k.fault(object, field, "%s %q is not among the %s", k.word(field), name, k.word(kind))
 	}
 	return false
 }

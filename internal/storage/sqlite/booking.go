@@ -34,24 +34,25 @@ func (b bookingTx) Revision(t lodge.Tenant) (uint64, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
-	return revision, wrap("revision", err)
+	return revision, bookingErr("revision", err)
 }
 
 func (b bookingTx) Objects(t lodge.Tenant) ([]booking.Object, error) {
 	var list []booking.Object
 	err := b.each(func(scan func(...any) error) error {
 		var o booking.Object
-		defer func() { list = append(list, o) }()
-		return scan(&o.Kind, &o.Name, &o.Version, &o.Body)
+		err := scan(&o.Kind, &o.Name, &o.Version, &o.Body)
+		list = append(list, o)
+		return err
 	}, `SELECT kind, name, version, body FROM catalogue_objects WHERE tenant = ? ORDER BY kind, name`, t)
-	return list, wrap("objects", err)
+	return list, bookingErr("objects", err)
 }
 
 func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
 	_, err := b.tx.Exec(`INSERT INTO catalogue_revisions (tenant, revision) VALUES (?, 1)
 		ON CONFLICT (tenant) DO UPDATE SET revision = revision + 1`, t)
 	if err != nil {
-		return wrap("revision", err)
+		return bookingErr("revision", err)
 	}
 	revision, err := b.Revision(t)
 	if err != nil {
@@ -62,7 +63,7 @@ func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
 			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
 			t, o.Kind, o.Name, int64(revision), o.Body)
 		if err != nil {
-			return wrap("put object", err)
+			return bookingErr("put object", err)
 		}
 	}
 	return nil
@@ -74,7 +75,7 @@ func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.E
 	err := b.tx.Get(`SELECT online, reason, set_by, since FROM experiment_states WHERE tenant = ? AND experiment = ?`,
 		[]any{t, experiment}, &s.Online, &s.Reason, &s.By, &since)
 	s.Since = Time(since)
-	return s, wrap("experiment state", err)
+	return s, bookingErr("experiment state", err)
 }
 
 func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
@@ -82,7 +83,7 @@ func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState)
 		ON CONFLICT (tenant, experiment) DO UPDATE SET
 			online = excluded.online, reason = excluded.reason, set_by = excluded.set_by, since = excluded.since`,
 		t, s.Experiment, s.Online, s.Reason, s.By, Micros(s.Since))
-	return wrap("set experiment state", err)
+	return bookingErr("set experiment state", err)
 }
 
 // each calls fn for every row of a query.
@@ -100,20 +101,8 @@ func (b bookingTx) each(fn func(scan func(...any) error) error, query string, ar
 	return rows.Err()
 }
 
-// one fails with an error unless a statement changed exactly one row.
-func one(res sql.Result, err, none error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		return none
-	}
-	return err
-}
-
-// wrap says what failed; no row is booking.ErrUnknown.
-func wrap(what string, err error) error {
+// bookingErr says what failed; no row is booking.ErrUnknown.
+func bookingErr(what string, err error) error {
 	switch {
 	case err == nil:
 		return nil

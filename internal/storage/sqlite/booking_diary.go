@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -32,7 +33,7 @@ func (b bookingTx) Insert(r booking.Record) error {
 	if IsUnique(err) {
 		return booking.ErrExists
 	}
-	return wrap("insert", err)
+	return bookingErr("insert", err)
 }
 
 func (b bookingTx) Save(n booking.Booking) error {
@@ -42,10 +43,13 @@ func (b bookingTx) Save(n booking.Booking) error {
 	res, err := b.tx.Exec(`UPDATE bookings SET end_at = ?, cancelled_at = ?, cancel_reason = ?, charged = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND version = ?`,
 		Micros(n.End), Micros(n.CancelledAt), n.CancelReason, n.Charged.Microseconds(), n.Tenant, n.ID, int64(n.Version))
-	if err = one(res, err, booking.ErrStale); err == booking.ErrStale {
-		return err
+	if err != nil {
+		return bookingErr("save", err)
 	}
-	return wrap("save", err)
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(booking.ErrStale, err)
+	}
+	return nil
 }
 
 // vacant returns ErrOverlap when a booking would meet another in the diary.
@@ -70,7 +74,7 @@ func (b bookingTx) ByKey(t lodge.Tenant, owner lodge.PersonID, key []byte) (book
 
 func (b bookingTx) record(query string, args ...any) (booking.Record, error) {
 	r, err := scanBooking(func(dest ...any) error { return b.tx.Get(query, args, dest...) })
-	return r, wrap("read", err)
+	return r, bookingErr("read", err)
 }
 
 // Busy takes two steps through the diary's index: the intervals that start
@@ -92,12 +96,12 @@ func (b bookingTx) Busy(t lodge.Tenant, experiment, except string, within bookin
 		WHERE tenant = ? AND experiment = ? AND exclusive = 1 AND cancelled_at = 0 AND start_at < ? AND id <> ?
 		ORDER BY start_at DESC LIMIT 1`, t, experiment, from, except)
 	if err != nil {
-		return nil, wrap("diary", err)
+		return nil, bookingErr("diary", err)
 	}
 	err = b.each(scan, `SELECT start_at, end_at FROM bookings
 		WHERE tenant = ? AND experiment = ? AND exclusive = 1 AND cancelled_at = 0 AND start_at >= ? AND start_at < ? AND id <> ?
 		ORDER BY start_at LIMIT ?`, t, experiment, from, until, except, limit)
-	return list, wrap("diary", err)
+	return list, bookingErr("diary", err)
 }
 
 func (b bookingTx) List(t lodge.Tenant, f booking.Filter) ([]booking.Booking, error) {
@@ -127,7 +131,7 @@ func (b bookingTx) List(t lodge.Tenant, f booking.Filter) ([]booking.Booking, er
 		list = append(list, r.Booking)
 		return err
 	}, query, args...)
-	return list, wrap("list", err)
+	return list, bookingErr("list", err)
 }
 
 func (b bookingTx) Tally(t lodge.Tenant, owner lodge.PersonID, policy string, now time.Time) (int, time.Duration, error) {
@@ -135,5 +139,5 @@ func (b bookingTx) Tally(t lodge.Tenant, owner lodge.PersonID, policy string, no
 	var charged int64
 	err := b.tx.Get(`SELECT coalesce(sum(cancelled_at = 0 AND end_at > ?), 0), coalesce(sum(charged), 0) FROM bookings
 		WHERE tenant = ? AND owner = ? AND policy = ?`, []any{Micros(now), t, owner, policy}, &live, &charged)
-	return live, time.Duration(charged) * time.Microsecond, wrap("tally", err)
+	return live, time.Duration(charged) * time.Microsecond, bookingErr("tally", err)
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -13,11 +14,11 @@ func (b bookingTx) AddReference(t lodge.Tenant, id, pepper string, reference []b
 		return booking.ErrExists
 	}
 	if err != nil {
-		return wrap("add reference", err)
+		return bookingErr("add reference", err)
 	}
 	for _, fold := range folds {
 		if _, err := b.tx.Exec(`INSERT INTO booking_folds (tenant, mac, booking, pepper) VALUES (?, ?, ?, ?)`, t, fold, id, pepper); err != nil {
-			return wrap("add fold", err)
+			return bookingErr("add fold", err)
 		}
 	}
 	return nil
@@ -26,7 +27,7 @@ func (b bookingTx) AddReference(t lodge.Tenant, id, pepper string, reference []b
 func (b bookingTx) FindFold(t lodge.Tenant, fold []byte) (string, error) {
 	var id string
 	err := b.tx.Get(`SELECT booking FROM booking_folds WHERE tenant = ? AND mac = ?`, []any{t, fold}, &id)
-	return id, wrap("find fold", err)
+	return id, bookingErr("find fold", err)
 }
 
 func (b bookingTx) Forget(then, now time.Time) (int, error) {
@@ -34,12 +35,13 @@ func (b bookingTx) Forget(then, now time.Time) (int, error) {
 	var list []dead
 	err := b.each(func(scan func(...any) error) error {
 		var d dead
-		defer func() { list = append(list, d) }()
-		return scan(&d.tenant, &d.id)
+		err := scan(&d.tenant, &d.id)
+		list = append(list, d)
+		return err
 	}, `SELECT r.tenant, r.booking FROM booking_references r JOIN bookings b ON b.tenant = r.tenant AND b.id = r.booking
 		WHERE CASE WHEN b.cancelled_at > 0 AND b.cancelled_at < b.end_at THEN b.cancelled_at ELSE b.end_at END < ?`, Micros(then))
 	if err != nil {
-		return 0, wrap("find dead references", err)
+		return 0, bookingErr("find dead references", err)
 	}
 	for _, d := range list {
 		for _, query := range []string{
@@ -48,18 +50,18 @@ func (b bookingTx) Forget(then, now time.Time) (int, error) {
 			`UPDATE bookings SET sealed = NULL, sealed_key = '' WHERE tenant = ? AND id = ?`,
 		} {
 			if _, err := b.tx.Exec(query, d.tenant, d.id); err != nil {
-				return 0, wrap("forget reference", err)
+				return 0, bookingErr("forget reference", err)
 			}
 		}
 	}
 	_, err = b.tx.Exec(`DELETE FROM booking_tries WHERE at < ?`, Micros(now))
-	return len(list), wrap("forget tries", err)
+	return len(list), bookingErr("forget tries", err)
 }
 
 func (b bookingTx) Rate(t lodge.Tenant, key []byte) (time.Time, error) {
 	var at int64
-	err := wrap("rate", b.tx.Get(`SELECT at FROM booking_tries WHERE tenant = ? AND key = ?`, []any{t, key}, &at))
-	if err == booking.ErrUnknown {
+	err := bookingErr("rate", b.tx.Get(`SELECT at FROM booking_tries WHERE tenant = ? AND key = ?`, []any{t, key}, &at))
+	if errors.Is(err, booking.ErrUnknown) {
 		return time.Time{}, nil
 	}
 	return Time(at), err
@@ -68,14 +70,14 @@ func (b bookingTx) Rate(t lodge.Tenant, key []byte) (time.Time, error) {
 func (b bookingTx) SetRate(t lodge.Tenant, key []byte, at time.Time) error {
 	_, err := b.tx.Exec(`INSERT INTO booking_tries (tenant, key, at) VALUES (?, ?, ?)
 		ON CONFLICT (tenant, key) DO UPDATE SET at = excluded.at`, t, key, Micros(at))
-	return wrap("set rate", err)
+	return bookingErr("set rate", err)
 }
 
 func (b bookingTx) Enqueue(subject string, e booking.Effect) error {
 	_, err := b.tx.Exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, experiment, reason, at, tries, next_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
 		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Experiment, e.Reason, Micros(e.At), Micros(e.At))
-	return wrap("enqueue", err)
+	return bookingErr("enqueue", err)
 }
 
 func (b bookingTx) Next(t lodge.Tenant, subject string) (booking.Effect, int, error) {
@@ -86,27 +88,28 @@ func (b bookingTx) Next(t lodge.Tenant, subject string) (booking.Effect, int, er
 		WHERE tenant = ? AND subject = ? ORDER BY seq LIMIT 1`, []any{t, subject},
 		&e.ID, &e.Kind, &e.Booking.ID, &e.Experiment, &e.Reason, &at, &tries)
 	e.At = Time(at)
-	return e, tries, wrap("next effect", err)
+	return e, tries, bookingErr("next effect", err)
 }
 
 func (b bookingTx) Due(now time.Time, limit int) ([]booking.Subject, error) {
 	var list []booking.Subject
 	err := b.each(func(scan func(...any) error) error {
 		var s booking.Subject
-		defer func() { list = append(list, s) }()
-		return scan(&s.Tenant, &s.Name)
+		err := scan(&s.Tenant, &s.Name)
+		list = append(list, s)
+		return err
 	}, `SELECT tenant, subject FROM booking_outbox
 		WHERE seq IN (SELECT min(seq) FROM booking_outbox GROUP BY tenant, subject) AND next_at <= ?
 		ORDER BY next_at, seq LIMIT ?`, Micros(now), limit)
-	return list, wrap("due effects", err)
+	return list, bookingErr("due effects", err)
 }
 
 func (b bookingTx) Done(t lodge.Tenant, effect string) error {
 	_, err := b.tx.Exec(`DELETE FROM booking_outbox WHERE tenant = ? AND effect = ?`, t, effect)
-	return wrap("effect done", err)
+	return bookingErr("effect done", err)
 }
 
 func (b bookingTx) Postpone(t lodge.Tenant, effect string, until time.Time) error {
 	_, err := b.tx.Exec(`UPDATE booking_outbox SET tries = tries + 1, next_at = ? WHERE tenant = ? AND effect = ?`, Micros(until), t, effect)
-	return wrap("postpone effect", err)
+	return bookingErr("postpone effect", err)
 }

@@ -1,0 +1,102 @@
+package booking
+
+// lodge reads Lodge's own format.
+func (rd *reader) lodge(top *object) Catalogue {
+	c := Catalogue{
+		Descriptions: each(top, "descriptions", readDescription("title")),
+		Experiments: each(top, "experiments", func(name string, o *object) Experiment {
+			e := Experiment{
+				Description: o.str("description"), TopicStub: o.str("topic_stub"),
+				ConfigURL: o.str("config_url"), Tests: o.strings("tests"),
+			}
+			if e.TopicStub == "" {
+				e.TopicStub = name
+			}
+			for _, so := range o.objects("streams") {
+				s := readStream(so)
+				so.done()
+				e.Streams = append(e.Streams, s.of(e.TopicStub))
+			}
+			return e
+		}),
+		Pools: each(top, "pools", func(_ string, o *object) Pool {
+			return Pool{o.str("description"), o.strings("experiments")}
+		}),
+		Slots: each(top, "slots", func(_ string, o *object) Slot {
+			return readSlot(o, "experiment")
+		}),
+		Windows: each(top, "windows", readWindow),
+		Policies: each(top, "policies", func(_ string, o *object) Policy {
+			p := Policy{
+				Description: o.str("description"), Guides: o.strings("guides"),
+				BookAhead: o.duration("book_ahead"), StartsWithin: o.duration("starts_within"),
+				NextAvailable: o.duration("next_available"), AllowStartInPast: o.duration("allow_start_in_past_within"),
+				MinDuration: o.duration("min_duration"), MaxDuration: o.duration("max_duration"),
+				MaxUsage: o.duration("max_usage"), GracePeriod: o.duration("grace_period"), GracePenalty: o.duration("grace_penalty"),
+				UnlimitedUsers: o.boolean("unlimited_users"),
+			}
+			if n, ok := o.integer("max_bookings"); ok {
+				p.MaxBookings = &n
+			}
+			return p
+		}),
+		Guides: each(top, "guides", readGuide),
+		Groups: each(top, "groups", func(_ string, o *object) Group {
+			return Group{o.str("description"), o.strings("policies")}
+		}),
+		UIs: each(top, "uis", func(_ string, o *object) UI {
+			return UI{o.str("description"), o.str("url"), o.strings("streams")}
+		}),
+		UISets: each(top, "ui_sets", func(_ string, o *object) UISet {
+			return UISet{o.str("description"), o.strings("uis")}
+		}),
+		Roles: each(top, "roles", func(_ string, o *object) RoleBinding {
+			return RoleBinding{o.str("role"), o.str("scope"), o.strings("subjects"), o.strings("groups")}
+		}),
+	}
+	top.done()
+	return c
+}
+
+// readDescription reads a description whose title is in a field.
+func readDescription(title string) func(string, *object) Description {
+	return func(_ string, o *object) Description {
+		return Description{o.str(title), o.str("short"), o.str("long"), o.str("further"), o.str("thumb"), o.str("image")}
+	}
+}
+
+func readWindow(_ string, o *object) Window {
+	return Window{o.intervals("allowed"), o.intervals("denied")}
+}
+
+func readGuide(_ string, o *object) Guide {
+	g := Guide{Label: o.str("label")}
+	if d := o.duration("book_ahead"); d != nil {
+		g.BookAhead = *d
+	}
+	if d := o.duration("duration"); d != nil {
+		g.Duration = *d
+	}
+	g.MaxSlots, _ = o.integer("max_slots")
+	return g
+}
+
+// readSlot reads a slot that names its experiment in a field.
+func readSlot(o *object, experiment string) Slot {
+	return Slot{o.str("description"), o.str(experiment), o.str("policy"), o.str("ui_set"), o.str("window")}
+}
+
+func readStream(o *object) Stream {
+	return Stream{o.str("for"), o.str("topic"), o.strings("scopes"), o.str("connection_type"), o.str("url")}
+}
+
+// of gives a stream its topic.
+func (s Stream) of(stub string) Stream {
+	if s.Topic == "" || s.Topic == "auto" {
+		s.Topic = stub + "-" + s.For
+	}
+	if s.ConnectionType == "" {
+		s.ConnectionType = "session"
+	}
+	return s
+}
