@@ -1,0 +1,190 @@
+package messaging
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// A Subscriber is somebody with a message connection: a session, and the topics
+// it is entitled to now.
+type Subscriber struct {
+	Tenant  lodge.Tenant
+	Person  lodge.PersonID
+	Session string // the session's public id
+	Name    string // the person's display name
+	Topics  []string
+	// Since bounds topics in time: entries made earlier are not this
+	// subscriber's to see. Topics that are absent have no bound.
+	Since map[string]time.Time
+}
+
+// Members says who gets which topic. The gateway adapts sessions and bookings.
+type Members interface {
+	// Topics returns what a session is entitled to now. A *lodge.Error with
+	// CodeForbidden closes the connection with 4403. CodeUnavailable, and an
+	// error of no code, close it with 4408 when they last for the grace period.
+	// Any other code closes it with 4401.
+	Topics(ctx context.Context, session string, tenant lodge.Tenant) (Subscriber, error)
+	// Watch calls fn after anything about the session or its membership may
+	// have changed, until stop. fn never blocks. A lost call is made good by a
+	// poll with each ping.
+	Watch(tenant lodge.Tenant, session string, fn func()) (stop func())
+}
+
+// Inbox takes what a client sends that concerns neither cursors nor topics. A
+// *lodge.Error's safe message goes back to the client; any other error is
+// logged and answered with a general one.
+type Inbox interface {
+	// Answer takes the data of an answer frame and returns the reply's.
+	Answer(ctx context.Context, sub Subscriber, data json.RawMessage) (json.RawMessage, error)
+	// Mark takes the data of a mark frame and returns the reply's.
+	Mark(ctx context.Context, sub Subscriber, data json.RawMessage) (json.RawMessage, error)
+}
+
+// HubOptions tune a Hub; zero fields take the values named here.
+type HubOptions struct {
+	History        int           // entries of a topic that a client without a position is given; 50
+	WriteLimit     time.Duration // how long one frame may take to be written; 5 s
+	PingEvery      time.Duration // period of pings, of the membership poll and of presence reports; 30 s
+	PongLimit      time.Duration // how long a pong may take; 10 s
+	Grace          time.Duration // how long a connection lives while membership cannot be read; 15 s
+	RetryEvery     time.Duration // pause before an unreachable log or membership is asked again; 1 s
+	FlushEvery     time.Duration // how often cursors of receipts are persisted; 1 s
+	ReceiptEvery   time.Duration // how often moved receipts are reported to senders; 250 ms
+	FrameRate      rate.Limit    // client frames a second, on average; 20
+	FrameBurst     int           // client frames at once; 200
+	MaxPerPerson   int           // connections of one person; 32
+	MaxConnections int           // connections of this node; 20000
+	// Seen, when set, is told who has been connected from when to when: at once
+	// when somebody comes, with every PingEvery, and when they leave. Calls
+	// come one after the other from Run and may take their time.
+	Seen   func(ctx context.Context, s Seen)
+	Logger *slog.Logger // slog.Default()
+}
+
+func (o *HubOptions) defaults() {
+	def(&o.History, 50)
+	def(&o.WriteLimit, 5*time.Second)
+	def(&o.PingEvery, 30*time.Second)
+	def(&o.PongLimit, 10*time.Second)
+	def(&o.Grace, 15*time.Second)
+	def(&o.RetryEvery, time.Second)
+	def(&o.FlushEvery, time.Second)
+	def(&o.ReceiptEvery, 250*time.Millisecond)
+	def(&o.FrameRate, 20)
+	def(&o.FrameBurst, 200)
+	def(&o.MaxPerPerson, 32)
+	def(&o.MaxConnections, 20000)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// A Hub owns the message connections of a node.
+type Hub struct {
+	topics  *Topics
+	members Members
+	inbox   Inbox
+	clock   lodge.Clock
+	opts    HubOptions
+
+	receipts *receiptBook
+	arrivals chan struct{} // capacity 1: somebody came or left
+	draining chan struct{} // closed by Drain
+	idle     chan struct{} // closed when the last connection has left a draining hub
+
+	mu      sync.Mutex // guards what follows
+	drained bool
+	conns   map[*hubConn]struct{}
+	people  map[personKey]*attendee
+	reports map[personKey]Seen // what Run has yet to tell Seen
+	feeds   map[topicKey]*feed
+}
+
+type personKey struct {
+	tenant lodge.Tenant
+	person lodge.PersonID
+}
+
+// NewHub returns a hub on topics. It serves connections at once; Run must run
+// for receipts and presence.
+func NewHub(topics *Topics, members Members, inbox Inbox, clock lodge.Clock, opts HubOptions) *Hub {
+	opts.defaults()
+	return &Hub{
+		topics: topics, members: members, inbox: inbox, clock: clock, opts: opts,
+		receipts: newReceiptBook(topics, opts.Logger),
+		arrivals: make(chan struct{}, 1),
+		draining: make(chan struct{}),
+		idle:     make(chan struct{}),
+		conns:    make(map[*hubConn]struct{}),
+		people:   make(map[personKey]*attendee),
+		reports:  make(map[personKey]Seen),
+		feeds:    make(map[topicKey]*feed),
+	}
+}
+
+// Run persists and reports receipts and presence until ctx ends; then it
+// persists what is left, within a short limit. It does not end connections:
+// Drain does.
+func (h *Hub) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.runReceipts(ctx) })
+	g.Go(func() error { return h.runPresence(ctx) })
+	if err := g.Wait(); err != nil && context.Cause(ctx) == nil {
+		return fmt.Errorf("messaging: hub: %w", err)
+	}
+	return nil
+}
+
+// Drain refuses new connections, closes those there are with 1001 (going away)
+// and waits until all have ended or ctx does. What they have not received they
+// get where they come back.
+func (h *Hub) Drain(ctx context.Context) error {
+	h.mu.Lock()
+	if !h.drained {
+		h.drained = true
+		close(h.draining)
+		if len(h.conns) == 0 {
+			close(h.idle)
+		}
+	}
+	h.mu.Unlock()
+	select {
+	case <-h.idle:
+		return nil
+	case <-ctx.Done():
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return fmt.Errorf("messaging: drain: %d connections are left: %w", len(h.conns), ctx.Err())
+	}
+}
+
+// Notify gives an event to everybody on this node whose connection delivers a
+// topic now. The event is not stored: who is not there never gets it. It is for
+// what can be asked for again, such as receipts, tallies and presence.
+func (h *Hub) Notify(tenant lodge.Tenant, topic string, e Event) error {
+	b, err := e.encode(topic, "", "")
+	if err != nil {
+		return err
+	}
+	for _, c := range h.audience(tenant, topic) {
+		c.offer(topic, b)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package messaging
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// admit makes a connection of a request whose session the gateway has checked:
+// it is entered into the hub's tables first, and what the session is entitled to
+// is read after that, so that no change in between is missed. Every admitted
+// connection must leave. Errors are *lodge.Error; nothing has been answered yet.
+func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
+	resume, err := parseCursors(append(slices.Clone(r.URL.Query()["resume"]), r.Header.Values("Last-Event-ID")...)...)
+	if err != nil {
+		return nil, lodge.Wrap(lodge.CodeInvalid, "resume must be a list of topic~position as they were given; leave it out to start again", err)
+	}
+	now := h.clock.Now()
+	c := &hubConn{
+		hub: h, tenant: sub.Tenant, session: sub.Session, person: sub.Person,
+		started: now,
+		limiter: rate.NewLimiter(h.opts.FrameRate, h.opts.FrameBurst),
+		wake:    make(chan struct{}, 1),
+		resume:  resume,
+		sub:     sub,
+		sent:    make(map[string]Pos),
+	}
+	c.seen.Store(now.UnixMicro())
+	if err := h.enter(c, sub.Name); err != nil {
+		return nil, err
+	}
+	c.unwatch = h.members.Watch(c.tenant, c.session, c.invalidate)
+	if err := c.entitled(r.Context()); err != nil {
+		h.leave(c)
+		return nil, err
+	}
+	h.mu.Lock()
+	c.present = true
+	key := personKey{c.tenant, c.person}
+	h.report(key, h.people[key].presence(c.person))
+	h.mu.Unlock()
+	return c, nil
+}
+
+// entitled reads what the session is entitled to for the first time.
+func (c *hubConn) entitled(ctx context.Context) error {
+	sub, err := c.hub.members.Topics(ctx, c.session, c.tenant)
+	switch {
+	case err != nil && unreachable(err):
+		return &lodge.Error{Code: lodge.CodeUnavailable, Safe: "messages cannot be reached right now; try again in a moment", RetryAfter: time.Second, Err: err}
+	case err != nil:
+		return err
+	case sub.Tenant != c.tenant || sub.Person != c.person || sub.Session != c.session:
+		return lodge.E(lodge.CodeForbidden, "this session may not read messages")
+	}
+	c.mu.Lock()
+	c.sub = sub
+	c.mu.Unlock()
+	return nil
+}
+
+// enter adds a connection to the hub's tables, within the caps.
+func (h *Hub) enter(c *hubConn, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.drained {
+		return &lodge.Error{Code: lodge.CodeUnavailable, Safe: "the server is restarting; try again in a moment", RetryAfter: time.Second}
+	}
+	if len(h.conns) >= h.opts.MaxConnections {
+		return &lodge.Error{Code: lodge.CodeUnavailable, Safe: "there are too many message connections; try again later", RetryAfter: 10 * time.Second}
+	}
+	key := personKey{c.tenant, c.person}
+	a := h.people[key]
+	if a == nil {
+		a = &attendee{conns: make(map[*hubConn]struct{})}
+		h.people[key] = a
+	}
+	if len(a.conns) >= h.opts.MaxPerPerson {
+		return &lodge.Error{Code: lodge.CodeTooMany, Safe: "too many of your pages are connected; close some and try again", RetryAfter: 10 * time.Second}
+	}
+	a.name = name
+	a.conns[c] = struct{}{}
+	h.conns[c] = struct{}{}
+	return nil
+}
+
+// leave takes a connection out of everything it is in. Its goroutines have
+// ended.
+func (h *Hub) leave(c *hubConn) {
+	if c.unwatch != nil {
+		c.unwatch()
+	}
+	for _, d := range c.topics {
+		c.end(d)
+	}
+	c.topics = nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := personKey{c.tenant, c.person}
+	if a := h.people[key]; a != nil {
+		if c.present {
+			h.report(key, a.presence(c.person))
+		}
+		delete(a.conns, c)
+		if len(a.conns) == 0 {
+			delete(h.people, key)
+		}
+	}
+	delete(h.conns, c)
+	if h.drained && len(h.conns) == 0 {
+		close(h.idle)
+	}
+}
+
+// start begins the deliveries of an admitted connection.
+func (c *hubConn) start(ctx context.Context, out transport) {
+	c.out = out
+	c.align(ctx, c.subscriber(), func(string) bool { return true })
+}
+
+// cursors returns where a client that got all frames so far goes on.
+func (c *hubConn) cursors() map[string]Pos {
+	all := maps.Clone(c.resume)
+	for _, d := range c.topics {
+		all[d.name] = d.cursor
+	}
+	return all
+}

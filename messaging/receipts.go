@@ -1,0 +1,376 @@
+package messaging
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// The states of a receipt, in order.
+const (
+	ReceiptSent      = "sent"      // stored for the person
+	ReceiptDelivered = "delivered" // one of the person's clients acknowledged it
+	ReceiptRead      = "read"      // the person has read it
+)
+
+// A Receipt is what is known of one message and one person.
+type Receipt struct {
+	Person lodge.PersonID
+	State  string
+}
+
+// topicCursors is the internal topic that holds a tenant's receipt cursors.
+const topicCursors = "cursors"
+
+// A receiptCursor says how far a person has come in a topic: there is no row per
+// message and person.
+type receiptCursor struct {
+	Delivered Pos
+	Read      Pos
+}
+
+// merge returns the further of both, field by field; reading implies delivery.
+func (a receiptCursor) merge(b receiptCursor) receiptCursor {
+	m := receiptCursor{Delivered: further(a.Delivered, b.Delivered), Read: further(a.Read, b.Read)}
+	m.Delivered = further(m.Delivered, m.Read)
+	return m
+}
+
+// further returns the later of two positions. One of another epoch comes from a
+// topic that was made anew, and replaces what was known of the old one.
+func further(a, b Pos) Pos {
+	switch {
+	case b.IsZero():
+		return a
+	case a.Epoch == b.Epoch && a.Seq >= b.Seq:
+		return a
+	}
+	return b
+}
+
+func covers(cursor, pos Pos) bool { return cursor.Epoch == pos.Epoch && cursor.Seq >= pos.Seq }
+
+func (a receiptCursor) state(pos Pos) string {
+	switch {
+	case covers(a.Read, pos):
+		return ReceiptRead
+	case covers(a.Delivered, pos):
+		return ReceiptDelivered
+	}
+	return ReceiptSent
+}
+
+// cursorTable holds cursors by topic and person.
+type cursorTable map[string]map[lodge.PersonID]receiptCursor
+
+func (t cursorTable) move(topic string, person lodge.PersonID, c receiptCursor) {
+	if t[topic] == nil {
+		t[topic] = make(map[lodge.PersonID]receiptCursor)
+	}
+	t[topic][person] = t[topic][person].merge(c)
+}
+
+// A cursorMove is one cursor as it is stored.
+type cursorMove struct {
+	Topic     string         `json:"topic"`
+	Person    lodge.PersonID `json:"person"`
+	Delivered string         `json:"delivered,omitempty"`
+	Read      string         `json:"read,omitempty"`
+}
+
+// cursorEntry is the body of an entry of topicCursors.
+type cursorEntry struct {
+	Moves []cursorMove `json:"moves"`
+}
+
+func newMove(topic string, person lodge.PersonID, c receiptCursor) cursorMove {
+	return cursorMove{Topic: topic, Person: person, Delivered: c.Delivered.String(), Read: c.Read.String()}
+}
+
+func (m cursorMove) cursor() (receiptCursor, error) {
+	delivered, err := ParsePos(m.Delivered)
+	if err != nil {
+		return receiptCursor{}, err
+	}
+	read, err := ParsePos(m.Read)
+	return receiptCursor{Delivered: delivered, Read: read}, err
+}
+
+// foldCursors applies one entry of topicCursors.
+func foldCursors(t *cursorTable, item Item) {
+	var e cursorEntry
+	if json.Unmarshal(item.Body, &e) != nil {
+		return // an entry of a kind that this version does not know
+	}
+	t.apply(e.Moves)
+}
+
+func (t *cursorTable) apply(moves []cursorMove) {
+	if *t == nil {
+		*t = make(cursorTable)
+	}
+	for _, m := range moves {
+		if c, err := m.cursor(); err == nil {
+			t.move(m.Topic, m.Person, c)
+		}
+	}
+}
+
+// cursorCodec stores the table as a list of moves.
+var cursorCodec = Codec[cursorTable]{
+	Version: "cursors/1",
+	Marshal: func(t *cursorTable) ([]byte, error) {
+		var e cursorEntry
+		for topic, people := range *t {
+			for person, c := range people {
+				e.Moves = append(e.Moves, newMove(topic, person, c))
+			}
+		}
+		return json.Marshal(e)
+	},
+	Unmarshal: func(b []byte, t *cursorTable) error {
+		var e cursorEntry
+		if err := json.Unmarshal(b, &e); err != nil {
+			return fmt.Errorf("messaging: cursors: %w", err)
+		}
+		*t = nil
+		t.apply(e.Moves)
+		return nil
+	},
+}
+
+// A receiptBook keeps the cursors of a node's tenants: what was moved lately in
+// memory, all else in each tenant's topicCursors.
+type receiptBook struct {
+	topics *Topics
+	log    *slog.Logger
+	wake   chan struct{} // capacity 1: a cursor moved
+
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	tables   map[lodge.Tenant]*Projection[cursorTable]
+	pending  map[lodge.Tenant]cursorTable // moved and not yet persisted
+	moved    map[topicKey]struct{}        // topics to report on
+	reported map[topicKey]map[string]receiptData
+}
+
+func newReceiptBook(topics *Topics, log *slog.Logger) *receiptBook {
+	return &receiptBook{
+		topics: topics, log: log, wake: make(chan struct{}, 1),
+		tables:   make(map[lodge.Tenant]*Projection[cursorTable]),
+		pending:  make(map[lodge.Tenant]cursorTable),
+		moved:    make(map[topicKey]struct{}),
+		reported: make(map[topicKey]map[string]receiptData),
+	}
+}
+
+// move notes that a person has come as far as pos.
+func (b *receiptBook) move(tenant lodge.Tenant, topic string, person lodge.PersonID, pos Pos, read bool) {
+	c := receiptCursor{Delivered: pos}
+	if read {
+		c.Read = pos
+	}
+	b.mu.Lock()
+	if b.pending[tenant] == nil {
+		b.pending[tenant] = make(cursorTable)
+	}
+	b.pending[tenant].move(topic, person, c)
+	b.moved[topicKey{tenant, topic}] = struct{}{}
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// table returns a tenant's projection.
+func (b *receiptBook) table(tenant lodge.Tenant) (*Projection[cursorTable], error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, lodge.Wrap(lodge.CodeUnavailable, "the server is restarting; try again in a moment", ErrClosed)
+	}
+	p, ok := b.tables[tenant]
+	if !ok {
+		p = Project(b.topics, tenant, topicCursors, foldCursors, cursorCodec)
+		b.tables[tenant] = p
+	}
+	return p, nil
+}
+
+// people returns the cursors of a topic, the ones not yet persisted included.
+func (b *receiptBook) people(ctx context.Context, tenant lodge.Tenant, topic string) (map[lodge.PersonID]receiptCursor, error) {
+	p, err := b.table(tenant)
+	if err != nil {
+		return nil, err
+	}
+	// First what is pending: it may be persisted in between, never forgotten.
+	all := make(cursorTable)
+	b.mu.Lock()
+	for person, c := range b.pending[tenant][topic] {
+		all.move(topic, person, c)
+	}
+	b.mu.Unlock()
+	err = p.View(ctx, func(t *cursorTable) {
+		for person, c := range (*t)[topic] {
+			// What is pending comes later than what is persisted.
+			merged := c.merge(all[topic][person])
+			all.move(topic, person, merged)
+		}
+	})
+	return all[topic], err
+}
+
+// Receipts returns what is known of the message at a position of a topic for
+// each of people, in their order.
+func (h *Hub) Receipts(ctx context.Context, tenant lodge.Tenant, topic string, pos Pos, people []lodge.PersonID) ([]Receipt, error) {
+	cursors, err := h.receipts.people(ctx, tenant, topic)
+	if err != nil {
+		return nil, err
+	}
+	receipts := make([]Receipt, len(people))
+	for i, person := range people {
+		receipts[i] = Receipt{Person: person, State: cursors[person].state(pos)}
+	}
+	return receipts, nil
+}
+
+// movesPerEntry bounds the entries of topicCursors well below MaxBody.
+const movesPerEntry = 500
+
+// flush persists what has moved.
+func (b *receiptBook) flush(ctx context.Context) {
+	b.mu.Lock()
+	work := make(map[lodge.Tenant]cursorTable, len(b.pending))
+	for tenant, t := range b.pending {
+		work[tenant] = t.clone()
+	}
+	b.mu.Unlock()
+	for tenant, t := range work {
+		if err := b.persist(ctx, tenant, t); err != nil {
+			b.log.WarnContext(ctx, "messages: receipts are not persisted; trying again", "tenant", tenant, "error", err)
+			continue
+		}
+		b.settle(tenant, t)
+	}
+}
+
+// persist appends the cursors of t that are further than the stored ones.
+func (b *receiptBook) persist(ctx context.Context, tenant lodge.Tenant, t cursorTable) error {
+	p, err := b.table(tenant)
+	if err != nil {
+		return err
+	}
+	var moves []cursorMove
+	err = p.View(ctx, func(stored *cursorTable) {
+		for topic, people := range t {
+			for person, c := range people {
+				if old := (*stored)[topic][person]; old.merge(c) != old {
+					moves = append(moves, newMove(topic, person, c))
+				}
+			}
+		}
+	})
+	if err != nil || len(moves) == 0 {
+		return err
+	}
+	var msgs []Message
+	for len(moves) > 0 {
+		n := min(len(moves), movesPerEntry)
+		body, err := json.Marshal(cursorEntry{Moves: moves[:n]})
+		if err != nil {
+			return err
+		}
+		msgs = append(msgs, Message{ID: rand.Text(), Body: body})
+		moves = moves[n:]
+	}
+	return p.Append(ctx, msgs...)
+}
+
+// settle forgets what was persisted, unless it has moved on since.
+func (b *receiptBook) settle(tenant lodge.Tenant, done cursorTable) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pending := b.pending[tenant]
+	for topic, people := range done {
+		for person, c := range people {
+			if pending[topic][person] == c {
+				delete(pending[topic], person)
+			}
+		}
+		if len(pending[topic]) == 0 {
+			delete(pending, topic)
+		}
+	}
+	if len(pending) == 0 {
+		delete(b.pending, tenant)
+	}
+}
+
+func (t cursorTable) clone() cursorTable {
+	c := make(cursorTable, len(t))
+	for topic, people := range t {
+		for person, cursor := range people {
+			c.move(topic, person, cursor)
+		}
+	}
+	return c
+}
+
+func (b *receiptBook) close() {
+	b.mu.Lock()
+	tables := b.tables
+	b.tables, b.closed = nil, true
+	b.mu.Unlock()
+	for _, p := range tables {
+		p.Close()
+	}
+}
+
+// flushLimit is how long the last flush may take.
+const flushLimit = 5 * time.Second
+
+// runReceipts persists cursors and reports moved receipts to senders, each at
+// its own pace and only when something moved.
+func (h *Hub) runReceipts(ctx context.Context) error {
+	b := h.receipts
+	defer b.close()
+	var flush, report <-chan time.Time
+	for {
+		select {
+		case <-b.wake:
+			if flush == nil {
+				flush = time.After(h.opts.FlushEvery)
+			}
+			if report == nil {
+				report = time.After(h.opts.ReceiptEvery)
+			}
+		case <-flush:
+			flush = nil
+			b.flush(ctx)
+			if b.owes() {
+				flush = time.After(h.opts.FlushEvery)
+			}
+		case <-report:
+			report = nil
+			h.reportReceipts(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
+			defer cancel()
+			b.flush(last)
+			return nil
+		}
+	}
+}
+
+func (b *receiptBook) owes() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pending) > 0
+}
