@@ -1,0 +1,53 @@
+package attendance
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+// CSV writes the register's marks, one a line under a heading (RFC 4180, UTF-8,
+// times RFC 3339 in UTC). A field that a spreadsheet would take for a formula is
+// written with an apostrophe before it.
+func (r Register) CSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	rows := [][]string{{"register", "group", "person", "name", "state", "source", "confirmed", "first_seen", "last_seen", "seconds"}}
+	for _, m := range r.Marks {
+		rows = append(rows, []string{
+			r.Title, r.Group, string(m.Person), m.Name, string(m.State), string(m.Source),
+			strconv.FormatBool(m.Confirmed), stamp(m.FirstSeen), stamp(m.LastSeen),
+			strconv.FormatInt(int64(m.Seen/time.Second), 10),
+		})
+	}
+	for _, row := range rows {
+		for i := range row {
+			row[i] = inert(row[i])
+		}
+	}
+	if err := out.WriteAll(rows); err != nil {
+		return fmt.Errorf("attendance: csv: %w", err)
+	}
+	return nil
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// inert keeps a spreadsheet from evaluating a field (OWASP, CSV injection).
+func inert(field string) string {
+	if field == "" {
+		return ""
+	}
+	switch field[0] {
+	case '=', '+', '-', '@', '\t', '\r', '\n':
+		return "'" + field
+	}
+	return field
+}

@@ -1,0 +1,268 @@
+package attendance
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+)
+
+// topicRegisters is the internal topic of a tenant's registers.
+const topicRegisters = "registers"
+
+// Limits of a Draft.
+const (
+	maxTitle     = 200 // characters
+	maxID        = 128 // bytes
+	maxMembers   = 5000
+	maxInterval  = 24 * time.Hour
+	seenPerEntry = 500 // people in one entry, well below the largest message
+)
+
+// A Desk opens, keeps and closes registers. It is safe for concurrent use.
+type Desk struct {
+	topics *messaging.Topics
+	clock  lodge.Clock
+
+	mu      sync.Mutex // guards what follows
+	books   map[lodge.Tenant]*messaging.Projection[state]
+	pending map[lodge.Tenant]waiting
+}
+
+// NewDesk returns a desk on topics.
+func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
+	return &Desk{
+		topics: topics, clock: clock,
+		books:   make(map[lodge.Tenant]*messaging.Projection[state]),
+		pending: make(map[lodge.Tenant]waiting),
+	}
+}
+
+// Release gives back what the desk holds of its topics. Calls under way are to
+// have ended.
+func (d *Desk) Release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for tenant, p := range d.books {
+		p.Close()
+		delete(d.books, tenant)
+	}
+}
+
+func (d *Desk) book(tenant lodge.Tenant) *messaging.Projection[state] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.books[tenant]
+	if !ok {
+		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/1"))
+		d.books[tenant] = p
+	}
+	return p
+}
+
+// Open opens a register. Repeated with the ID and the title, group and opener
+// of one that is there, it returns that; with others it is CodeConflict.
+func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID, draft Draft) (Register, error) {
+	now := d.clock.Now().UTC()
+	e, err := draft.entry(by, now)
+	if err != nil {
+		return Register{}, err
+	}
+	first, err := e.message()
+	if err != nil {
+		return Register{}, err
+	}
+	rest, err := seenMessages(e.Register, draft.sightings(e.Start, e.End))
+	if err != nil {
+		return Register{}, err
+	}
+	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
+		r := s.Registers[e.Register]
+		switch {
+		case r == nil:
+			return append([]messaging.Message{first}, rest...), nil
+		case r.By != by || r.Title != e.Title || r.Group != e.Group:
+			return nil, lodge.E(lodge.CodeConflict, "A different register was opened with that id; use a new one.")
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return Register{}, err
+	}
+	return d.Get(ctx, tenant, e.Register)
+}
+
+// entry checks and completes a draft.
+func (draft Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
+	e := entry{
+		Kind: kindOpened, Register: draft.ID, At: now, By: by,
+		Title: strings.TrimSpace(draft.Title), Group: draft.Group,
+		Start: draft.Start.UTC(), End: draft.End.UTC(), Members: make(map[lodge.PersonID]string, len(draft.Members)),
+	}
+	if e.Register == "" {
+		e.Register = strings.ToLower(rand.Text())
+	}
+	if draft.Start.IsZero() {
+		e.Start = now.Truncate(time.Hour)
+	}
+	if draft.End.IsZero() {
+		e.End = e.Start.Add(time.Hour)
+	}
+	for _, m := range draft.Members {
+		if m.Person != "" {
+			e.Members[m.Person] = m.Name
+		}
+	}
+	refuse := func(safe string) (entry, error) { return entry{}, lodge.E(lodge.CodeRefused, safe) }
+	switch {
+	case len(e.Register) > maxID:
+		return refuse("The register's id is too long.")
+	case e.Title == "" || utf8.RuneCountInString(e.Title) > maxTitle:
+		return refuse(fmt.Sprintf("A register needs a title of at most %d characters.", maxTitle))
+	case e.Group == "":
+		return refuse("A register needs a group.")
+	case !e.Start.Before(e.End):
+		return refuse("The register must end after it starts.")
+	case e.End.Sub(e.Start) > maxInterval:
+		return refuse("A register covers a day at most; open one for each day.")
+	case len(e.Members) == 0:
+		return refuse("The group has no members yet; open the register when somebody has joined it.")
+	case len(e.Members) > maxMembers:
+		return refuse(fmt.Sprintf("A register holds at most %d people; open one for each part of the group.", maxMembers))
+	}
+	return e, nil
+}
+
+// sightings gathers what was seen before, by person.
+func (draft Draft) sightings(start, end time.Time) map[lodge.PersonID]seen {
+	all := make(map[lodge.PersonID]seen)
+	for _, s := range draft.Sightings {
+		n, ok := newSpan(s.From, s.To, start, end)
+		if !ok || !slices.ContainsFunc(draft.Members, func(m Member) bool { return m.Person == s.Person }) {
+			continue
+		}
+		who, ok := all[s.Person]
+		if !ok {
+			who = seen{Person: s.Person, Name: s.Name, Spans: make(map[Source]spans)}
+			all[s.Person] = who
+		}
+		who.Spans[s.Source] = who.Spans[s.Source].add(n)
+	}
+	return all
+}
+
+// seenMessages puts what was seen of many people into as few entries as fit.
+func seenMessages(register string, all map[lodge.PersonID]seen) ([]messaging.Message, error) {
+	var list []seen
+	for _, who := range all {
+		list = append(list, who)
+	}
+	var msgs []messaging.Message
+	for part := range slices.Chunk(list, seenPerEntry) {
+		msg, err := entry{Kind: kindSeen, Register: register, Seen: part}.message()
+		if err != nil {
+			return nil, err
+		}
+		msgs = append(msgs, msg)
+	}
+	return msgs, nil
+}
+
+var (
+	errUnknown = lodge.E(lodge.CodeNotFound, "There is no such register.")
+	errClosed  = lodge.E(lodge.CodeConflict, "The register is closed.")
+)
+
+// Confirm notes that a member says they are there. Only members of the register
+// find it. It may be repeated; after closing it is CodeConflict, before the
+// start CodeRefused.
+func (d *Desk) Confirm(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (Register, error) {
+	now := d.clock.Now().UTC()
+	msg, err := entry{Kind: kindConfirmed, Register: id, At: now, Person: person}.message()
+	if err != nil {
+		return Register{}, err
+	}
+	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
+		r := s.Registers[id]
+		if r == nil || r.Members[person] == nil {
+			return nil, errUnknown
+		}
+		switch {
+		case !r.Members[person].ConfirmedAt.IsZero():
+			return nil, nil
+		case !r.open():
+			return nil, errClosed
+		case now.Before(r.Start):
+			return nil, lodge.E(lodge.CodeRefused, "The register has not begun; confirm when it has.")
+		}
+		return []messaging.Message{msg}, nil
+	})
+	if err != nil {
+		return Register{}, err
+	}
+	return d.Get(ctx, tenant, id)
+}
+
+// Close closes a register: members without presence are absent from now
+// on. It may be repeated; the first time counts.
+func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lodge.PersonID) (Register, error) {
+	closing, err := entry{Kind: kindClosed, Register: id, At: d.clock.Now().UTC(), By: by}.message()
+	if err != nil {
+		return Register{}, err
+	}
+	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
+		r := s.Registers[id]
+		switch {
+		case r == nil:
+			return nil, errUnknown
+		case !r.open():
+			return nil, nil
+		}
+		last, err := seenMessages(id, d.waiting(tenant, id))
+		return append(last, closing), err
+	})
+	if err != nil {
+		return Register{}, err
+	}
+	d.forget(tenant, id)
+	return d.Get(ctx, tenant, id)
+}
+
+// Get returns a register; CodeNotFound when there is none.
+func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Register, error) {
+	var v Register
+	found := false
+	err := d.book(tenant).View(ctx, func(s *state) {
+		if r := s.Registers[id]; r != nil {
+			v, found = r.view(), true
+		}
+	})
+	if err == nil && !found {
+		err = errUnknown
+	}
+	return v, err
+}
+
+// List returns the registers of a tenant, newest first.
+func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Register, error) {
+	var all []Register
+	err := d.book(tenant).View(ctx, func(s *state) {
+		for _, r := range s.Registers {
+			all = append(all, r.view())
+		}
+	})
+	slices.SortFunc(all, func(a, b Register) int {
+		if c := b.OpenedAt.Compare(a.OpenedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all, err
+}
