@@ -143,8 +143,8 @@ func (m *Manager) end(ctx context.Context, list []Session, reason string) error 
 }
 
 // revoke makes the revocation of sessions durable, then brings it to the store.
-// When the store fails after the journal has it, the revocation is owed: Run
-// goes on trying, and so does every later start.
+// When the store fails after the journal has it, Run goes on trying, and so does
+// every later start.
 func (m *Manager) revoke(ctx context.Context, list []Session, reason string, messages func(*Session) time.Time) error {
 	if len(list) == 0 {
 		return nil
@@ -161,11 +161,8 @@ func (m *Manager) revoke(ctx context.Context, list []Session, reason string, mes
 	if err := m.journal.Record(ctx, revs...); err != nil {
 		return unavailable(err)
 	}
-	err := m.changeAll(ctx, list, func(s *Session) bool { return by[keyOf(s)].Apply(s) })
-	if err != nil {
-		m.owe(revs)
-	}
-	return err
+	m.owe(revs)
+	return m.changeAll(ctx, list, func(s *Session) bool { return by[keyOf(s)].Apply(s) })
 }
 
 // changeAll changes sessions side by side and returns what went wrong, joined.

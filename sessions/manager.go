@@ -56,7 +56,7 @@ type Manager struct {
 	reading sync.Mutex // held while a batch of watched sessions is read and told
 
 	owedMu sync.Mutex
-	owed   map[key]Revocation // guarded by owedMu: in the journal, not yet in the store
+	owed   map[key]debt // guarded by owedMu
 }
 
 // NewManager returns a Manager on a store, a journal of revocations and a way to
@@ -64,7 +64,7 @@ type Manager struct {
 func NewManager(store Store, journal Journal, signals Signals, clock lodge.Clock, opts Options) *Manager {
 	m := &Manager{
 		store: store, journal: journal, signals: signals, clock: clock, opts: opts.withDefaults(),
-		owed: map[key]Revocation{},
+		owed: map[key]debt{},
 	}
 	m.live.init()
 	m.dirty.init()

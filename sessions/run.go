@@ -118,35 +118,49 @@ func (m *Manager) reconcile(ctx context.Context) bool {
 	return err == nil
 }
 
-// owe remembers revocations that are durable but not yet in the store.
+// confirmFor is how long a revocation that is in the store is looked at again: a
+// store with replicas may lose its newest writes to a failover that another
+// node has already seen through.
+const confirmFor = time.Minute
+
+// A debt is a revocation that is durable, and that the store must come to have.
+type debt struct {
+	Revocation
+	since time.Time
+}
+
+// owe remembers revocations that were just made durable.
 func (m *Manager) owe(revs []Revocation) {
 	m.owedMu.Lock()
 	defer m.owedMu.Unlock()
 	for _, r := range revs {
-		m.owed[key{r.Tenant, r.ID}] = r
+		m.owed[key{r.Tenant, r.ID}] = debt{r, time.Now()}
 	}
 }
 
+// payOwed brings what is owed to the store, and forgets what has been there for
+// long enough.
 func (m *Manager) payOwed(ctx context.Context) {
 	m.owedMu.Lock()
-	revs := make([]Revocation, 0, len(m.owed))
-	for _, r := range m.owed {
-		revs = append(revs, r)
-	}
+	owed := maps.Clone(m.owed)
 	m.owedMu.Unlock()
-	if len(revs) == 0 {
+	if len(owed) == 0 {
 		return
+	}
+	revs := make([]Revocation, 0, len(owed))
+	for _, d := range owed {
+		revs = append(revs, d.Revocation)
 	}
 	if err := m.apply(ctx, revs); err != nil {
 		if ctx.Err() == nil {
-			m.opts.Logger.ErrorContext(ctx, "sessions: revocations still owed to the store", "count", len(revs), "error", err)
+			m.opts.Logger.ErrorContext(ctx, "sessions: revocations owed to the store; trying again", "count", len(revs), "error", err)
 		}
 		return
 	}
 	m.owedMu.Lock()
 	defer m.owedMu.Unlock()
-	for _, r := range revs {
-		if k := (key{r.Tenant, r.ID}); m.owed[k] == r {
+	for k, d := range owed {
+		if m.owed[k] == d && time.Since(d.since) > confirmFor {
 			delete(m.owed, k)
 		}
 	}
