@@ -108,6 +108,13 @@ func (p *peer) sever() {
 	}
 }
 
+// unlinger lets go of the timer that shut has set, if it has.
+func (p *peer) unlinger() {
+	if t := p.cut.Load(); t != nil {
+		t.Stop()
+	}
+}
+
 // serve carries messages until the connection ends or is shut. asked is when
 // Access was asked about it last.
 func (p *peer) serve(w *wire, ws *websocket.Conn, asked time.Time) {
@@ -134,9 +141,6 @@ func (p *peer) serve(w *wire, ws *websocket.Conn, asked time.Time) {
 	writer.Wait()
 	p.cancel()
 	p.pings.stop()
-	if t := p.cut.Load(); t != nil {
-		t.Stop()
-	}
 	_ = ws.CloseNow() // usually closed already
 }
 

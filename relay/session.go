@@ -114,6 +114,7 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	if !r.rooms.join(p) {
 		return &Refusal{StatusGoingAway, "The relay is going down; connect again in a moment."}
 	}
+	defer p.unlinger()
 	defer r.rooms.leave(p)
 	defer p.lease.stop()
 	defer p.cancel()
