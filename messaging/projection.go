@@ -234,23 +234,26 @@ func (p *Projection[S]) save(ctx context.Context) {
 		data, err = p.s.sealSnapshot(p.at, p.codec.Version, data)
 	}
 	if err == nil {
-		p.rev, err = p.store(ctx, Snapshot{At: p.at, Data: data})
+		err = p.store(ctx, Snapshot{At: p.at, Data: data})
 	}
-	switch {
-	case err == nil:
-		p.t.n.snapshots.Add(1)
-	case ctx.Err() == nil:
+	if err != nil && ctx.Err() == nil {
 		p.t.out.Warn("a snapshot could not be stored", p.s.attr(), slog.Any("error", err))
 	}
 }
 
 // store replaces the snapshot that was seen last. Should another node have
 // replaced it, then that one is good, too.
-func (p *Projection[S]) store(ctx context.Context, snap Snapshot) (Rev, error) {
+func (p *Projection[S]) store(ctx context.Context, snap Snapshot) error {
 	rev, err := p.t.log.SaveSnapshot(ctx, p.s.topic, p.rev, snap)
-	if !errors.Is(err, ErrConflict) {
-		return rev, err
+	switch {
+	case err == nil:
+		p.t.n.snapshots.Add(1)
+	case errors.Is(err, ErrConflict):
+		_, rev, err = p.t.log.LoadSnapshot(ctx, p.s.topic)
 	}
-	_, rev, err = p.t.log.LoadSnapshot(ctx, p.s.topic)
-	return rev, err
+	if err != nil {
+		return err
+	}
+	p.rev = rev
+	return nil
 }

@@ -1,0 +1,329 @@
+package messaging_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/memory"
+)
+
+// A reader follows a tail as a connection does.
+type tailReader struct {
+	tail   *messaging.Tail
+	wake   chan struct{}
+	cursor messaging.Pos
+}
+
+func newReader(tail *messaging.Tail, cursor messaging.Pos) (r *tailReader, stop func()) {
+	r = &tailReader{tail: tail, wake: make(chan struct{}, 1), cursor: cursor}
+	return r, tail.Subscribe(r.wake)
+}
+
+// next waits for n items, and returns as many or an error.
+func (r *tailReader) next(ctx context.Context, n int) ([]messaging.Item, error) {
+	var items []messaging.Item
+	for len(items) < n {
+		more, err := r.tail.After(ctx, r.cursor, min(n-len(items), 10))
+		if err != nil {
+			return items, err
+		}
+		if len(more) > 0 {
+			items = append(items, more...)
+			r.cursor = more[len(more)-1].Pos
+			continue
+		}
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return items, ctx.Err()
+		}
+	}
+	return items, nil
+}
+
+// TestEveryReaderGetsTheSame has writers on two nodes, and readers on both
+// that come at any moment.
+func TestEveryReaderGetsTheSame(t *testing.T) {
+	const writers, each, readers = 16, 25, 20
+	log := memory.New()
+	defer log.Close()
+	ctx := testContext(t)
+	nodes := []*messaging.Topics{newNode(t, log, messaging.TopicsOptions{Ring: 16}), newNode(t, log, messaging.TopicsOptions{Ring: 4})}
+	for _, node := range nodes {
+		runNode(t, node)
+	}
+	var wg sync.WaitGroup
+	results := make([]string, readers)
+	read := func(i int) {
+		tail := nodes[i%2].Open("t", "all")
+		defer tail.Release()
+		r, stop := newReader(tail, messaging.Pos{})
+		defer stop()
+		items, err := r.next(ctx, writers*each)
+		if err != nil {
+			t.Errorf("reader %d: %v after %d items", i, err, len(items))
+		}
+		results[i] = show(items)
+	}
+	for i := range readers / 2 {
+		wg.Go(func() { read(i) })
+	}
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				if _, err := nodes[w%2].Append(ctx, "t", "all", message("", string(rune('a'+w))+string(rune('a'+i)))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range readers / 2 {
+		wg.Go(func() { read(readers/2 + i) })
+	}
+	wg.Wait()
+	if n := len(strings.Fields(results[0])); n != writers*each {
+		t.Fatalf("%d items", n)
+	}
+	for i, got := range results {
+		if got != results[0] {
+			t.Fatalf("reader %d got another sequence", i)
+		}
+	}
+	for _, node := range nodes {
+		if n := node.Stats(); n.Gaps > 0 || n.Rejected > 0 || n.Hints == 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+}
+
+// deafLog loses every hint.
+type deafLog struct {
+	messaging.Log
+	reads atomic.Int64
+	down  atomic.Bool
+}
+
+func (l *deafLog) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
+	return func(yield func(messaging.Topic, error) bool) { <-ctx.Done() }
+}
+
+func (l *deafLog) Read(ctx context.Context, topic messaging.Topic, after messaging.Pos, limit int) (messaging.Page, error) {
+	l.reads.Add(1)
+	if l.down.Load() {
+		return messaging.Page{}, messaging.ErrUnavailable
+	}
+	return l.Log.Read(ctx, topic, after, limit)
+}
+
+func (l *deafLog) Heads(ctx context.Context, topics []messaging.Topic) ([]messaging.Pos, error) {
+	if l.down.Load() {
+		return nil, messaging.ErrUnavailable
+	}
+	return l.Log.Heads(ctx, topics)
+}
+
+func TestLostHintsAreRepairedByThePoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := memory.New()
+		defer log.Close()
+		writer := newNode(t, log, messaging.TopicsOptions{})
+		deaf := &deafLog{Log: log}
+		node := newNode(t, deaf, messaging.TopicsOptions{})
+		stop := runNode(t, node)
+		defer stop()
+		before := appendAll(t, writer, "t", "all", "old")
+		tail := node.Open("t", "all")
+		defer tail.Release()
+		if again := node.Open("t", "all"); again != tail {
+			t.Error("a second Open gives another tail")
+		} else {
+			defer again.Release()
+		}
+		synctest.Wait()
+
+		const readers = 50
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range readers {
+			wg.Go(func() {
+				r, stop := newReader(tail, before[0])
+				defer stop()
+				items, err := r.next(context.Background(), 3)
+				if err != nil || show(items) != "a b c" {
+					t.Errorf("%q, %v", show(items), err)
+				}
+				if took := time.Since(start); took > 2*time.Second+time.Millisecond {
+					t.Errorf("delivered after %v", took)
+				}
+			})
+		}
+		synctest.Wait()
+		appendAll(t, writer, "t", "all", "a", "b", "c")
+		wg.Wait()
+		if n := deaf.reads.Load(); n != 1 {
+			t.Errorf("%d readers read the log %d times", readers, n)
+		}
+		if n := node.Stats(); n.Repairs != 1 || n.LogReads != 0 || n.RingReads < readers {
+			t.Errorf("%+v", n)
+		}
+
+		// An outage delays, and loses nothing.
+		r, unsubscribe := newReader(tail, before[0])
+		defer unsubscribe()
+		if items, err := r.next(context.Background(), 3); err != nil {
+			t.Fatalf("%q, %v", show(items), err)
+		}
+		deaf.down.Store(true)
+		appendAll(t, writer, "t", "all", "d")
+		<-time.After(time.Minute)
+		deaf.down.Store(false)
+		if items, err := r.next(context.Background(), 1); err != nil || show(items) != "d" {
+			t.Errorf("%q, %v", show(items), err)
+		}
+	})
+}
+
+func TestATailServesOlderItemsFromTheLog(t *testing.T) {
+	log := memory.New()
+	defer log.Close()
+	spy := &spyLog{Log: log}
+	node := newNode(t, spy, messaging.TopicsOptions{Ring: 4})
+	runNode(t, node)
+	ids := numbered(30)
+	at := appendAll(t, node, "t", "all", ids[:10]...)
+	tail := node.Open("t", "all")
+	defer tail.Release()
+	r, stop := newReader(tail, at[9])
+	defer stop()
+	at = append(at, appendAll(t, node, "t", "all", ids[10:]...)...)
+	ctx := testContext(t)
+	if items, err := r.next(ctx, 20); err != nil || show(items) != strings.Join(ids[10:], " ") {
+		t.Fatalf("%q, %v", show(items), err)
+	}
+	if head, err := tail.Head(ctx); err != nil || head != at[29] {
+		t.Errorf("the head is %v, %v", head, err)
+	}
+	for i, pos := range append([]messaging.Pos{{}}, at...) {
+		old, stop := newReader(tail, pos)
+		items, err := old.next(ctx, 30-i)
+		stop()
+		if err != nil || show(items) != strings.Join(ids[i:], " ") {
+			t.Fatalf("from %d: %q, %v", i, show(items), err)
+		}
+	}
+	if items, err := tail.After(ctx, at[29], 5); err != nil || len(items) > 0 {
+		t.Errorf("at the end: %q, %v", show(items), err)
+	}
+	wrong := at[28]
+	wrong.Tag[0]++
+	for name, pos := range map[string]messaging.Pos{"wrong tag": wrong, "future": {Epoch: at[0].Epoch, Seq: 31}, "another epoch": {Epoch: 3, Seq: 29, Tag: at[28].Tag}} {
+		_, err := tail.After(ctx, pos, 5)
+		if _, lost := errors.AsType[*messaging.PosLostError](err); !lost {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReadersOfADroppedTopicLearnOfIt(t *testing.T) {
+	log := memory.New()
+	defer log.Close()
+	spy := &spyLog{Log: log}
+	node := newNode(t, spy, messaging.TopicsOptions{})
+	runNode(t, node)
+	tail := node.Open("t", "all")
+	defer tail.Release()
+	r, stop := newReader(tail, messaging.Pos{})
+	defer stop()
+	ctx := testContext(t)
+	appendAll(t, node, "t", "all", "a", "b")
+	if _, err := r.next(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Drop(ctx, spy.last()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.next(ctx, 1)
+	if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || !lost.Floor.IsZero() {
+		t.Fatalf("%v", err)
+	}
+	r.cursor = messaging.Pos{}
+	appendAll(t, node, "t", "all", "c")
+	if items, err := r.next(ctx, 1); err != nil || show(items) != "c" {
+		t.Errorf("%q, %v", show(items), err)
+	}
+}
+
+func TestATailKeepsNothingThatWasDiscarded(t *testing.T) {
+	log := memory.New()
+	defer log.Close()
+	spy := &spyLog{Log: log}
+	node := newNode(t, spy, messaging.TopicsOptions{})
+	runNode(t, node)
+	tail := node.Open("t", "all")
+	defer tail.Release()
+	r, stop := newReader(tail, messaging.Pos{})
+	defer stop()
+	ctx := testContext(t)
+	at := appendAll(t, node, "t", "all", "a", "b", "c")
+	if _, err := r.next(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Discard(ctx, spy.last(), at[1]); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, node, "t", "all", "d")
+	if _, err := r.next(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	if items, err := tail.After(ctx, at[1], 5); err != nil || show(items) != "c d" {
+		t.Errorf("%q, %v", show(items), err)
+	}
+	_, err := tail.After(ctx, at[0], 5)
+	if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || lost.Floor != at[1] {
+		t.Errorf("below the floor: %v", err)
+	}
+}
+
+// TestRunStopsAtAnyMoment opens, reads and releases tails while the node runs
+// and stops; goleak looks after what is left.
+func TestRunStopsAtAnyMoment(t *testing.T) {
+	log := memory.New()
+	node := newNode(t, log, messaging.TopicsOptions{Poll: time.Millisecond})
+	ctx := testContext(t)
+	for range 50 {
+		stop := runNode(t, node)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				tail := node.Open("t", numbered(4)[i%2])
+				defer tail.Release()
+				unsubscribe := tail.Subscribe(make(chan struct{}, 1))
+				defer unsubscribe()
+				if _, err := node.Append(ctx, "t", numbered(4)[i%2], messaging.Message{}); err != nil {
+					t.Error(err)
+				}
+				if _, err := tail.After(ctx, messaging.Pos{}, 3); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		stop()
+		wg.Wait()
+	}
+	stop := runNode(t, node)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := node.Append(ctx, "t", "all", messaging.Message{}); !errors.Is(err, messaging.ErrClosed) {
+		t.Errorf("append to a closed log: %v", err)
+	}
+}
