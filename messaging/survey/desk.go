@@ -1,0 +1,266 @@
+package survey
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+)
+
+// topicIndex is the internal topic that lists a tenant's surveys.
+const topicIndex = "surveys"
+
+var errUnknown = lodge.E(lodge.CodeNotFound, "There is no such survey.")
+
+// A Desk opens, keeps and closes surveys. It is safe for concurrent use.
+type Desk struct {
+	topics  *messaging.Topics
+	clock   lodge.Clock
+	surveys *pool
+
+	mu      sync.Mutex
+	indexes map[lodge.Tenant]*messaging.Projection[index] // guarded by mu
+}
+
+// NewDesk returns a desk on topics.
+func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
+	return &Desk{topics: topics, clock: clock, surveys: newPool(topics), indexes: map[lodge.Tenant]*messaging.Projection[index]{}}
+}
+
+// Release gives back what the desk holds of its topics. Calls under way are to
+// have ended.
+func (d *Desk) Release() {
+	d.surveys.release()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for tenant, p := range d.indexes {
+		p.Close()
+		delete(d.indexes, tenant)
+	}
+}
+
+func (d *Desk) index(tenant lodge.Tenant) *messaging.Projection[index] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.indexes[tenant]
+	if p == nil {
+		p = messaging.Project(d.topics, tenant, topicIndex, foldIndex, messaging.JSON[index]("surveys/1"))
+		d.indexes[tenant] = p
+	}
+	return p
+}
+
+// Open opens a survey; a rule that the draft breaks is CodeRefused. Repeated
+// with the ID and the content of one by the same person, it returns that, also
+// when an earlier try was cut off half way; with other content it is
+// CodeConflict.
+func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal, draft Draft) (Survey, error) {
+	e, err := draft.entry(by.Person, d.clock.Now().UTC())
+	if err != nil {
+		return Survey{}, err
+	}
+	var opened Survey
+	err = d.surveys.with(tenant, e.Survey, func(p *messaging.Projection[state]) error {
+		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
+			switch {
+			case s.ID == "":
+				return e.messages()
+			case s.By != e.By || s.To != e.To || s.Title != e.Title || !slices.EqualFunc(s.Questions, e.Questions, Question.equal):
+				return nil, lodge.E(lodge.CodeConflict, "A different survey was opened with that id; use a new one.")
+			}
+			return nil, nil
+		})
+		if err != nil {
+			return err
+		}
+		return p.View(ctx, func(s *state) { opened = s.view() })
+	})
+	if err != nil {
+		return Survey{}, err
+	}
+	e.At = opened.OpenedAt // the first time counts
+	return opened, d.index(tenant).Decide(ctx, func(x *index) ([]messaging.Message, error) {
+		if x.Surveys[e.Survey] != nil {
+			return nil, nil
+		}
+		return e.messages()
+	})
+}
+
+// messages is the one message that an entry makes.
+func (e entry) messages() ([]messaging.Message, error) {
+	m, err := e.message()
+	if err != nil {
+		return nil, err
+	}
+	return []messaging.Message{m}, nil
+}
+
+// Answer takes a person's answers, by question, in place of any they gave
+// before. Repeated it changes nothing. CodeRefused names the question and what
+// to do; after closing it is CodeConflict. name is shown in the CSV.
+func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID, name string, answers map[string]Answer) (Survey, error) {
+	if person == "" {
+		return Survey{}, lodge.E(lodge.CodeUnauthenticated, "Sign in to answer.")
+	}
+	var after Survey
+	err := d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
+		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
+			if s.ID == "" {
+				return nil, errUnknown
+			}
+			accepted, err := accept(s.Questions, answers)
+			r := s.Responses[person]
+			switch {
+			case err == nil && r != nil && maps.EqualFunc(r.Answers, accepted, Answer.equal):
+				return nil, nil
+			case !s.open():
+				return nil, lodge.E(lodge.CodeConflict, "The survey is closed; it takes no more answers.")
+			case err != nil:
+				return nil, err
+			}
+			return entry{Kind: kindAnswered, Survey: id, At: d.clock.Now().UTC(), By: person, Name: name, Answers: accepted}.messages()
+		})
+		if err != nil {
+			return err
+		}
+		return p.View(ctx, func(s *state) { after = s.view() })
+	})
+	return after, err
+}
+
+// Close ends a survey: it takes no more answers. It may be repeated; the first
+// time counts.
+func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lodge.Principal) (Survey, error) {
+	e := entry{Kind: kindClosed, Survey: id, At: d.clock.Now().UTC(), By: by.Person}
+	var closed Survey
+	err := d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
+		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
+			switch {
+			case s.ID == "":
+				return nil, errUnknown
+			case !s.open():
+				return nil, nil
+			}
+			return e.messages()
+		})
+		if err != nil {
+			return err
+		}
+		return p.View(ctx, func(s *state) { closed = s.view() })
+	})
+	if err != nil {
+		return Survey{}, err
+	}
+	e.At, e.Answered = closed.ClosedAt, closed.Answered
+	return closed, d.index(tenant).Decide(ctx, func(x *index) ([]messaging.Message, error) {
+		if s := x.Surveys[id]; s == nil || !s.Open() {
+			return nil, nil
+		}
+		return e.messages()
+	})
+}
+
+// with calls fn with the projection of a survey that is on the list, else it is
+// CodeNotFound. So ids that somebody makes up cost little.
+func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func(*messaging.Projection[state]) error) error {
+	if !d.surveys.has(tenant, id) {
+		there := false
+		if err := d.index(tenant).View(ctx, func(x *index) { there = x.Surveys[id] != nil }); err != nil {
+			return err
+		}
+		if !there {
+			return errUnknown
+		}
+	}
+	return d.surveys.with(tenant, id, fn)
+}
+
+// view shows fn a survey that is there.
+func (d *Desk) view(ctx context.Context, tenant lodge.Tenant, id string, fn func(*state)) error {
+	return d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
+		there := false
+		err := p.View(ctx, func(s *state) {
+			if there = s.ID != ""; there {
+				fn(s)
+			}
+		})
+		if err == nil && !there {
+			err = errUnknown
+		}
+		return err
+	})
+}
+
+// Get returns a survey; CodeNotFound when there is none.
+func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Survey, error) {
+	var got Survey
+	err := d.view(ctx, tenant, id, func(s *state) { got = s.view() })
+	return got, err
+}
+
+// Mine returns what a person answered, by question; nil when they did not.
+func (d *Desk) Mine(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (map[string]Answer, error) {
+	var mine map[string]Answer
+	err := d.view(ctx, tenant, id, func(s *state) { mine = s.mine(person) })
+	return mine, err
+}
+
+// Tally counts a survey's answers.
+func (d *Desk) Tally(ctx context.Context, tenant lodge.Tenant, id string) (Tally, error) {
+	var t Tally
+	err := d.view(ctx, tenant, id, func(s *state) { t = s.tally() })
+	return t, err
+}
+
+// CSV writes who answered what, one line a person under a heading (RFC 4180,
+// UTF-8, times RFC 3339 in UTC), without anything that a spreadsheet would take
+// for a formula. Nothing is written unless the survey can be read.
+func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Writer) error {
+	var out bytes.Buffer
+	var failed error
+	if err := d.view(ctx, tenant, id, func(s *state) { failed = s.writeCSV(&out) }); err != nil {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	_, err := out.WriteTo(w) // the reader may be slow; others do not wait for it
+	return err
+}
+
+// List returns the surveys of a tenant, newest first.
+func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Survey, error) {
+	var all []Survey
+	err := d.index(tenant).View(ctx, func(x *index) {
+		for _, s := range x.Surveys {
+			s := *s
+			s.Questions = clone(s.Questions)
+			all = append(all, s)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range all {
+		if !s.Open() {
+			continue
+		}
+		if all[i], err = d.Get(ctx, tenant, s.ID); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(all, func(a, b Survey) int {
+		if c := b.OpenedAt.Compare(a.OpenedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all, nil
+}
