@@ -1,0 +1,63 @@
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/sessions/sessionstest"
+)
+
+func TestSessions(t *testing.T) {
+	sessionstest.Run(t, func(t *testing.T) sessionstest.Backend {
+		db := open(t)
+		return sessionstest.Backend{Store: NewSessions(db), Journal: NewJournal(db)}
+	})
+}
+
+func TestSessionsSurviveAReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lodge.db")
+	want := sessionstest.Example("t1", "a")
+	for range 2 {
+		db, err := Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := NewSessions(db)
+		if err := st.Create(t.Context(), want); err != nil && !errors.Is(err, sessions.ErrExists) {
+			t.Fatal(err)
+		}
+		found, err := st.Get(t.Context(), "t1", []sessions.ID{want.ID})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Ping(t.Context()); err == nil {
+			t.Error("a closed database answers")
+		}
+	}
+}
+
+func TestSec40_RecordInTheWrongPlaceIsNoticed(t *testing.T) {
+	db := open(t)
+	st := NewSessions(db)
+	a, b := sessionstest.Example("t1", "a"), sessionstest.Example("t1", "b")
+	for _, s := range []sessions.Session{a, b} {
+		if err := st.Create(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := db.Update(t.Context(), func(tx *Tx) error {
+		_, err := tx.Exec(`UPDATE sessions SET record = (SELECT record FROM sessions WHERE id = ?) WHERE id = ?`, string(b.ID), string(a.ID))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := st.Get(t.Context(), "t1", []sessions.ID{a.ID}); !errors.Is(err, sessions.ErrRecord) {
+		t.Fatalf("found %v, %v; want ErrRecord", found, err)
+	}
+}
