@@ -38,7 +38,7 @@ type room struct {
 	key   roomKey
 	peers atomic.Pointer[[]*peer] // replaced under the shard's mu
 
-	// space holds a token after a reader that was behind has caught up.
+	// space holds a token after a reader has come or caught up.
 	space chan struct{}
 }
 
@@ -73,6 +73,7 @@ func (rs *rooms) join(p *peer) bool {
 	peers := append(slices.Clone(*rm.peers.Load()), p)
 	rm.peers.Store(&peers)
 	p.room = rm
+	rm.moved() // a sender that waits for the others need not any more
 	return true
 }
 
@@ -121,8 +122,8 @@ func (rs *rooms) drain() []*peer {
 	return live
 }
 
-// hold is the longest time that a message waits for the fastest reader.
-const hold = 50 * time.Millisecond
+// hold is the longest time that a sender waits for the fastest of its readers.
+const hold = time.Second
 
 // send gives a message to every other peer that may read, and then paces the
 // sender.
@@ -165,7 +166,7 @@ func (rm *room) pace(from *peer) {
 	}
 }
 
-// moved tells a waiting sender that a reader has caught up.
+// moved tells a waiting sender that a reader has come or caught up.
 func (rm *room) moved() {
 	select {
 	case rm.space <- struct{}{}:
