@@ -105,7 +105,7 @@ func (s *state) tally() Tally {
 		case Single, Multiple:
 			t.Counts[q.ID] = make([]int, len(q.Options))
 		case Scale:
-			t.Counts[q.ID] = make([]int, max(q.Max, 0))
+			t.Counts[q.ID] = make([]int, min(max(q.Max, 0), maxScale))
 		case Text:
 			t.Texts[q.ID] = []string{}
 		}
