@@ -61,6 +61,8 @@ type BookingView struct {
 	Extend     []int      `json:"extend"`         // minutes that an extension may ask for now
 	MessagesTo time.Time  `json:"messages_until"` // end of the right to its messages
 	Links      BookingURL `json:"links"`
+
+	version uint64 // for the ETag
 }
 
 // BookingURL are the addresses of a booking, relative to the gateway.

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/storage/redis"
+	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// A node is one running Lodge: its back ends, chosen here and nowhere else, and
+// the gateway that joins them.
+type node struct {
+	cfg     config
+	log     *slog.Logger
+	gateway *gateway.Gateway
+	desk    *booking.Desk
+	persons idp.Store
+	assets  fs.FS
+	onReady func()         // called once when everything serves; may be nil
+	closers []func() error // in the order they were opened
+}
+
+// newNode opens what a configuration names. Close releases it.
+func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err error) {
+	n := &node{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	clock := lodge.SystemClock{}
+
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, "lodge.db"))
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, db.Close)
+	keys, err := loadKeys(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+
+	manager, err := n.sessions(ctx, db, clock)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("sessions", "store", n.sessionStore())
+
+	logs := sqlite.NewLog(db)
+	n.closers = append(n.closers, logs.Close)
+	topics, err := messaging.NewTopics(logs, keys.messages, messaging.TopicsOptions{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	n.desk, err = booking.NewDesk(sqlite.NewBookings(db), keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	issuers, err := idp.New(cfg.Issuers, clock, idp.Options{})
+	if err != nil {
+		return nil, err
+	}
+	n.persons = sqlite.NewPersons(db)
+	n.assets = web.Samples()
+	if cfg.AssetsDir != "" {
+		n.assets = os.DirFS(cfg.AssetsDir)
+	}
+	n.gateway, err = gateway.New(gateway.Config{
+		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
+		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod,
+	}, gateway.Parts{
+		Clock: clock, Sessions: manager, IdP: issuers, Persons: n.persons, Desk: n.desk, Topics: topics, Log: log,
+	})
+	return n, err
+}
+
+// sessions opens the session store: Redis when one is configured, else the
+// embedded database, which keeps the journal of revocations either way.
+func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (*sessions.Manager, error) {
+	journal := sqlite.NewJournal(db)
+	opts := sessions.Options{Logger: n.log}
+	if n.cfg.Redis == "" {
+		return sessions.NewManager(sqlite.NewSessions(db), journal, sessions.NewLocalSignals(), clock, opts), nil
+	}
+	at, err := redis.ParseURL(n.cfg.Redis)
+	if err != nil {
+		return nil, err
+	}
+	at.Journal, at.Clock, at.Logger = journal, clock, n.log
+	rdb, err := redis.Open(at)
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, rdb.Close)
+	if err := rdb.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("the session store does not answer; start Redis or mend its URL: %w", err)
+	}
+	return sessions.NewManager(redis.NewSessions(rdb), journal, redis.NewSignals(rdb), clock, opts), nil
+}
+
+func (n *node) sessionStore() string {
+	if n.cfg.Redis == "" {
+		return "embedded"
+	}
+	return "redis"
+}
+
+// Close releases the back ends, the last opened first.
+func (n *node) Close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}

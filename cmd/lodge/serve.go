@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// drainLimit bounds how long a stopping node waits for its connections.
+const drainLimit = 10 * time.Second
+
+// A service is a handler on a listener.
+type service struct {
+	name     string
+	listener net.Listener
+	handler  http.Handler
+}
+
+func (a *app) serve(ctx context.Context, args []string) error {
+	fs := a.flags("serve", "serve --config FILE [FLAGS]")
+	given, file := settingFlags(fs)
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := load(given, a.lookup, *file)
+	if err != nil {
+		return err
+	}
+	if len(cfg.Issuers) == 0 {
+		fmt.Fprintln(a.err, "lodge: warning: no issuers are configured; people can open bookings by reference but nobody can sign in")
+	}
+	n, err := newNode(ctx, cfg, a.logger(cfg.LogLevel))
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	assets, err := net.Listen("tcp", cfg.AssetsListen)
+	if err != nil {
+		return errors.Join(err, public.Close(), n.Close())
+	}
+	return n.run(ctx, a.out, public, assets)
+}
+
+// run serves a node until ctx ends, then drains and closes it. more runs beside
+// it.
+func (n *node) run(ctx context.Context, out io.Writer, public, assets net.Listener, more ...func(context.Context) error) error {
+	admin, err := n.listenAdmin()
+	if err != nil {
+		return errors.Join(err, public.Close(), assets.Close(), n.Close())
+	}
+	services := []service{
+		{"gateway", public, n.gateway.Handler()},
+		{"assets", assets, n.gateway.Assets(n.assets)},
+		{"admin", admin, n.gateway.Admin()},
+	}
+	// What runs behind the handlers outlives them: it stops when the last
+	// request has been answered.
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
+	group, gctx := errgroup.WithContext(behind)
+	group.Go(func() error { return n.gateway.Run(gctx) })
+	for _, fn := range more {
+		group.Go(func() error { return fn(gctx) })
+	}
+	var servers []*http.Server
+	for _, s := range services {
+		server := newServer(s.handler, n.log)
+		servers = append(servers, server)
+		group.Go(func() error {
+			if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-gctx.Done():
+		}
+		drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+		defer cancel()
+		n.log.Info("stopping")
+		if err := n.gateway.Drain(drained); err != nil {
+			n.log.Warn("drain", "err", err)
+		}
+		for _, server := range servers {
+			if err := server.Shutdown(drained); err != nil {
+				n.log.Warn("shutdown", "err", err)
+			}
+		}
+		stopBehind()
+		return nil
+	})
+	if err := n.gateway.Ready(gctx); err == nil {
+		n.log.Info("ready", "url", n.cfg.PublicURL)
+		fmt.Fprintf(out, "lodge: ready at %s\n", n.cfg.PublicURL)
+		if n.onReady != nil {
+			n.onReady()
+		}
+	}
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, n.Close())
+}
+
+// newServer has limits on everything a client can take its time with; sockets
+// set their own after the upgrade.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// adminSocket is where a running server takes commands: a socket in its data
+// directory, so that the file system says who may.
+const adminSocket = "admin.sock"
+
+func (n *node) listenAdmin() (net.Listener, error) {
+	path := filepath.Join(n.cfg.Data, adminSocket)
+	// The database's lock is held: a socket that is there was left by a process
+	// that is not.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), l.Close())
+	}
+	return l, nil
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/relay"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// access answers the relay's questions from sessions and bookings: what a code
+// opens, whether it still does, and when to ask again.
+type access struct{ g *Gateway }
+
+func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic string) (relay.Grant, error) {
+	s, err := a.g.sessions.Check(ctx, tenant, code)
+	if err != nil && !isOver(err) {
+		return relay.Grant{}, err
+	}
+	return a.grant(ctx, s, topic)
+}
+
+func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error) {
+	s, err := a.g.sessions.Get(ctx, old.Tenant, sessions.ID(old.Session))
+	if err != nil {
+		return relay.Grant{}, err
+	}
+	return a.grant(ctx, s, old.Topic)
+}
+
+func (a access) Watch(g relay.Grant, fn func()) (stop func()) {
+	stopSession := a.g.sessions.Watch(g.Tenant, sessions.ID(g.Session), func(sessions.Session, error) { fn() })
+	if g.Experiment == "" {
+		return stopSession
+	}
+	stopState := a.g.changes.watch(g.Tenant, "experiment:"+g.Experiment, fn)
+	return func() { stopSession(); stopState() }
+}
+
+// grant says what a session opens on a topic now. A session that is known but
+// has lost its right gets a refusal that names the reason.
+func (a access) grant(ctx context.Context, s sessions.Session, topic string) (relay.Grant, error) {
+	switch s.Kind {
+	case sessions.Experiment, sessions.Host, sessions.Service:
+	default:
+		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "That code does not open streams; launch the experiment to get one that does.")
+	}
+	switch s.State(a.g.clock.Now()) {
+	case sessions.Active:
+	case sessions.Revoked:
+		return relay.Grant{}, &relay.Refusal{Close: relay.StatusRevoked, Reason: orElse(s.Reason, "The booking was cancelled.")}
+	case sessions.Pending:
+		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "The booking has not started yet.")
+	default:
+		return relay.Grant{}, &relay.Refusal{Close: relay.StatusExpired, Reason: "The booking has ended."}
+	}
+	g := relay.Grant{
+		Tenant: s.Tenant, Session: string(s.ID), Kind: string(s.Kind), Person: s.Person, Name: s.Name,
+		Booking: s.Booking, Experiment: s.Experiment, Topic: topic, Ends: s.ExpiresAt,
+		Read: slices.Contains(s.Scopes, "read:"+topic), Write: slices.Contains(s.Scopes, "write:"+topic),
+	}
+	if !g.Read && !g.Write {
+		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "That code does not open this topic.")
+	}
+	if s.Kind == sessions.Experiment {
+		state, err := a.g.desk.State(ctx, s.Tenant, s.Experiment)
+		if err != nil {
+			return relay.Grant{}, err
+		}
+		if !state.Online {
+			return relay.Grant{}, &relay.Refusal{Close: relay.StatusOffline, Reason: orElse(state.Reason, "The experiment is off-line.")}
+		}
+	}
+	return g, nil
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// statsAllowed lets a service read the relay's status, in practable's words with
+// the scope relay:stats.
+func (g *Gateway) statsAllowed(ctx context.Context, tenant lodge.Tenant, code string) error {
+	s, err := g.sessions.Check(ctx, tenant, code)
+	if err == nil && (s.Kind != sessions.Service || !slices.Contains(s.Scopes, "relay:stats")) {
+		err = lodge.E(lodge.CodeForbidden, "That code may not read the status; a service code with the scope relay:stats may.")
+	}
+	return err
+}

@@ -1,0 +1,41 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// Ready waits until Run has started everything.
+func (g *Gateway) Ready(ctx context.Context) error {
+	select {
+	case <-g.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Admin returns the routes of the admin listener, for the operator's command
+// line. It must be bound where only the operator reaches it: the listener is
+// the authentication.
+func (g *Gateway) Admin() http.Handler {
+	r := chi.NewRouter()
+	r.Use(g.observe)
+	r.Get("/readyz", g.api(g.readyz))
+	r.Post("/codes", g.api(func(w http.ResponseWriter, r *http.Request) error {
+		var req CodeRequest
+		if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+			return err
+		}
+		view, err := g.CreateCode(r.Context(), lodge.DefaultTenant, req)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusCreated, view)
+	}))
+	return r
+}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// audience is a `to` that a person may send to.
+type audience struct {
+	value string // all, group:G, experiment:X, user:P
+	label string // in words
+	reach int    // people it reaches now
+}
+
+// maxPeople bounds a listing of people; institutions beyond it page.
+const maxPeople = 10_000
+
+// audiences lists what a person may send to, for a picker. A booking is reached
+// through its experiment or its owner and is not listed.
+func (g *Gateway) audiences(ctx context.Context, s sessions.Session) ([]audience, error) {
+	p := s.Principal()
+	if !p.Has(lodge.RoleInstructor) && !p.Has(lodge.RoleTechnician) {
+		return nil, nil
+	}
+	cat, err := g.desk.Catalogue(ctx, s.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var out []audience
+	offer := func(value, label string) error {
+		if g.maySend(p, value) != nil {
+			return nil
+		}
+		people, err := g.recipients(ctx, s.Tenant, value)
+		if err == nil {
+			out = append(out, audience{value: value, label: label, reach: len(people)})
+		}
+		return err
+	}
+	if err := offer("all", "Everyone"); err != nil {
+		return nil, err
+	}
+	for _, group := range sortedKeys(cat.Groups) {
+		if err := offer("group:"+group, "Group "+cat.Title(cat.Groups[group].Description, group)); err != nil {
+			return nil, err
+		}
+	}
+	for _, experiment := range sortedKeys(cat.Experiments) {
+		if err := offer("experiment:"+experiment, "Users of "+describe(cat, experiment).title); err != nil {
+			return nil, err
+		}
+	}
+	if !p.Can(lodge.RoleInstructor, lodge.ScopeTenant) {
+		return out, nil
+	}
+	people, err := g.persons.List(ctx, s.Tenant, "", 500)
+	if err != nil {
+		return nil, err
+	}
+	for _, person := range people {
+		out = append(out, audience{value: "user:" + string(person.ID), label: person.Name, reach: 1})
+	}
+	return out, nil
+}
+
+// maySend reports why a principal may not send to an audience, nil when they
+// may: instructors of the tenant to anybody, those of a group to it, technicians
+// to the users of their experiments.
+func (g *Gateway) maySend(p lodge.Principal, to string) error {
+	kind, id, named := strings.Cut(to, ":")
+	switch {
+	case to == "all", named && id != "" && (kind == "group" || kind == "experiment" || kind == "booking" || kind == "user"):
+	default:
+		return lodge.E(lodge.CodeRefused, "Send to one of: all, group:…, experiment:…, booking:…, user:….")
+	}
+	if p.Can(lodge.RoleInstructor, lodge.ScopeTenant) ||
+		(kind == "group" && p.Can(lodge.RoleInstructor, lodge.Scope(to))) ||
+		(kind == "experiment" && p.Can(lodge.RoleTechnician, lodge.Scope(to))) {
+		return nil
+	}
+	return lodge.E(lodge.CodeForbidden, "You may not send messages to "+to+"; an instructor of it may.")
+}
+
+// recipients are the persons an audience reaches now.
+func (g *Gateway) recipients(ctx context.Context, tenant lodge.Tenant, to string) ([]idp.Person, error) {
+	kind, id, _ := strings.Cut(to, ":")
+	switch kind {
+	case "all":
+		return g.persons.List(ctx, tenant, "", maxPeople)
+	case "group":
+		return g.persons.InGroup(ctx, tenant, id)
+	case "user":
+		return g.persons.Get(ctx, tenant, lodge.PersonID(id))
+	case "booking":
+		b, err := g.desk.Get(ctx, tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		return g.persons.Get(ctx, tenant, b.Owner)
+	case "experiment":
+		owners, err := g.usersOf(ctx, tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		return g.persons.Get(ctx, tenant, owners...)
+	}
+	return nil, nil
+}
+
+// usersOf are those whose booking of an experiment has begun and whose right to
+// its messages lasts.
+func (g *Gateway) usersOf(ctx context.Context, tenant lodge.Tenant, experiment string) ([]lodge.PersonID, error) {
+	now := g.clock.Now()
+	bookings, err := g.desk.ListByExperiment(ctx, tenant, experiment, now.Add(-g.cfg.MessagePeriod), now.Add(time.Nanosecond))
+	if err != nil {
+		return nil, err
+	}
+	seen := map[lodge.PersonID]bool{}
+	var owners []lodge.PersonID
+	for _, b := range bookings {
+		if seen[b.Owner] || (!b.CancelledAt.IsZero() && !b.CancelledAt.After(b.Start)) {
+			continue
+		}
+		seen[b.Owner] = true
+		owners = append(owners, b.Owner)
+	}
+	return owners, nil
+}
+
+// exists reports whether an audience names something that is there.
+func (g *Gateway) exists(ctx context.Context, tenant lodge.Tenant, to string) error {
+	kind, id, _ := strings.Cut(to, ":")
+	cat, err := g.desk.Catalogue(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	found := true
+	switch kind {
+	case "group":
+		_, found = cat.Groups[id]
+	case "experiment":
+		_, found = cat.Experiments[id]
+	case "booking", "user":
+		people, err := g.recipients(ctx, tenant, to)
+		if err != nil && lodge.CodeOf(err) != lodge.CodeNotFound {
+			return err
+		}
+		found = len(people) > 0
+	}
+	if !found {
+		return lodge.E(lodge.CodeRefused, "There is no "+to+" to send to.")
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// bearer returns the code of an Authorization header, which practable clients
+// send bare and others with a scheme.
+func bearer(r *http.Request) string {
+	value := strings.TrimSpace(r.Header.Get("Authorization"))
+	if scheme, code, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(code)
+	}
+	return value
+}
+
+// errSignIn is what a request without a good session is told.
+func errSignIn() error {
+	return lodge.E(lodge.CodeUnauthenticated, "You are not signed in, or your session has ended; sign in again.")
+}
+
+// errNotThere answers for what does not exist and for what is not yours alike.
+func errNotThere(what string) error {
+	return lodge.E(lodge.CodeNotFound, "There is no such "+what+" that you can see.")
+}
+
+// errIdle is what a login is told that was left alone for too long: it is good
+// still, but first somebody has to say that they are there.
+func errIdle() error {
+	return &lodge.Error{
+		Code: lodge.CodeUnauthenticated, Safe: "You have been away for a while; continue, or sign in again.",
+		Details: map[string]any{"idle": true},
+	}
+}
+
+// callers are the sessions a browser holds: a login, and beside it one booking
+// opened by surname and reference.
+type callers struct {
+	login   *sessions.Session
+	booking *sessions.Session
+	idle    *sessions.Session // a login narrowed by idleness; login is nil then
+}
+
+// callers reads the cookies of a request straight from the session store. A
+// malformed cookie counts as none; only an unreachable store is an error.
+func (g *Gateway) callers(r *http.Request) (callers, error) {
+	var c callers
+	var err error
+	if c.login, err = g.cookie(r, g.loginCookie(), sessions.Login); err != nil {
+		return c, err
+	}
+	if c.booking, err = g.cookie(r, g.bookingCookie(), sessions.Booking); err != nil {
+		return c, err
+	}
+	now := g.clock.Now()
+	if c.login != nil && c.login.Idle(now) {
+		c.login, c.idle = nil, c.login
+	}
+	for _, s := range []*sessions.Session{c.login, c.booking} {
+		if s == nil {
+			continue
+		}
+		if err := g.sessions.Touch(r.Context(), *s); err != nil {
+			// An unrecorded visit is no reason to turn somebody away.
+			g.log.WarnContext(r.Context(), "touch", "err", err)
+		}
+	}
+	return c, nil
+}
+
+// cookie returns the active session of one kind that a cookie holds, or nil.
+func (g *Gateway) cookie(r *http.Request, name string, kind sessions.Kind) (*sessions.Session, error) {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return nil, nil //nolint:nilnil // no cookie is no session and no fault
+	}
+	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), cookie.Value)
+	switch {
+	case lodge.CodeOf(err) == lodge.CodeUnauthenticated, err == nil && s.Kind != kind:
+		return nil, nil //nolint:nilnil // one that is not good counts as none
+	case err != nil:
+		return nil, err
+	}
+	return &s, nil
+}
+
+// main returns whom a request acts for where no booking is named: the login
+// when there is one, else the booking session.
+func (c callers) main() (sessions.Session, error) {
+	switch {
+	case c.login != nil:
+		return *c.login, nil
+	case c.idle != nil:
+		return sessions.Session{}, errIdle()
+	case c.booking != nil:
+		return *c.booking, nil
+	default:
+		return sessions.Session{}, errSignIn()
+	}
+}
+
+// caller is main for handlers that need nothing else.
+func (g *Gateway) caller(r *http.Request) (sessions.Session, error) {
+	c, err := g.callers(r)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	return c.main()
+}
+
+// person is the signed-in person: a booking session is not enough.
+func (g *Gateway) person(r *http.Request) (sessions.Session, error) {
+	s, err := g.caller(r)
+	if err == nil && s.Kind != sessions.Login {
+		return sessions.Session{}, lodge.E(lodge.CodeForbidden, "A booking reference opens that booking only; sign in to do this.")
+	}
+	return s, err
+}
+
+// holding is the signed-in person, who must hold the role in the scope.
+func (g *Gateway) holding(r *http.Request, role lodge.Role, scope lodge.Scope) (sessions.Session, error) {
+	s, err := g.person(r)
+	if err != nil {
+		return s, err
+	}
+	if p := s.Principal(); !p.Can(role, scope) {
+		return s, lodge.E(lodge.CodeForbidden, "Only somebody with the role "+string(role)+" may do this; ask your laboratory if that should be you.")
+	}
+	return s, nil
+}
+
+// presented is the session of the code in the Authorization header; routes that
+// use it ignore cookies.
+func (g *Gateway) presented(r *http.Request, kind sessions.Kind) (sessions.Session, error) {
+	code := bearer(r)
+	if code == "" {
+		return sessions.Session{}, lodge.E(lodge.CodeUnauthenticated, "Send the code in an Authorization header.")
+	}
+	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), code)
+	if err != nil && (s.Kind != kind || lodge.CodeOf(err) != lodge.CodeUnauthenticated) {
+		return sessions.Session{}, err
+	}
+	if s.Kind != kind {
+		return sessions.Session{}, lodge.E(lodge.CodeForbidden, "That code is for something else; a "+string(kind)+" code is needed here.")
+	}
+	return s, err
+}
+
+// isOver reports whether err is that of a session that was good once: its holder
+// may be told how it ended.
+func isOver(err error) bool {
+	return errors.Is(err, sessions.ErrExpired) || errors.Is(err, sessions.ErrRevoked) || errors.Is(err, sessions.ErrPending)
+}

@@ -1,0 +1,269 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+const timeFormat = time.RFC3339
+
+// listBookings answers with the person's own, or with the one a reference opened.
+func (g *Gateway) listBookings(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	views, err := g.bookingsOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"bookings": views})
+}
+
+func (g *Gateway) bookingsOf(ctx context.Context, s sessions.Session) ([]BookingView, error) {
+	var mine []booking.Booking
+	var err error
+	if s.Kind == sessions.Login {
+		mine, err = g.mineNow(ctx, s)
+	} else {
+		var one booking.Booking
+		one, err = g.desk.Get(ctx, s.Tenant, s.Booking)
+		mine = []booking.Booking{one}
+	}
+	if err != nil {
+		return nil, err
+	}
+	views := make([]BookingView, 0, len(mine))
+	for _, b := range mine {
+		view, err := g.bookingView(ctx, b, s.Kind == sessions.Login)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, view)
+	}
+	return views, nil
+}
+
+// book makes a booking for the signed-in person.
+func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
+	var req BookRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	view, err := g.bookFor(r, req, r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", view.Links.Self)
+	w.Header().Set("ETag", etag(view.version))
+	return writeJSON(w, http.StatusCreated, view)
+}
+
+func (g *Gateway) bookFor(r *http.Request, req BookRequest, key string) (BookingView, error) {
+	s, err := g.person(r)
+	if err != nil {
+		return BookingView{}, err
+	}
+	person, err := g.personOf(r, s)
+	if err != nil {
+		return BookingView{}, err
+	}
+	surname := person.FamilyName
+	if surname == "" {
+		surname = req.Surname
+	}
+	// 400 days fit a time.Duration with room to spare; policies are far shorter.
+	const longest = 400 * 24 * 60 * 60
+	if req.Seconds <= 0 || req.Seconds > longest {
+		return BookingView{}, lodge.E(lodge.CodeRefused, "Say how long you want the experiment for: a number of seconds above 0.")
+	}
+	start := req.Start
+	if start.IsZero() {
+		start = g.clock.Now()
+	}
+	b, reference, err := g.desk.Book(r.Context(), booking.Request{
+		Tenant: s.Tenant, Person: s.Person, Name: s.Name, Surname: surname, Groups: s.Groups, Group: req.Group, Slot: req.Slot,
+		Start: req.Start, End: start.Add(time.Duration(req.Seconds) * time.Second), Key: key,
+	})
+	if err != nil {
+		return BookingView{}, err
+	}
+	view, err := g.bookingView(r.Context(), b, false)
+	view.Reference = reference
+	return view, err
+}
+
+// mine returns the booking a request names and the session that may act on it:
+// the owner's login, or the booking session opened for it. Anybody else learns
+// only that they can see no such booking.
+func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, error) {
+	c, err := g.callers(r)
+	if err != nil {
+		return booking.Booking{}, sessions.Session{}, err
+	}
+	if c.login == nil && c.booking == nil {
+		return booking.Booking{}, sessions.Session{}, errSignIn()
+	}
+	id := chi.URLParam(r, "id")
+	if c.booking != nil && c.booking.Booking == id {
+		b, err := g.desk.Get(r.Context(), c.booking.Tenant, id)
+		if err == nil && c.login != nil && c.login.Person == b.Owner {
+			return b, *c.login, nil
+		}
+		return b, *c.booking, err
+	}
+	if c.login == nil {
+		return booking.Booking{}, sessions.Session{}, errNotThere("booking")
+	}
+	b, err := g.desk.Get(r.Context(), c.login.Tenant, id)
+	if lodge.CodeOf(err) == lodge.CodeNotFound || (err == nil && b.Owner != c.login.Person) {
+		return booking.Booking{}, sessions.Session{}, errNotThere("booking")
+	}
+	return b, *c.login, err
+}
+
+func (g *Gateway) getBooking(w http.ResponseWriter, r *http.Request) error {
+	b, s, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	return g.answerBooking(w, r, b, s)
+}
+
+func (g *Gateway) answerBooking(w http.ResponseWriter, r *http.Request, b booking.Booking, s sessions.Session) error {
+	view, err := g.bookingView(r.Context(), b, s.Kind == sessions.Login && s.Person == b.Owner)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(b.Version))
+	return writeJSON(w, http.StatusOK, view)
+}
+
+func etag(version uint64) string { return `"` + strconv.FormatUint(version, 10) + `"` }
+
+func (g *Gateway) extendBooking(w http.ResponseWriter, r *http.Request) error {
+	b, s, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	var req ExtendRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	if b, err = g.extend(r.Context(), b, req.Seconds); err != nil {
+		return err
+	}
+	return g.answerBooking(w, r, b, s)
+}
+
+func (g *Gateway) extend(ctx context.Context, b booking.Booking, seconds int) (booking.Booking, error) {
+	if seconds <= 0 || seconds > 24*60*60 {
+		return b, lodge.E(lodge.CodeRefused, "Say by how many seconds to extend: above 0, at most a day.")
+	}
+	return g.desk.Extend(ctx, b.Tenant, b.ID, time.Duration(seconds)*time.Second)
+}
+
+// cancelBooking ends a booking: its owner's, or, for an instructor of the
+// booking's group, anybody's.
+func (g *Gateway) cancelBooking(w http.ResponseWriter, r *http.Request) error {
+	var req CancelRequest
+	if r.ContentLength != 0 {
+		if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+			return err
+		}
+	}
+	b, s, err := g.cancellable(r)
+	if err != nil {
+		return err
+	}
+	if b, err = g.cancel(r.Context(), b, s, req.Reason); err != nil {
+		return err
+	}
+	return g.answerBooking(w, r, b, s)
+}
+
+func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Session, reason string) (booking.Booking, error) {
+	switch {
+	case reason != "":
+		reason = shorten(reason, 200)
+	case s.Person == b.Owner:
+		reason = "You cancelled this booking."
+	default:
+		reason = "Your instructor cancelled this booking."
+	}
+	return g.desk.Cancel(ctx, b.Tenant, b.ID, reason)
+}
+
+// cancellable returns the booking named when the request may cancel it.
+func (g *Gateway) cancellable(r *http.Request) (booking.Booking, sessions.Session, error) {
+	b, s, err := g.mine(r)
+	if lodge.CodeOf(err) != lodge.CodeNotFound {
+		return b, s, err
+	}
+	s, err = g.person(r)
+	if err != nil {
+		return booking.Booking{}, s, errNotThere("booking")
+	}
+	b, err = g.desk.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
+	if err != nil {
+		return b, s, err
+	}
+	if p := s.Principal(); !p.Can(lodge.RoleInstructor, lodge.ScopeOf("group", b.Group)) {
+		return booking.Booking{}, s, errNotThere("booking")
+	}
+	return b, s, nil
+}
+
+func shorten(s string, runes int) string {
+	if r := []rune(s); len(r) > runes {
+		return string(r[:runes-1]) + "…"
+	}
+	return s
+}
+
+// bookingView is a booking as wire.go has it.
+func (g *Gateway) bookingView(ctx context.Context, b booking.Booking, reference bool) (BookingView, error) {
+	cat, err := g.desk.Catalogue(ctx, b.Tenant)
+	if err != nil {
+		return BookingView{}, err
+	}
+	state, err := g.desk.State(ctx, b.Tenant, b.Experiment)
+	if err != nil {
+		return BookingView{}, err
+	}
+	about := describe(cat, b.Experiment)
+	view := BookingView{
+		ID: b.ID, Surname: b.Surname, Experiment: b.Experiment, Title: about.title, Image: about.image, Group: b.Group, Policy: b.Policy,
+		Slot: b.Slot, Start: b.Start, End: b.End, State: string(b.State), Reason: b.CancelReason, Online: state.Online,
+		MessagesTo: g.desk.MessagesUntil(b), Extend: []int{}, version: b.Version,
+		Links: BookingURL{Self: "/api/v1/bookings/" + b.ID, Launch: "/launch/" + b.ID, ICS: "/api/v1/bookings/" + b.ID + ".ics"},
+	}
+	if reference {
+		if view.Reference, err = g.desk.Reference(ctx, b); err != nil {
+			return BookingView{}, err
+		}
+	}
+	if view.State == string(booking.Booked) {
+		offers, err := g.desk.Extensions(ctx, b)
+		if err != nil {
+			return BookingView{}, err
+		}
+		for _, offer := range offers {
+			view.Extend = append(view.Extend, int(offer/time.Minute))
+		}
+	}
+	return view, nil
+}
+
+// mineNow are a person's bookings, from those whose messages they still get.
+func (g *Gateway) mineNow(ctx context.Context, s sessions.Session) ([]booking.Booking, error) {
+	return g.desk.ListByPerson(ctx, s.Tenant, s.Person, g.clock.Now().Add(-g.cfg.MessagePeriod), time.Time{})
+}

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// CreateCode makes a host or service code. The command line calls it through
+// the admin socket, or on the store itself when no server holds it.
+func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeRequest) (CodeView, error) {
+	cat, err := g.desk.Catalogue(ctx, tenant)
+	if err != nil {
+		return CodeView{}, err
+	}
+	n := sessions.New{Tenant: tenant, Experiment: req.Experiment, Scopes: req.Scopes}
+	life := time.Duration(req.Seconds) * time.Second
+	switch sessions.Kind(req.Kind) {
+	case sessions.Host:
+		experiment, ok := cat.Experiments[req.Experiment]
+		if !ok {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "There is no experiment "+req.Experiment+" in the catalogue; name one that is.")
+		}
+		if len(req.Scopes) > 0 {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes are for service codes.")
+		}
+		n.Kind = sessions.Host
+		for _, stream := range experiment.Streams {
+			n.Scopes = append(n.Scopes, "read:"+stream.Topic, "write:"+stream.Topic)
+		}
+		setDefault(&life, hostLife)
+	case sessions.Service:
+		if len(req.Scopes) == 0 {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "A service code needs scopes, such as relay:stats or read:TOPIC.")
+		}
+		n.Kind = sessions.Service
+		setDefault(&life, serviceLife)
+	default:
+		return CodeView{}, lodge.E(lodge.CodeRefused, "The kind of a code made here is host or service.")
+	}
+	if life < 0 || life > hostLife {
+		return CodeView{}, lodge.E(lodge.CodeRefused, "The life of a code is between a second and ten years.")
+	}
+	n.ExpiresAt = g.clock.Now().Add(life)
+	code, s, err := g.sessions.Create(ctx, n)
+	if err != nil {
+		return CodeView{}, err
+	}
+	return CodeView{Code: code, Session: g.sessionView(s, "")}, nil
+}

@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// BookingChanged is the data of a lodge.booking event.
+type BookingChanged struct {
+	Booking string `json:"booking"`
+	Change  string `json:"change"` // booked, extended, cancelled
+	Start   string `json:"start"`
+	End     string `json:"end"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// ExperimentChanged is the data of a lodge.experiment event.
+type ExperimentChanged struct {
+	Experiment string `json:"experiment"`
+	Online     bool   `json:"online"`
+	Reason     string `json:"reason,omitempty"`
+}
+
+// effects carries out what a committed change of a booking means for the other
+// stores. The booking store's outbox calls it, again if need be, so each step
+// can be repeated: session changes are idempotent, messages carry the effect's
+// id.
+type effects struct{ g *Gateway }
+
+func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
+	g := e.g
+	b := ef.Booking
+	keep := g.desk.MessagesUntil(b)
+	switch ef.Kind {
+	case booking.EffectExtended:
+		if err := g.sessions.Extend(ctx, ef.Tenant, b.ID, b.End, keep); err != nil {
+			return err
+		}
+	case booking.EffectCancelled:
+		// First what must not go on, then the news of it.
+		if err := g.sessions.Cancel(ctx, ef.Tenant, b.ID, ef.Reason, keep); err != nil {
+			return err
+		}
+	case booking.EffectOffline, booking.EffectOnline:
+		g.changes.tell(ef.Tenant, "experiment:"+ef.Experiment)
+		return g.publish(ctx, ef.Tenant, "experiment:"+ef.Experiment, messaging.TypeExperiment, effectID(ef),
+			ExperimentChanged{Experiment: ef.Experiment, Online: ef.Kind == booking.EffectOnline, Reason: ef.Reason})
+	case booking.EffectBooked:
+	}
+	g.membershipChanged(ctx, ef.Tenant, b)
+	return g.publish(ctx, ef.Tenant, "booking:"+b.ID, messaging.TypeBooking, effectID(ef), BookingChanged{
+		Booking: b.ID, Change: string(ef.Kind), Start: b.Start.Format(timeFormat), End: b.End.Format(timeFormat), Reason: ef.Reason,
+	})
+}
+
+func effectID(ef booking.Effect) string { return "effect-" + ef.ID }
+
+// publish appends one event of Lodge's own to a topic. The same id again changes
+// nothing.
+func (g *Gateway) publish(ctx context.Context, tenant lodge.Tenant, topic, typ, id string, data any) error {
+	_, err := g.append(ctx, tenant, topic, typ, id, "", data)
+	return err
+}
+
+// append is publish on behalf of a person, who is told of receipts.
+func (g *Gateway) append(ctx context.Context, tenant lodge.Tenant, topic, typ, id string, sender lodge.PersonID, data any) (messaging.Appended, error) {
+	event, err := messaging.NewEvent(typ, topic, g.clock.Now(), data)
+	if err != nil {
+		return messaging.Appended{}, err
+	}
+	event.ID, event.Sender = id, sender
+	msg, err := event.Message()
+	if err != nil {
+		return messaging.Appended{}, err
+	}
+	done, err := g.topics.Append(ctx, tenant, topic, msg)
+	if err != nil {
+		return messaging.Appended{}, err
+	}
+	return done[0], nil
+}
+
+// membershipChanged wakes the message connections of a booking's owner: their
+// topics may have changed. Whoever is missed here is found by the hub's poll.
+func (g *Gateway) membershipChanged(ctx context.Context, tenant lodge.Tenant, b booking.Booking) {
+	live, err := g.sessions.List(ctx, tenant, sessions.Filter{Person: b.Owner, Limit: 1000})
+	if err != nil {
+		g.log.WarnContext(ctx, "membership", "err", err)
+		return
+	}
+	for _, s := range live {
+		g.changes.tell(tenant, "session:"+string(s.ID))
+	}
+}

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// remaining tells an experiment UI, by its code, how its booking stands. A code
+// whose booking is over still learns that, and why.
+func (g *Gateway) remaining(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.presented(r, sessions.Experiment)
+	if err != nil && !isOver(err) {
+		return err
+	}
+	return g.answerRemaining(w, r, s)
+}
+
+func (g *Gateway) answerRemaining(w http.ResponseWriter, r *http.Request, s sessions.Session) error {
+	b, err := g.desk.Get(r.Context(), s.Tenant, s.Booking)
+	if err != nil {
+		return err
+	}
+	view, err := g.bookingView(r.Context(), b, false)
+	if err != nil {
+		return err
+	}
+	now := g.clock.Now()
+	return writeJSON(w, http.StatusOK, RemainingView{
+		Booking: b.ID, Experiment: b.Experiment, Title: view.Title, Now: now, End: b.End,
+		State: string(s.State(now)), Reason: orElse(s.Reason, b.CancelReason), Extend: view.Extend,
+	})
+}
+
+// extendExperiment extends the booking of an experiment code.
+func (g *Gateway) extendExperiment(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.presented(r, sessions.Experiment)
+	if err != nil {
+		return err
+	}
+	var req ExtendRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	b, err := g.desk.Get(r.Context(), s.Tenant, s.Booking)
+	if err != nil {
+		return err
+	}
+	if _, err := g.extend(r.Context(), b, req.Seconds); err != nil {
+		return err
+	}
+	if s, err = g.sessions.Get(r.Context(), s.Tenant, s.ID); err != nil {
+		return err
+	}
+	return g.answerRemaining(w, r, s)
+}
+
+// The lives of codes that hardware and automation hold.
+const (
+	hostLife    = 10 * 365 * 24 * time.Hour
+	serviceLife = 365 * 24 * time.Hour
+)
+
+// createCode gives a host or a service its code, which is shown this once.
+func (g *Gateway) createCode(w http.ResponseWriter, r *http.Request) error {
+	by, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	if err != nil {
+		return err
+	}
+	var req CodeRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	view, err := g.CreateCode(r.Context(), by.Tenant, req)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, view)
+}

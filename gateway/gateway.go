@@ -1,0 +1,234 @@
+// Package gateway is the HTTP surface of Lodge. It holds no rules of its own:
+// each handler decodes a request, makes one call of the domain and encodes the
+// answer; what two leaves must do together is adapted here and nowhere else.
+//
+//	routes.go      every route, in one list
+//	middleware.go  what every request passes through
+//	errors.go      the one place that maps errors to statuses
+//	auth.go        whose request it is
+//	access.go      sessions and bookings, as the relay asks for them
+//	members.go     sessions and bookings, as the message hub asks for them
+//	effects.go     what a change of a booking does to sessions, streams, messages
+//	wire.go        the JSON shapes; the other files hold one flow each
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/attendance"
+	"github.com/lodge-gateway/lodge/messaging/survey"
+	"github.com/lodge-gateway/lodge/relay"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// Config is what an installation decides about the HTTP surface.
+type Config struct {
+	// PublicURL is the origin people use, such as https://lab.example.org.
+	PublicURL string
+	// AssetsURL is the origin experiment UIs are served from: another host name
+	// than PublicURL's, because cookies do not tell ports apart.
+	AssetsURL string
+	// Hosts maps the Host of a request, with its port where one is used, to a
+	// tenant. A request for any other host is refused.
+	Hosts map[string]lodge.Tenant
+	// UIOrigins are further origins whose pages may call the routes that take a
+	// code; AssetsURL is always one.
+	UIOrigins []string
+	// TrustedProxies are the addresses whose forwarded headers count.
+	TrustedProxies []netip.Prefix
+
+	LoginLife     time.Duration // absolute end of a login; default 12 h, at most 24 h
+	LoginIdle     time.Duration // a login is narrowed after this long unused; default 1 h
+	MessagePeriod time.Duration // right to a booking's messages after its end; default 168 h
+	MaxBody       int64         // bytes of a JSON or form body; default 64 KiB
+	CodesPerBook  int           // live experiment codes of one booking; default 16
+	SendRate      int           // messages a person may send a minute; default 60
+}
+
+// Parts are the leaves the gateway joins. All are required.
+type Parts struct {
+	Clock    lodge.Clock
+	Sessions *sessions.Manager
+	IdP      *idp.RelyingParty
+	Persons  idp.Store
+	Desk     *booking.Desk
+	Topics   *messaging.Topics
+	Log      *slog.Logger
+}
+
+// A Gateway serves one node. Run must be running while its handlers serve.
+type Gateway struct {
+	cfg       Config
+	clock     lodge.Clock
+	log       *slog.Logger
+	uiOrigins map[string]bool
+
+	sessions *sessions.Manager
+	browser  *sessions.Browser
+	idp      *idp.RelyingParty
+	persons  idp.Store
+	desk     *booking.Desk
+	topics   *messaging.Topics
+	surveys  *survey.Desk
+	register *attendance.Desk
+	pages    *web.Pages
+
+	relay    *relay.Relay
+	hub      *messaging.Hub
+	changes  *changes
+	presence *presence
+	tickets  *tickets
+	senders  *senders
+
+	ready chan struct{} // closed when Run has started everything
+	once  sync.Once
+}
+
+// New joins the parts. It returns every fault of the configuration at once.
+func New(cfg Config, parts Parts) (*Gateway, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	pages, err := web.New()
+	if err != nil {
+		return nil, fmt.Errorf("gateway: pages: %w", err)
+	}
+	g := &Gateway{
+		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
+		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, desk: parts.Desk, topics: parts.Topics,
+		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
+		pages: pages, changes: newChanges(), tickets: newTickets(parts.Clock), senders: newSenders(cfg.SendRate),
+		ready: make(chan struct{}),
+	}
+	for _, origin := range cfg.UIOrigins {
+		g.uiOrigins[origin] = true
+	}
+	secure := strings.HasPrefix(cfg.PublicURL, "https:")
+	g.browser = parts.Sessions.Browser(sessions.BrowserConfig{
+		CookieName: g.loginCookie(), Secure: secure,
+		Tenant:   func(r *http.Request) lodge.Tenant { return tenantOf(r.Context()) },
+		Lifetime: cfg.LoginLife, Idle: cfg.LoginIdle,
+	})
+	g.presence = newPresence(g)
+	g.relay = relay.New(access{g}, parts.Clock, relay.Options{
+		BaseURL:       func(*http.Request) string { return "ws" + strings.TrimPrefix(cfg.PublicURL, "http") },
+		Tenant:        func(r *http.Request) lodge.Tenant { return tenantOf(r.Context()) },
+		OriginAllowed: g.originAllowed,
+		Address:       func(r *http.Request) string { return addressOf(r.Context()) },
+		StatsAllowed:  g.statsAllowed,
+		Observer:      g.presence,
+		Logger:        parts.Log,
+	})
+	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{Logger: parts.Log, Seen: g.presence.connected})
+	parts.Desk.SetEffects(effects{g})
+	return g, nil
+}
+
+func (c *Config) complete() error {
+	var errs []error
+	origin := func(name, value string) {
+		u, err := url.Parse(value)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") {
+			errs = append(errs, fmt.Errorf("%s %q is not an origin such as https://lab.example.org", name, value))
+		}
+	}
+	c.PublicURL, c.AssetsURL = strings.TrimSuffix(c.PublicURL, "/"), strings.TrimSuffix(c.AssetsURL, "/")
+	origin("public_url", c.PublicURL)
+	origin("assets_url", c.AssetsURL)
+	for _, o := range c.UIOrigins {
+		origin("ui_origins", o)
+	}
+	if len(errs) == 0 && hostname(c.PublicURL) == hostname(c.AssetsURL) {
+		errs = append(errs, errors.New("assets_url must have another host name than public_url: a port of its own does not keep an experiment UI's script from the gateway's cookies"))
+	}
+	if len(c.Hosts) == 0 && len(errs) == 0 {
+		u, _ := url.Parse(c.PublicURL) // checked above
+		c.Hosts = map[string]lodge.Tenant{strings.ToLower(u.Host): lodge.DefaultTenant}
+	}
+	if c.LoginLife > 24*time.Hour {
+		errs = append(errs, errors.New("login_life is at most 24h (NIST SP 800-63B)"))
+	}
+	setDefault(&c.LoginLife, 12*time.Hour)
+	setDefault(&c.LoginIdle, time.Hour)
+	setDefault(&c.MessagePeriod, 7*24*time.Hour)
+	setDefault(&c.MaxBody, 64<<10)
+	setDefault(&c.CodesPerBook, 16)
+	setDefault(&c.SendRate, 60)
+	return errors.Join(errs...)
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func hostname(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// The cookies' names: __Host- needs Secure, which plain http on loopback lacks.
+func (g *Gateway) loginCookie() string { return g.cookieName("__Host-lodge", "lodge-dev") }
+func (g *Gateway) bookingCookie() string {
+	return g.cookieName("__Host-lodge-booking", "lodge-dev-booking")
+}
+
+func (g *Gateway) cookieName(secure, plain string) string {
+	if strings.HasPrefix(g.cfg.PublicURL, "https:") {
+		return secure
+	}
+	return plain
+}
+
+// originAllowed is the check of a websocket's Origin where a code or a ticket
+// authenticates: absent for what is no browser, else ours or a listed UI's.
+func (g *Gateway) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || origin == g.cfg.PublicURL || g.uiOrigins[origin]
+}
+
+// Run owns everything that happens without a request: session watches, message
+// tails, the hub, the relay, the outbox, presence. It returns when ctx ends and
+// all of it has stopped, or with the first error.
+func (g *Gateway) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for name, run := range map[string]func(context.Context) error{
+		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run,
+	} {
+		group.Go(func() error {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("gateway: %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	g.once.Do(func() { close(g.ready) })
+	return group.Wait()
+}
+
+// Drain asks every socket to go away and come back elsewhere, and returns when
+// they have or ctx ends.
+func (g *Gateway) Drain(ctx context.Context) error {
+	return errors.Join(g.relay.Drain(ctx), g.hub.Drain(ctx))
+}

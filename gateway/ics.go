@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// bookingICS is a booking as an iCalendar file (RFC 5545).
+func (g *Gateway) bookingICS(w http.ResponseWriter, r *http.Request) error {
+	b, _, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	view, err := g.bookingView(r.Context(), b, false)
+	if err != nil {
+		return err
+	}
+	status := "CONFIRMED"
+	if view.State == "cancelled" {
+		status = "CANCELLED"
+	}
+	const form = "20060102T150405Z"
+	lines := []string{
+		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Lodge//Lodge//EN", "METHOD:PUBLISH", "BEGIN:VEVENT",
+		"UID:" + view.ID + "@" + hostname(g.cfg.PublicURL),
+		fmt.Sprintf("SEQUENCE:%d", b.Version),
+		"DTSTAMP:" + g.clock.Now().UTC().Format(form),
+		"DTSTART:" + view.Start.UTC().Format(form),
+		"DTEND:" + view.End.UTC().Format(form),
+		"SUMMARY:" + icsText(view.Title),
+		"DESCRIPTION:" + icsText("Launch: "+g.cfg.PublicURL+view.Links.Launch),
+		"URL:" + g.cfg.PublicURL + view.Links.Launch,
+		"STATUS:" + status,
+		"END:VEVENT", "END:VCALENDAR",
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/calendar; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="booking.ics"`)
+	h.Set("Cache-Control", "no-store")
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(icsFold(lines)))
+	return nil
+}
+
+// icsText escapes a text value (RFC 5545 section 3.3.11).
+func icsText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, ";", `\;`, ",", `\,`, "\r\n", `\n`, "\n", `\n`, "\r", `\n`).Replace(s)
+}
+
+// icsFold joins content lines, folded to 75 octets and never inside a character
+// (RFC 5545 section 3.1).
+func icsFold(lines []string) string {
+	var out strings.Builder
+	for _, line := range lines {
+		width := 0
+		for _, r := range line {
+			n := len(string(r))
+			if width+n > 75 {
+				out.WriteString("\r\n ")
+				width = 1
+			}
+			out.WriteRune(r)
+			width += n
+		}
+		out.WriteString("\r\n")
+	}
+	return out.String()
+}

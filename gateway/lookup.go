@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// lookup opens a booking by surname and reference: a booking session in a second
+// cookie. A login the browser may hold stays as it is.
+func (g *Gateway) lookup(w http.ResponseWriter, r *http.Request) error {
+	var req LookupRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	view, err := g.lookUp(w, r, req.Surname, req.Reference)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"booking": view})
+}
+
+func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, reference string) (BookingView, error) {
+	ctx, tenant := r.Context(), tenantOf(r.Context())
+	b, err := g.desk.Lookup(ctx, tenant, surname, reference, addressOf(ctx))
+	if err != nil {
+		return BookingView{}, err
+	}
+	keep := g.desk.MessagesUntil(b)
+	code, _, err := g.sessions.Create(ctx, sessions.New{
+		Tenant: tenant, Kind: sessions.Booking, Person: b.Owner, Name: b.OwnerName, Booking: b.ID, Experiment: b.Experiment,
+		Device: device(r), Address: addressOf(ctx), ExpiresAt: keep, MessagesUntil: keep,
+	})
+	if err != nil {
+		return BookingView{}, err
+	}
+	http.SetCookie(w, g.newBookingCookie(code, int(keep.Sub(g.clock.Now()).Seconds())))
+	return g.bookingView(ctx, b, false)
+}

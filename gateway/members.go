@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// members tells the hub which topics a session gets now, and when to ask again.
+type members struct{ g *Gateway }
+
+func (m members) Topics(ctx context.Context, session string, tenant lodge.Tenant) (messaging.Subscriber, error) {
+	s, err := m.g.sessions.Get(ctx, tenant, sessions.ID(session))
+	if err != nil {
+		return messaging.Subscriber{}, err
+	}
+	return m.g.subscriber(ctx, s)
+}
+
+func (m members) Watch(tenant lodge.Tenant, session string, fn func()) (stop func()) {
+	stopSession := m.g.sessions.Watch(tenant, sessions.ID(session), func(sessions.Session, error) { fn() })
+	stopMember := m.g.changes.watch(tenant, "session:"+session, fn)
+	return func() { stopSession(); stopMember() }
+}
+
+// subscriber is a session as the hub knows it, or why it may not listen.
+func (g *Gateway) subscriber(ctx context.Context, s sessions.Session) (messaging.Subscriber, error) {
+	if !s.Messages(g.clock.Now()) {
+		if !s.RevokedAt.IsZero() {
+			return messaging.Subscriber{}, lodge.Wrap(lodge.CodeForbidden, orElse(s.Reason, "The session was ended."), sessions.ErrRevoked)
+		}
+		return messaging.Subscriber{}, lodge.Wrap(lodge.CodeUnauthenticated, "The session has run out; sign in again.", sessions.ErrExpired)
+	}
+	m, err := g.membership(ctx, s)
+	if err != nil {
+		return messaging.Subscriber{}, err
+	}
+	return messaging.Subscriber{Tenant: s.Tenant, Person: s.Person, Session: string(s.ID), Name: s.Name, Topics: m.topics, Since: m.since}, nil
+}
+
+// membership is what a session may hear now, and from when on.
+type membership struct {
+	topics []string
+	since  map[string]time.Time
+}
+
+func (m *membership) add(topic string) {
+	if !slices.Contains(m.topics, topic) {
+		m.topics = append(m.topics, topic)
+	}
+}
+
+// from adds a topic whose entries before a time are none of this session's
+// business; of several times the earliest counts.
+func (m *membership) from(topic string, at time.Time) {
+	if known, bounded := m.since[topic]; slices.Contains(m.topics, topic) && (!bounded || known.Before(at)) {
+		return
+	}
+	m.add(topic)
+	m.since[topic] = at
+}
+
+// membership derives the topics of a session from what holds now, as the design's
+// "Who gets which topic" has it.
+func (g *Gateway) membership(ctx context.Context, s sessions.Session) (*membership, error) {
+	now := g.clock.Now()
+	m := &membership{since: map[string]time.Time{}}
+	m.add("all")
+	if s.Kind != sessions.Login {
+		b, err := g.desk.Get(ctx, s.Tenant, s.Booking)
+		if err != nil {
+			return nil, err
+		}
+		g.addBooking(m, b, now)
+		return m, nil
+	}
+	for _, group := range s.Groups {
+		m.add("group:" + group)
+	}
+	m.add("user:" + string(s.Person))
+	if err := g.addBindings(ctx, s, m); err != nil {
+		return nil, err
+	}
+	mine, err := g.mineNow(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range mine {
+		g.addBooking(m, b, now)
+	}
+	return m, nil
+}
+
+// addBooking adds what a booking brings: its own topic from its making, its
+// experiment's from its start, both until the message period after its end.
+func (g *Gateway) addBooking(m *membership, b booking.Booking, now time.Time) {
+	if !now.Before(g.desk.MessagesUntil(b)) {
+		return
+	}
+	m.add("booking:" + b.ID)
+	if now.Before(b.Start) || (!b.CancelledAt.IsZero() && !b.CancelledAt.After(b.Start)) {
+		return
+	}
+	m.from("experiment:"+b.Experiment, b.Start)
+}
+
+// addBindings adds the topics of those who teach and who keep the rigs.
+func (g *Gateway) addBindings(ctx context.Context, s sessions.Session, m *membership) error {
+	for _, b := range s.Bindings {
+		switch {
+		case b.Role == lodge.RoleInstructor && b.Scope == lodge.ScopeTenant:
+			cat, err := g.desk.Catalogue(ctx, s.Tenant)
+			if err != nil {
+				return err
+			}
+			for _, group := range sortedKeys(cat.Groups) {
+				m.add("group:" + group)
+			}
+			for _, experiment := range sortedKeys(cat.Experiments) {
+				m.add("experiment:" + experiment)
+			}
+		case b.Role == lodge.RoleInstructor && b.Scope.Kind() == "group",
+			b.Role == lodge.RoleTechnician && b.Scope.Kind() == "experiment":
+			m.add(string(b.Scope))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// layout is what surrounds every page; s is nil for a visitor.
+func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session) web.Layout {
+	l := web.Layout{Title: title, Nav: nav, Path: r.URL.RequestURI(), Now: g.clock.Now(), Flash: flashes[r.URL.Query().Get("done")]}
+	if s == nil {
+		return l
+	}
+	p := s.Principal()
+	l.Person = &web.Person{
+		ID: string(s.Person), Name: s.Name, Kind: string(s.Kind), Booking: s.Booking,
+		Instructor: p.Has(lodge.RoleInstructor), Technician: p.Has(lodge.RoleTechnician),
+		Organiser: p.Has(lodge.RoleOrganiser), Administrator: p.Can(lodge.RoleAdministrator, lodge.ScopeTenant),
+	}
+	return l
+}
+
+// flashes are the fixed sentences a redirect can ask for: nothing of an address
+// is ever repeated on a page.
+var flashes = map[string]string{
+	"booked":    "Booked. Your reference is below; with your surname it opens this booking on any device.",
+	"extended":  "Extended. What you have open goes on.",
+	"cancelled": "Cancelled. Messages about it still reach you.",
+	"answered":  "Thank you: your answer is in. You can change it until the survey closes.",
+	"confirmed": "Thank you: your attendance is confirmed.",
+	"sent":      "Sent.",
+	"opened":    "Opened.",
+	"closed":    "Closed.",
+	"ended":     "Ended.",
+	"offline":   "The experiment is off-line. Its bookings stay.",
+	"online":    "The experiment is back.",
+}
+
+// seeOther sends the browser on after a form, so that a reload repeats nothing.
+func seeOther(w http.ResponseWriter, r *http.Request, path, done string) error {
+	if done != "" {
+		path += "?done=" + done
+	}
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+// problemPage shows an error as a page.
+func (g *Gateway) problemPage(w http.ResponseWriter, r *http.Request, f failure) {
+	f.header(w.Header())
+	idle := f.details["idle"] == true
+	if f.status == http.StatusUnauthorized && r.Method == http.MethodGet && !idle && !strings.HasPrefix(r.URL.Path, "/callback/") {
+		w.Header().Del("WWW-Authenticate")
+		http.Redirect(w, r, "/login?return="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
+	view := web.ProblemPage{Layout: g.layout(r, http.StatusText(f.status), "", nil), Status: f.status, Detail: f.detail, Code: string(f.code)}
+	if idle {
+		view.Code, view.Title = "idle", "Are you still there?"
+	}
+	if c, err := g.callers(r); err == nil {
+		if s, err := c.main(); err == nil {
+			view.Layout = g.layout(r, view.Title, "", &s)
+		}
+	}
+	if err := g.pages.Render(w, f.status, web.PageProblem, view); err != nil {
+		g.log.ErrorContext(r.Context(), "render problem", "err", err)
+	}
+}
+
+// continueForm takes up an idle login again.
+func (g *Gateway) continueForm(w http.ResponseWriter, r *http.Request) error {
+	c, err := g.callers(r)
+	if err != nil {
+		return err
+	}
+	if c.idle != nil {
+		if err := g.sessions.Touch(r.Context(), *c.idle); err != nil {
+			return err
+		}
+	}
+	return seeOther(w, r, idp.SafeReturn(r.PostFormValue("return")), "")
+}
+
+// readForm parses a form of bounded size.
+func (g *Gateway) readForm(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
+	if err := r.ParseForm(); err != nil {
+		return lodge.Wrap(lodge.CodeInvalid, "The form could not be read; send it again.", err)
+	}
+	return nil
+}
+
+// problemOf is an error above a form, which keeps what was typed; nil and false
+// for one that is no mistake of the person's and belongs on a page of its own.
+func problemOf(err error, title string) (*web.Problem, int, bool) {
+	f := explain(err)
+	switch f.code {
+	case lodge.CodeRefused, lodge.CodeConflict, lodge.CodeTooLarge, lodge.CodeTooMany, lodge.CodeNotFound, lodge.CodeInvalid:
+		return &web.Problem{Title: title, Detail: f.detail}, f.status, true
+	default:
+		return nil, 0, false
+	}
+}
+
+// issuers are the ways to sign in, each an address that comes back to where the
+// person was going.
+func (g *Gateway) issuers(returnTo string) []web.Issuer {
+	var out []web.Issuer
+	for _, issuer := range g.idp.Issuers() {
+		address := "/login/" + issuer.ID
+		if returnTo = idp.SafeReturn(returnTo); returnTo != "/" {
+			address += "?return=" + url.QueryEscape(returnTo)
+		}
+		out = append(out, web.Issuer{ID: issuer.ID, Name: issuer.Name, URL: address})
+	}
+	return out
+}
+
+func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) error {
+	return g.pages.Render(w, http.StatusOK, web.PageLogin, web.Login{
+		Layout: g.layout(r, "Sign in", web.PageLogin, nil), Issuers: g.issuers(r.URL.Query().Get("return")),
+	})
+}
+
+// homePage is the lodge itself: what is yours, what you can do, what is new.
+func (g *Gateway) homePage(w http.ResponseWriter, r *http.Request) error {
+	c, err := g.callers(r)
+	if err != nil {
+		return err
+	}
+	s, err := c.main()
+	if err != nil {
+		if c.idle != nil {
+			return err
+		}
+		return g.pages.Render(w, http.StatusOK, web.PageHome, web.Home{Layout: g.layout(r, "Lodge", web.PageHome, nil), Issuers: g.issuers("/")})
+	}
+	ctx := r.Context()
+	view := web.Home{Layout: g.layout(r, "Lodge", web.PageHome, &s)}
+	bookings, err := g.bookingsOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, b := range bookings {
+		if b.State == "booked" {
+			view.Bookings = append(view.Bookings, webBooking(b))
+		} else {
+			view.Past = append(view.Past, webBooking(b))
+		}
+	}
+	if s.Kind == sessions.Login {
+		if view.Groups, err = g.webGroups(ctx, s); err != nil {
+			return err
+		}
+	}
+	if view.Messages, view.Resume, err = g.webMessages(ctx, s, 5); err != nil {
+		return err
+	}
+	view.Surveys, view.Registers, err = g.asked(ctx, s)
+	if err != nil {
+		return err
+	}
+	return g.pages.Render(w, http.StatusOK, web.PageHome, view)
+}
+
+// webGroups are a person's groups that the catalogue knows.
+func (g *Gateway) webGroups(ctx context.Context, s sessions.Session) ([]web.Group, error) {
+	cat, err := g.desk.Catalogue(ctx, s.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var out []web.Group
+	for _, name := range s.Groups {
+		if group, ok := cat.Groups[name]; ok {
+			out = append(out, web.Group{Name: name, Title: cat.Title(group.Description, name)})
+		}
+	}
+	return out, nil
+}
+
+func webBooking(b BookingView) web.Booking {
+	return web.Booking{
+		ID: b.ID, Reference: b.Reference, Surname: b.Surname, Experiment: b.Experiment, Title: b.Title, Image: b.Image, Group: b.Group,
+		Policy: b.Policy, Slot: b.Slot, Start: b.Start, End: b.End, State: b.State, Reason: b.Reason, Online: b.Online, Extend: b.Extend, MessagesTo: b.MessagesTo,
+	}
+}
+
+func parseTime(value string) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}, lodge.Wrap(lodge.CodeRefused, "The start is not a time; choose one from the page.", err)
+	}
+	return at.UTC(), nil
+}

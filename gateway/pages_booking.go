@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+func (g *Gateway) lookupPage(w http.ResponseWriter, r *http.Request) error {
+	return g.renderLookup(w, r, http.StatusOK, web.LookupForm{}, nil)
+}
+
+func (g *Gateway) renderLookup(w http.ResponseWriter, r *http.Request, status int, form web.LookupForm, problem *web.Problem) error {
+	view := web.Lookup{Layout: g.layout(r, "Open a booking", web.PageLookup, nil), Form: form}
+	view.Problem = problem
+	return g.pages.Render(w, status, web.PageLookup, view)
+}
+
+func (g *Gateway) lookupForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	form := web.LookupForm{Surname: r.PostFormValue("surname"), Reference: r.PostFormValue("reference")}
+	view, err := g.lookUp(w, r, form.Surname, form.Reference)
+	if err != nil {
+		problem, status, mendable := problemOf(err, "That did not open a booking")
+		if !mendable {
+			return err
+		}
+		explain(err).header(w.Header())
+		return g.renderLookup(w, r, status, form, problem)
+	}
+	return seeOther(w, r, "/bookings/"+view.ID, "")
+}
+
+// bookPage shows the slots of a group with what is free in the next day.
+func (g *Gateway) bookPage(w http.ResponseWriter, r *http.Request) error {
+	return g.renderBook(w, r, r.URL.Query().Get("group"), http.StatusOK, web.BookForm{Slot: r.URL.Query().Get("slot"), Key: rand.Text()}, nil)
+}
+
+func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group string, status int, form web.BookForm, problem *web.Problem) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	groups, err := g.webGroups(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	if group == "" && len(groups) > 0 {
+		group = groups[0].Name
+	}
+	from := g.clock.Now()
+	available, err := g.availabilityOf(r, group, from, from.Add(24*time.Hour))
+	if err != nil {
+		return err
+	}
+	person, err := g.personOf(r, s)
+	if err != nil {
+		return err
+	}
+	view := web.Book{
+		Layout: g.layout(r, "Book", web.PageBook, &s), From: available.From, Until: available.Until,
+		AskSurname: person.FamilyName == "", Form: form,
+	}
+	view.Problem = problem
+	for _, one := range groups {
+		if one.Name == group {
+			view.Group = one
+		} else {
+			view.Groups = append(view.Groups, one)
+		}
+	}
+	for _, slot := range available.Slots {
+		ws := web.Slot{
+			Slot: slot.Slot, Policy: slot.Policy, Experiment: slot.Experiment, Title: slot.Title, Short: slot.Short, Image: slot.Image,
+			Online: slot.Online, MinSeconds: slot.MinSeconds, MaxSeconds: slot.MaxSeconds,
+		}
+		for _, free := range slot.Free {
+			ws.Free = append(ws.Free, web.Interval{Start: free.Start, End: free.End})
+		}
+		view.Group.Slots = append(view.Group.Slots, ws)
+	}
+	return g.pages.Render(w, status, web.PageBook, view)
+}
+
+func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	group := r.PostFormValue("group")
+	form := web.BookForm{
+		Slot: r.PostFormValue("slot"), Start: r.PostFormValue("start"), Surname: r.PostFormValue("surname"), Key: r.PostFormValue("key"),
+	}
+	start, err := parseTime(form.Start)
+	if err == nil {
+		if form.Seconds, err = strconv.Atoi(r.PostFormValue("seconds")); err != nil {
+			err = lodge.Wrap(lodge.CodeRefused, "Choose how long you want the experiment for.", err)
+		}
+	}
+	var view BookingView
+	if err == nil {
+		view, err = g.bookFor(r, BookRequest{Group: group, Slot: form.Slot, Start: start, Seconds: form.Seconds, Surname: form.Surname}, form.Key)
+	}
+	if err != nil {
+		problem, status, mendable := problemOf(err, "That could not be booked")
+		if !mendable {
+			return err
+		}
+		form.Key = rand.Text()
+		return g.renderBook(w, r, group, status, form, problem)
+	}
+	return seeOther(w, r, "/bookings/"+view.ID, "booked")
+}
+
+func (g *Gateway) bookingPage(w http.ResponseWriter, r *http.Request) error {
+	return g.renderBooking(w, r, http.StatusOK, nil)
+}
+
+func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem) error {
+	b, s, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	own := s.Kind == sessions.Login && s.Person == b.Owner
+	booking, err := g.bookingView(r.Context(), b, own)
+	if err != nil {
+		return err
+	}
+	view := web.BookingPage{Layout: g.layout(r, booking.Title, web.PageBooking, &s), Booking: webBooking(booking)}
+	view.Problem = problem
+	cat, err := g.desk.Catalogue(r.Context(), b.Tenant)
+	if err != nil {
+		return err
+	}
+	for _, name := range cat.UIsOf(b.UISet) {
+		view.Booking.UIs = append(view.Booking.UIs, web.UI{Name: name, Title: cat.Title(cat.UIs[name].Description, name)})
+	}
+	if view.Surveys, view.Registers, err = g.asked(r.Context(), s); err != nil {
+		return err
+	}
+	return g.pages.Render(w, status, web.PageBooking, view)
+}
+
+func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	b, _, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.Atoi(r.PostFormValue("seconds"))
+	if err != nil {
+		seconds = 0 // refused by extend, with what to do
+	}
+	if _, err := g.extend(r.Context(), b, seconds); err != nil {
+		if problem, status, mendable := problemOf(err, "That could not be extended"); mendable {
+			return g.renderBooking(w, r, status, problem)
+		}
+		return err
+	}
+	return seeOther(w, r, "/bookings/"+b.ID, "extended")
+}
+
+func (g *Gateway) cancelForm(w http.ResponseWriter, r *http.Request) error {
+	b, s, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	if _, err := g.cancel(r.Context(), b, s, ""); err != nil {
+		if problem, status, mendable := problemOf(err, "That could not be cancelled"); mendable {
+			return g.renderBooking(w, r, status, problem)
+		}
+		return err
+	}
+	return seeOther(w, r, "/bookings/"+b.ID, "cancelled")
+}
+
+// launchPage frames the experiment's UI from its own origin. A reload mints a
+// fresh code with the booking's end as it is now, so that a UI which reads both
+// from its address survives an extension.
+func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
+	b, s, err := g.mine(r)
+	if err != nil {
+		return err
+	}
+	booking, err := g.bookingView(r.Context(), b, false)
+	if err != nil {
+		return err
+	}
+	view := web.Launch{Layout: g.layout(r, booking.Title, web.PageLaunch, &s), Booking: webBooking(booking)}
+	activity, err := g.activity(r.Context(), b)
+	switch code := lodge.CodeOf(err); {
+	case err == nil && len(activity.UIs) > 0:
+		ui := slices.IndexFunc(activity.UIs, func(u UIView) bool { return u.Name == r.URL.Query().Get("ui") })
+		view.UI = &web.UI{Name: activity.UIs[max(ui, 0)].Name, Title: activity.UIs[max(ui, 0)].Title, URL: activity.UIs[max(ui, 0)].URL}
+		for _, one := range activity.UIs {
+			view.UIs = append(view.UIs, web.UI{Name: one.Name, Title: one.Title})
+		}
+	case err == nil:
+		view.Closed = "No page to operate this experiment is in the catalogue; tell your laboratory."
+	case code == lodge.CodeRefused || code == lodge.CodeConflict:
+		view.Closed = explain(err).detail
+	default:
+		return err
+	}
+	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, 20); err != nil {
+		return err
+	}
+	if view.Surveys, view.Registers, err = g.asked(r.Context(), s); err != nil {
+		return err
+	}
+	return g.pages.Render(w, http.StatusOK, web.PageLaunch, view)
+}

@@ -1,0 +1,257 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/attendance"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// webMessages are the latest notices of a session, newest first, and where the
+// socket is to go on in each topic so that none is shown twice.
+func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int) ([]web.Message, map[string]string, error) {
+	member, err := g.membership(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	latest, _, err := g.latest(ctx, s.Tenant, member, member.topics, messaging.Pos{}, maxHistory)
+	if err != nil {
+		return nil, nil, err
+	}
+	resume := map[string]string{}
+	var out []web.Message
+	for _, m := range latest {
+		if _, known := resume[m.Topic]; !known {
+			resume[m.Topic] = m.Position
+		}
+		if one, ok := webMessage(m); ok && len(out) < limit {
+			out = append(out, one)
+		}
+	}
+	return out, resume, nil
+}
+
+func webMessage(m MessageView) (web.Message, bool) {
+	raw, _ := m.Data.(json.RawMessage)
+	var n Notice
+	if m.Type != messaging.TypeNotice || json.Unmarshal(raw, &n) != nil {
+		return web.Message{}, false
+	}
+	return web.Message{
+		ID: m.ID, Topic: m.Topic, Position: m.Position, Type: m.Type, Time: m.Time, Title: n.Title, Text: n.Text, Priority: n.Priority, From: n.From, To: inWords(n.To),
+	}, true
+}
+
+// inWords says whom an audience is.
+func inWords(to string) string {
+	kind, id, _ := strings.Cut(to, ":")
+	switch kind {
+	case "all":
+		return "everyone"
+	case "user":
+		return "you"
+	case "booking":
+		return "your booking"
+	case "experiment":
+		return "users of " + id
+	default:
+		return kind + " " + id
+	}
+}
+
+func (g *Gateway) messagesPage(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	limit := 50
+	if v, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil && v > 0 && v <= maxHistory {
+		limit = v
+	}
+	view := web.Messages{Layout: g.layout(r, "Messages", web.PageMessages, &s)}
+	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, limit); err != nil {
+		return err
+	}
+	if len(view.Messages) == limit && limit < maxHistory {
+		view.Older = "/messages?" + url.Values{"limit": {strconv.Itoa(min(2*limit, maxHistory))}}.Encode()
+	}
+	return g.pages.Render(w, http.StatusOK, web.PageMessages, view)
+}
+
+// asked are the open surveys and registers that wait for a person.
+func (g *Gateway) asked(ctx context.Context, s sessions.Session) ([]web.Survey, []web.Register, error) {
+	all, err := g.surveysOf(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	member, err := g.membership(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	hears := map[string]bool{}
+	for _, topic := range member.topics {
+		hears[topic] = true
+	}
+	var surveys []web.Survey
+	for _, one := range all {
+		if !one.Open() || !hears[one.To] || one.By == s.Person {
+			continue
+		}
+		mine, err := g.surveys.Mine(ctx, s.Tenant, one.ID, s.Person)
+		if err != nil {
+			return nil, nil, err
+		}
+		surveys = append(surveys, webSurvey(surveyView(one, mine, false)))
+	}
+	registers, err := g.registersOf(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	var waiting []web.Register
+	for _, register := range registers {
+		if _, member := register.Mark(s.Person); member && register.Open {
+			waiting = append(waiting, webRegister(register, s.Person))
+		}
+	}
+	return surveys, waiting, nil
+}
+
+func webSurvey(v SurveyView) web.Survey {
+	out := web.Survey{ID: v.ID, To: v.To, Title: v.Title, Open: v.Open, OpenedAt: v.OpenedAt, Done: len(v.Mine) > 0, Mine: map[string]web.Answer{}}
+	for _, q := range v.Questions {
+		out.Questions = append(out.Questions, web.Question{ID: q.ID, Kind: q.Kind, Text: q.Text, Options: q.Options, Max: q.Max, Required: q.Required})
+	}
+	for id, a := range v.Mine {
+		out.Mine[id] = web.Answer(a)
+	}
+	return out
+}
+
+func webRegister(register attendance.Register, person lodge.PersonID) web.Register {
+	out := web.Register{ID: register.ID, Title: register.Title, Group: register.Group, Start: register.Start, End: register.End, Open: register.Open}
+	for _, m := range registerView(register, person).Marks {
+		mark := web.Mark{
+			Person: m.Person, Name: m.Name, State: m.State, Source: m.Source, Confirmed: m.Confirmed, FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: m.Seconds,
+		}
+		if person != "" {
+			out.Mine = mark
+		} else {
+			out.Marks = append(out.Marks, mark)
+		}
+	}
+	return out
+}
+
+func (g *Gateway) surveyPage(w http.ResponseWriter, r *http.Request) error {
+	return g.renderSurvey(w, r, http.StatusOK, nil, nil)
+}
+
+func (g *Gateway) renderSurvey(w http.ResponseWriter, r *http.Request, status int, typed map[string]Answer, problem *web.Problem) error {
+	one, s, _, err := g.ownSurvey(r)
+	if err != nil {
+		return err
+	}
+	mine, err := g.surveys.Mine(r.Context(), s.Tenant, one.ID, s.Person)
+	if err != nil {
+		return err
+	}
+	view := web.SurveyPage{Layout: g.layout(r, one.Title, web.PageSurvey, &s), Survey: webSurvey(surveyView(one, mine, false))}
+	view.Problem = problem
+	for id, a := range typed {
+		view.Survey.Mine[id] = web.Answer(a)
+	}
+	return g.pages.Render(w, status, web.PageSurvey, view)
+}
+
+// answerForm takes the answers of a plain form: fields q-<question>.
+func (g *Gateway) answerForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	one, s, _, err := g.ownSurvey(r)
+	if err != nil {
+		return err
+	}
+	typed := map[string]Answer{}
+	for _, q := range one.Questions {
+		values := r.PostForm["q-"+q.ID]
+		if len(values) == 0 || values[0] == "" {
+			continue
+		}
+		switch q.Kind {
+		case "text":
+			typed[q.ID] = Answer{Text: values[0]}
+		case "scale":
+			n, err := strconv.Atoi(values[0])
+			if err != nil {
+				n = -1 // refused by the rules of the question
+			}
+			typed[q.ID] = Answer{Number: n}
+		default:
+			var a Answer
+			for _, v := range values {
+				n, err := strconv.Atoi(v)
+				if err != nil {
+					n = -1 // refused by the rules of the question
+				}
+				a.Options = append(a.Options, n)
+			}
+			typed[q.ID] = a
+		}
+	}
+	sub, err := g.subscriber(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	if _, err := g.answerSurvey(r.Context(), sub, one.ID, typed); err != nil {
+		if problem, status, mendable := problemOf(err, "Your answer is not in yet"); mendable {
+			return g.renderSurvey(w, r, status, typed, problem)
+		}
+		return err
+	}
+	return seeOther(w, r, "/surveys/"+one.ID, "answered")
+}
+
+func (g *Gateway) attendancePage(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	registers, err := g.registersOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	view := web.Attendance{Layout: g.layout(r, "My attendance", web.PageAttendance, &s)}
+	for _, register := range registers {
+		if _, member := register.Mark(s.Person); !member {
+			continue
+		}
+		if one := webRegister(register, s.Person); register.Open {
+			view.Open = append(view.Open, one)
+		} else {
+			view.Past = append(view.Past, one)
+		}
+	}
+	return g.pages.Render(w, http.StatusOK, web.PageAttendance, view)
+}
+
+func (g *Gateway) confirmForm(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	if _, err := g.confirm(r.Context(), s.Tenant, s.Person, chi.URLParam(r, "id")); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/attendance", "confirmed")
+}

@@ -1,0 +1,233 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/attendance"
+	"github.com/lodge-gateway/lodge/relay"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// presenceEvery is how often somebody who stays in an experiment is noted again:
+// a crash forgets no more than that of their time.
+const presenceEvery = time.Minute
+
+// keepSightings is how far back a register that is opened late can look.
+const keepSightings = 26 * time.Hour
+
+// presence notes who was in an experiment and when: in a log of its own, for
+// registers that are opened later, and in the registers that are open. It is
+// the relay's observer.
+type presence struct {
+	g    *Gateway
+	wake chan struct{}
+
+	mu      sync.Mutex
+	live    map[senderKey]*stay                               // guarded by mu
+	reports []report                                          // guarded by mu
+	logs    map[lodge.Tenant]*messaging.Projection[sightings] // guarded by mu
+}
+
+// stay is somebody in an experiment now, through any number of connections.
+type stay struct {
+	name  string
+	since time.Time
+	conns int
+}
+
+// report is an interval somebody was there.
+type report struct {
+	tenant lodge.Tenant
+	sighting
+}
+
+// sighting is a report as it is stored.
+type sighting struct {
+	Person lodge.PersonID `json:"person"`
+	Name   string         `json:"name"`
+	From   time.Time      `json:"from"`
+	To     time.Time      `json:"to"`
+}
+
+// sightings is the folded log: one sighting a stay, oldest first.
+type sightings struct {
+	Stays []sighting `json:"stays"`
+}
+
+func newPresence(g *Gateway) *presence {
+	return &presence{
+		g: g, wake: make(chan struct{}, 1),
+		live: map[senderKey]*stay{}, logs: map[lodge.Tenant]*messaging.Projection[sightings]{},
+	}
+}
+
+// Joined notes that somebody opened a stream.
+func (p *presence) Joined(grant relay.Grant, at time.Time) {
+	if grant.Kind != string(sessions.Experiment) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := senderKey{grant.Tenant, grant.Person}
+	s := p.live[key]
+	if s == nil {
+		s = &stay{name: grant.Name, since: at}
+		p.live[key] = s
+	}
+	s.conns++
+	if s.conns == 1 {
+		p.note(key, s, at)
+	}
+}
+
+// Left notes that a stream closed.
+func (p *presence) Left(grant relay.Grant, at time.Time) {
+	if grant.Kind != string(sessions.Experiment) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := senderKey{grant.Tenant, grant.Person}
+	s := p.live[key]
+	if s == nil {
+		return
+	}
+	if s.conns--; s.conns == 0 {
+		delete(p.live, key)
+		p.note(key, s, at)
+	}
+}
+
+// note queues a report for Run; p.mu is held.
+func (p *presence) note(key senderKey, s *stay, to time.Time) {
+	p.reports = append(p.reports, report{key.tenant, sighting{Person: key.person, Name: s.name, From: s.since, To: to}})
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run writes reports down until ctx ends, and then what is left.
+func (p *presence) Run(ctx context.Context) error {
+	ticker := time.NewTicker(presenceEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.wake:
+		case <-ticker.C:
+			p.noteAll()
+		case <-ctx.Done():
+			p.noteAll()
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			p.write(last)
+			p.release()
+			return nil
+		}
+		p.write(ctx)
+	}
+}
+
+func (p *presence) noteAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.g.clock.Now()
+	for key, s := range p.live {
+		p.note(key, s, now)
+	}
+}
+
+// write stores what was reported; what fails is reported again later.
+func (p *presence) write(ctx context.Context) {
+	p.mu.Lock()
+	reports := p.reports
+	p.reports = nil
+	p.mu.Unlock()
+	for i, r := range reports {
+		body, err := json.Marshal(r.sighting)
+		if err == nil {
+			err = p.log(r.tenant).Append(ctx, messaging.Message{Body: body})
+		}
+		if err == nil {
+			err = p.g.register.Seen(ctx, r.tenant, r.Person, r.Name, attendance.FromExperiment, r.From, r.To)
+		}
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				p.g.log.WarnContext(ctx, "presence", "err", err)
+			}
+			p.mu.Lock()
+			p.reports = append(reports[i:], p.reports...)
+			p.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (p *presence) log(tenant lodge.Tenant) *messaging.Projection[sightings] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, ok := p.logs[tenant]
+	if !ok {
+		l = messaging.Project(p.g.topics, tenant, "sightings", foldSightings, messaging.JSON[sightings]("sightings/1"))
+		p.logs[tenant] = l
+	}
+	return l
+}
+
+func (p *presence) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for tenant, l := range p.logs {
+		l.Close()
+		delete(p.logs, tenant)
+	}
+}
+
+// connected notes that somebody was reachable by messages: a hint in the
+// registers that are open, and nothing more.
+func (p *presence) connected(ctx context.Context, s messaging.Seen) {
+	if err := p.g.register.Seen(ctx, s.Tenant, s.Person, s.Name, attendance.FromMessages, s.From, s.To); err != nil && ctx.Err() == nil {
+		p.g.log.WarnContext(ctx, "presence", "err", err)
+	}
+}
+
+// foldSightings keeps one sighting a stay: a later report of the same stay has
+// the same beginning.
+func foldSightings(s *sightings, item messaging.Item) {
+	var one sighting
+	if json.Unmarshal(item.Body, &one) != nil || one.Person == "" {
+		return
+	}
+	i := slices.IndexFunc(s.Stays, func(old sighting) bool { return old.Person == one.Person && old.From.Equal(one.From) })
+	if i >= 0 {
+		if one.To.After(s.Stays[i].To) {
+			s.Stays[i].To = one.To
+		}
+	} else {
+		s.Stays = append(s.Stays, one)
+	}
+	horizon := one.To.Add(-keepSightings)
+	s.Stays = slices.DeleteFunc(s.Stays, func(old sighting) bool { return old.To.Before(horizon) })
+}
+
+// since returns what was seen of the given people from a time on.
+func (p *presence) since(ctx context.Context, tenant lodge.Tenant, from time.Time) ([]attendance.Sighting, error) {
+	p.noteAll()
+	p.write(ctx)
+	var out []attendance.Sighting
+	err := p.log(tenant).View(ctx, func(s *sightings) {
+		for _, one := range s.Stays {
+			if one.To.After(from) {
+				out = append(out, attendance.Sighting{Person: one.Person, Name: one.Name, Source: attendance.FromExperiment, From: one.From, To: one.To})
+			}
+		}
+	})
+	return out, err
+}

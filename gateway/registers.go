@@ -1,0 +1,244 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/attendance"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// RegisterChanged is the data of a lodge.register event.
+type RegisterChanged struct {
+	Register string `json:"register"`
+	Title    string `json:"title"`
+	Change   string `json:"change"` // opened, closed, marked
+}
+
+// teaches reports whether a principal keeps the registers of a group.
+func teaches(p lodge.Principal, group string) bool {
+	return p.Can(lodge.RoleInstructor, lodge.ScopeOf("group", group))
+}
+
+func (g *Gateway) openRegister(w http.ResponseWriter, r *http.Request) error {
+	var req RegisterRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	register, err := g.startRegister(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, registerView(register, ""))
+}
+
+// startRegister opens a register for a group, with who was seen in it so far,
+// and asks its members to confirm.
+func (g *Gateway) startRegister(ctx context.Context, s sessions.Session, req RegisterRequest, key string) (attendance.Register, error) {
+	if !teaches(s.Principal(), req.Group) {
+		return attendance.Register{}, lodge.E(lodge.CodeForbidden, "Only an instructor of the group may open its register.")
+	}
+	if err := g.exists(ctx, s.Tenant, "group:"+req.Group); err != nil {
+		return attendance.Register{}, err
+	}
+	people, err := g.persons.InGroup(ctx, s.Tenant, req.Group)
+	if err != nil {
+		return attendance.Register{}, err
+	}
+	draft := attendance.Draft{ID: keyed(s, key), Title: req.Title, Group: req.Group, Start: req.Start, End: req.End}
+	for _, p := range people {
+		if p.ID != s.Person {
+			draft.Members = append(draft.Members, attendance.Member{Person: p.ID, Name: p.Name})
+		}
+	}
+	if draft.Sightings, err = g.presence.since(ctx, s.Tenant, g.clock.Now().Add(-keepSightings)); err != nil {
+		return attendance.Register{}, err
+	}
+	register, err := g.register.Open(ctx, s.Tenant, s.Person, draft)
+	if err != nil {
+		return attendance.Register{}, err
+	}
+	return register, g.registerChanged(ctx, s.Tenant, register, "opened")
+}
+
+// registerChanged tells the group; of each kind of change once.
+func (g *Gateway) registerChanged(ctx context.Context, tenant lodge.Tenant, register attendance.Register, change string) error {
+	return g.publish(ctx, tenant, "group:"+register.Group, messaging.TypeRegister, "register-"+register.ID+"-"+change,
+		RegisterChanged{Register: register.ID, Title: register.Title, Change: change})
+}
+
+// keyed derives an id from a person's idempotency key; empty without one.
+func keyed(s sessions.Session, key string) string {
+	if key == "" {
+		return ""
+	}
+	return keyID(s.Person, key)
+}
+
+// ownRegister returns a register that a person may see, and whether they keep
+// it.
+func (g *Gateway) ownRegister(r *http.Request) (attendance.Register, sessions.Session, bool, error) {
+	s, err := g.caller(r)
+	if err != nil {
+		return attendance.Register{}, s, false, err
+	}
+	register, err := g.register.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
+	if err != nil {
+		return register, s, false, err
+	}
+	keeps := teaches(s.Principal(), register.Group)
+	if _, member := register.Mark(s.Person); !keeps && !member {
+		return attendance.Register{}, s, false, errNotThere("register")
+	}
+	return register, s, keeps, nil
+}
+
+func (g *Gateway) listRegisters(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	all, err := g.registersOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	views := []RegisterView{}
+	for _, register := range all {
+		only := s.Person
+		if teaches(s.Principal(), register.Group) {
+			only = ""
+		}
+		views = append(views, registerView(register, only))
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"registers": views})
+}
+
+// registersOf are those a person keeps or stands in, newest first.
+func (g *Gateway) registersOf(ctx context.Context, s sessions.Session) ([]attendance.Register, error) {
+	all, err := g.register.List(ctx, s.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(register attendance.Register) bool {
+		_, member := register.Mark(s.Person)
+		return !member && !teaches(s.Principal(), register.Group)
+	})
+	slices.SortStableFunc(all, func(a, b attendance.Register) int { return b.OpenedAt.Compare(a.OpenedAt) })
+	return all, nil
+}
+
+func (g *Gateway) getRegister(w http.ResponseWriter, r *http.Request) error {
+	register, s, keeps, err := g.ownRegister(r)
+	if err != nil {
+		return err
+	}
+	only := s.Person
+	if keeps {
+		only = ""
+	}
+	return writeJSON(w, http.StatusOK, registerView(register, only))
+}
+
+func (g *Gateway) postMark(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	view, err := g.confirm(r.Context(), s.Tenant, s.Person, chi.URLParam(r, "id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+// confirm is a person's own tap.
+func (g *Gateway) confirm(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID, id string) (RegisterView, error) {
+	register, err := g.register.Confirm(ctx, tenant, id, person)
+	if err != nil {
+		return RegisterView{}, err
+	}
+	if err := g.notify(tenant, "group:"+register.Group, messaging.TypeRegister, RegisterChanged{Register: register.ID, Title: register.Title, Change: "marked"}); err != nil {
+		return RegisterView{}, err
+	}
+	return registerView(register, person), nil
+}
+
+// notify tells who is connected of something they can read again at any time.
+func (g *Gateway) notify(tenant lodge.Tenant, topic, typ string, data any) error {
+	event, err := messaging.NewEvent(typ, topic, g.clock.Now(), data)
+	if err != nil {
+		return err
+	}
+	return g.hub.Notify(tenant, topic, event)
+}
+
+// keptRegister returns a register that the caller keeps.
+func (g *Gateway) keptRegister(r *http.Request) (attendance.Register, sessions.Session, error) {
+	register, s, keeps, err := g.ownRegister(r)
+	if err == nil && !keeps {
+		err = lodge.E(lodge.CodeForbidden, "Only an instructor of the group keeps its register.")
+	}
+	return register, s, err
+}
+
+func (g *Gateway) closeRegister(w http.ResponseWriter, r *http.Request) error {
+	register, err := g.endRegister(r)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, registerView(register, ""))
+}
+
+func (g *Gateway) endRegister(r *http.Request) (attendance.Register, error) {
+	register, s, err := g.keptRegister(r)
+	if err != nil {
+		return register, err
+	}
+	if register, err = g.register.Close(r.Context(), s.Tenant, register.ID, s.Person); err != nil {
+		return register, err
+	}
+	return register, g.registerChanged(r.Context(), s.Tenant, register, "closed")
+}
+
+func (g *Gateway) registerCSV(w http.ResponseWriter, r *http.Request) error {
+	register, _, err := g.keptRegister(r)
+	if err != nil {
+		return err
+	}
+	csvHeader(w, "register")
+	return register.CSV(w)
+}
+
+func csvHeader(w http.ResponseWriter, name string) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// registerView is a register, with the mark of one person only where one is
+// named.
+func registerView(register attendance.Register, only lodge.PersonID) RegisterView {
+	view := RegisterView{
+		ID: register.ID, Title: register.Title, Group: register.Group, Start: register.Start, End: register.End, Open: register.Open, Marks: []MarkView{},
+	}
+	for _, m := range register.Marks {
+		if only != "" && m.Person != only {
+			continue
+		}
+		view.Marks = append(view.Marks, MarkView{
+			Person: string(m.Person), Name: m.Name, State: string(m.State), Source: string(m.Source), Confirmed: m.Confirmed,
+			FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: int(m.Seen / time.Second),
+		})
+	}
+	return view
+}

@@ -1,0 +1,193 @@
+package gateway
+
+import (
+	_ "embed" // the OpenAPI document
+	"errors"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
+)
+
+// OpenAPI is the OpenAPI 3.1 document of this surface, in YAML.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
+// A handler answers a request or returns why it cannot; errors.go does the rest.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// Handler returns every public route of the gateway. This list is the whole of
+// it: what is not here is not served.
+func (g *Gateway) Handler() http.Handler {
+	r := chi.NewRouter()
+	r.Use(g.identify, g.observe, g.protect)
+	r.NotFound(g.page(func(http.ResponseWriter, *http.Request) error { return errNotThere("page") }))
+	r.MethodNotAllowed(g.api(func(http.ResponseWriter, *http.Request) error {
+		return lodge.E(lodge.CodeInvalid, "This address does not take that method; see /api/openapi.yaml.")
+	}))
+
+	r.Get("/healthz", g.api(g.healthz))
+	r.Handle("/static/*", g.pages.Static())
+	r.Handle("/sdk/*", g.pages.SDK())
+	r.Get("/api/openapi.yaml", document("application/yaml", OpenAPI))
+	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))
+
+	// With a code or a ticket: cookies play no part, pages of listed origins may call.
+	r.Group(func(r chi.Router) {
+		r.Use(g.cors)
+		r.Handle("/session/*", http.HandlerFunc(g.relay.Session))
+		r.Get("/status", g.relay.Status)
+		r.Get("/api/v1/experiment", g.api(g.remaining))
+		r.Post("/api/v1/experiment/extend", g.api(g.extendExperiment))
+		r.Post("/api/v1/messages/ticket", g.api(g.messageTicket))
+		for _, path := range []string{"/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket"} {
+			r.Options(path, g.api(func(http.ResponseWriter, *http.Request) error {
+				return lodge.E(lodge.CodeForbidden, "Pages of this origin may not call this address.")
+			}))
+		}
+	})
+
+	// With cookies: unsafe methods from other sites are refused.
+	r.Group(func(r chi.Router) {
+		r.Use(g.sameSite)
+
+		r.Get("/auth/verify", g.api(g.verify))
+		r.Get("/api/v1/me", g.api(g.me))
+		r.Get("/api/v1/me/sessions", g.api(g.mySessions))
+		r.Delete("/api/v1/me/sessions/{id}", g.api(g.endMySession))
+
+		r.Post("/api/v1/bookings/lookup", g.api(g.lookup))
+		r.Get("/api/v1/bookings", g.api(g.listBookings))
+		r.Post("/api/v1/bookings", g.api(g.book))
+		r.Get("/api/v1/bookings/{id}.ics", g.api(g.bookingICS))
+		r.Get("/api/v1/bookings/{id}", g.api(g.getBooking))
+		r.Delete("/api/v1/bookings/{id}", g.api(g.cancelBooking))
+		r.Post("/api/v1/bookings/{id}/extend", g.api(g.extendBooking))
+		r.Post("/api/v1/bookings/{id}/activity", g.api(g.startActivity))
+		r.Get("/api/v1/availability", g.api(g.availability))
+
+		r.Get("/api/v1/messages", g.api(g.history))
+		r.Post("/api/v1/messages", g.api(g.sendMessage))
+		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))
+		r.Get("/api/v1/messages/events", g.api(g.messageEvents))
+		r.Get("/api/v1/messages/{id}/receipts", g.api(g.receipts))
+
+		r.Get("/api/v1/surveys", g.api(g.listSurveys))
+		r.Post("/api/v1/surveys", g.api(g.openSurvey))
+		r.Get("/api/v1/surveys/{id}.csv", g.api(g.surveyCSV))
+		r.Get("/api/v1/surveys/{id}", g.api(g.getSurvey))
+		r.Post("/api/v1/surveys/{id}/answers", g.api(g.postAnswer))
+		r.Post("/api/v1/surveys/{id}/close", g.api(g.closeSurvey))
+		r.Get("/api/v1/surveys/{id}/results", g.api(g.surveyResults))
+
+		r.Get("/api/v1/registers", g.api(g.listRegisters))
+		r.Post("/api/v1/registers", g.api(g.openRegister))
+		r.Get("/api/v1/registers/{id}.csv", g.api(g.registerCSV))
+		r.Get("/api/v1/registers/{id}", g.api(g.getRegister))
+		r.Post("/api/v1/registers/{id}/marks", g.api(g.postMark))
+		r.Post("/api/v1/registers/{id}/close", g.api(g.closeRegister))
+
+		r.Get("/api/v1/admin/experiments", g.api(g.listExperiments))
+		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
+		r.Get("/api/v1/admin/sessions", g.api(g.listSessions))
+		r.Delete("/api/v1/admin/sessions/{id}", g.api(g.endSession))
+		r.Post("/api/v1/admin/codes", g.api(g.createCode))
+
+		g.pageRoutes(r)
+	})
+	return r
+}
+
+// pageRoutes are the pages people see; each works as plain links and forms.
+func (g *Gateway) pageRoutes(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(g.browser.Middleware)
+		r.Get("/login/{idp}", g.page(g.startLogin))
+		r.Get("/callback/{idp}", g.page(g.finishLogin))
+		r.Post("/logout", g.page(g.logout))
+	})
+	r.Get("/", g.page(g.homePage))
+	r.Get("/login", g.page(g.loginPage))
+	r.Post("/continue", g.page(g.continueForm))
+	r.Get("/lookup", g.page(g.lookupPage))
+	r.Post("/lookup", g.page(g.lookupForm))
+	r.Get("/book", g.page(g.bookPage))
+	r.Post("/book", g.page(g.bookForm))
+	r.Get("/bookings/{id}", g.page(g.bookingPage))
+	r.Post("/bookings/{id}/extend", g.page(g.extendForm))
+	r.Post("/bookings/{id}/cancel", g.page(g.cancelForm))
+	r.Get("/launch/{id}", g.page(g.launchPage))
+	r.Get("/messages", g.page(g.messagesPage))
+	r.Get("/surveys/{id}", g.page(g.surveyPage))
+	r.Post("/surveys/{id}", g.page(g.answerForm))
+	r.Get("/attendance", g.page(g.attendancePage))
+	r.Post("/registers/{id}/confirm", g.page(g.confirmForm))
+	r.Get("/sessions", g.page(g.sessionsPage))
+	r.Post("/sessions/{id}/end", g.page(g.endSessionForm))
+
+	r.Get("/teach", g.page(g.teachPage))
+	r.Post("/teach/notices", g.page(g.noticeForm))
+	r.Post("/teach/surveys", g.page(g.surveyForm))
+	r.Post("/teach/surveys/{id}/close", g.page(g.closeSurveyForm))
+	r.Post("/teach/registers", g.page(g.registerForm))
+	r.Post("/teach/registers/{id}/close", g.page(g.closeRegisterForm))
+	r.Post("/teach/bookings/{id}/cancel", g.page(g.teachCancelForm))
+
+	r.Get("/rigs", g.page(g.rigsPage))
+	r.Post("/rigs/{id}", g.page(g.rigForm))
+	r.Get("/admin", g.page(g.adminPage))
+	r.Post("/admin/sessions/{id}/end", g.page(g.adminEndForm))
+}
+
+// api answers errors as problem documents.
+func (g *Gateway) api(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			g.logFailure(r, err)
+			writeProblem(w, explain(err))
+		}
+	}
+}
+
+// page answers errors as pages; somebody who is not signed in is sent to do so
+// and comes back.
+func (g *Gateway) page(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if err := h(w, r); err != nil {
+			g.logFailure(r, err)
+			g.problemPage(w, r, explain(err))
+		}
+	}
+}
+
+// logFailure logs what is our fault or a dependency's; what a caller did wrong
+// is the caller's to know.
+func (g *Gateway) logFailure(r *http.Request, err error) {
+	if code := lodge.CodeOf(err); code == lodge.CodeInternal || code == lodge.CodeUnavailable {
+		if r.Context().Err() == nil {
+			id, _ := r.Context().Value(keyRequestID).(string)
+			g.log.ErrorContext(r.Context(), "request failed", "id", id, "path", r.URL.Path, "err", err)
+		}
+	}
+}
+
+// sameSite refuses unsafe requests that a page of another origin makes with our
+// cookies.
+func (g *Gateway) sameSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(g.api(func(http.ResponseWriter, *http.Request) error {
+		return lodge.Wrap(lodge.CodeForbidden, "A page of another site may not do this in your name.", errors.New("cross-origin request"))
+	}))
+	return protection.Handler(next)
+}
+
+func document(contentType string, body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(body) // the client has gone, or it has the document
+	}
+}

@@ -1,0 +1,196 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// sessionView is a session without anything that opens it.
+func (g *Gateway) sessionView(s sessions.Session, current sessions.ID) SessionView {
+	now := g.clock.Now()
+	return SessionView{
+		ID: string(s.ID), Kind: string(s.Kind), Person: string(s.Person), Name: s.Name, Booking: s.Booking, Device: s.Device, Address: s.Address,
+		State: string(s.State(now)), Idle: s.Idle(now), Current: s.ID == current, CreatedAt: s.CreatedAt, SeenAt: s.SeenAt, ExpiresAt: s.ExpiresAt,
+	}
+}
+
+// sessionsOf lists a person's live sessions, the one asking first.
+func (g *Gateway) sessionsOf(ctx context.Context, s sessions.Session) ([]SessionView, error) {
+	filter := sessions.Filter{Person: s.Person}
+	if s.Kind != sessions.Login {
+		filter.Booking = s.Booking
+	}
+	return g.listed(ctx, s, filter)
+}
+
+func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter sessions.Filter) ([]SessionView, error) {
+	found, err := g.sessions.List(ctx, s.Tenant, filter)
+	if err != nil {
+		return nil, err
+	}
+	views := []SessionView{}
+	now := g.clock.Now()
+	for _, one := range found {
+		if state := one.State(now); state == sessions.Active || state == sessions.Pending {
+			views = append(views, g.sessionView(one, s.ID))
+		}
+	}
+	slices.SortStableFunc(views, func(a, b SessionView) int {
+		if a.Current != b.Current {
+			return cmp.Compare(btoi(b.Current), btoi(a.Current))
+		}
+		return b.SeenAt.Compare(a.SeenAt)
+	})
+	return views, nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (g *Gateway) mySessions(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	views, err := g.sessionsOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"sessions": views})
+}
+
+func (g *Gateway) endMySession(w http.ResponseWriter, r *http.Request) error {
+	if err := g.endMine(r); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// endMine ends one of the caller's own sessions; nobody else's is there.
+func (g *Gateway) endMine(r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	mine, err := g.sessionsOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	id := chi.URLParam(r, "id")
+	if !slices.ContainsFunc(mine, func(v SessionView) bool { return v.ID == id }) {
+		return errNotThere("session")
+	}
+	return g.sessions.Revoke(r.Context(), s.Tenant, sessions.ID(id), "You ended this session.")
+}
+
+// listSessions is the administrator's view of the tenant's live sessions.
+func (g *Gateway) listSessions(w http.ResponseWriter, r *http.Request) error {
+	views, _, err := g.allSessions(r)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"sessions": views})
+}
+
+// maxListed bounds the sessions one listing reads.
+const maxListed = 5000
+
+func (g *Gateway) allSessions(r *http.Request) ([]SessionView, sessions.Session, error) {
+	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	if err != nil {
+		return nil, s, err
+	}
+	q := r.URL.Query()
+	views, err := g.listed(r.Context(), s, sessions.Filter{
+		Person: lodge.PersonID(q.Get("person")), Booking: q.Get("booking"), Kind: sessions.Kind(q.Get("kind")), Limit: maxListed,
+	})
+	return views, s, err
+}
+
+func (g *Gateway) endSession(w http.ResponseWriter, r *http.Request) error {
+	if err := g.endAny(r); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// endAny ends any session of the tenant, as its administrator.
+func (g *Gateway) endAny(r *http.Request) error {
+	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	if err != nil {
+		return err
+	}
+	id := sessions.ID(chi.URLParam(r, "id"))
+	target, err := g.sessions.Get(r.Context(), s.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if err := g.sessions.Revoke(r.Context(), s.Tenant, id, "An administrator ended this session."); err != nil {
+		return err
+	}
+	g.log.InfoContext(r.Context(), "session ended", "tenant", s.Tenant, "by", s.Person, "session", id, "person", target.Person, "kind", target.Kind)
+	return nil
+}
+
+func (g *Gateway) sessionsPage(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	views, err := g.sessionsOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return g.pages.Render(w, http.StatusOK, web.PageSessions, web.Sessions{
+		Layout: g.layout(r, "Sessions and devices", web.PageSessions, &s), Sessions: webSessions(views),
+	})
+}
+
+func webSessions(views []SessionView) []web.Session {
+	var out []web.Session
+	for _, v := range views {
+		out = append(out, web.Session{
+			ID: v.ID, Kind: v.Kind, Person: v.Person, Name: v.Name, Booking: v.Booking, Device: v.Device, Address: v.Address, State: v.State,
+			Idle: v.Idle, Current: v.Current, CreatedAt: v.CreatedAt, SeenAt: v.SeenAt, ExpiresAt: v.ExpiresAt,
+		})
+	}
+	return out
+}
+
+func (g *Gateway) endSessionForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.endMine(r); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/sessions", "ended")
+}
+
+func (g *Gateway) adminPage(w http.ResponseWriter, r *http.Request) error {
+	views, s, err := g.allSessions(r)
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query().Get("q")
+	found := slices.DeleteFunc(webSessions(views), func(v web.Session) bool { return !matches(query, v.Name, v.Person, v.Kind, v.Booking, v.Address) })
+	return g.pages.Render(w, http.StatusOK, web.PageAdmin, web.Admin{Layout: g.layout(r, "Administration", web.PageAdmin, &s), Query: query, Sessions: found})
+}
+
+func (g *Gateway) adminEndForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.endAny(r); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/admin", "ended")
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// verify is the forward-auth answer for nginx auth_request, Traefik, Caddy and
+// Envoy: 200 and who it is, 401, or 503 when nobody can tell.
+func (g *Gateway) verify(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	roles := make([]string, 0, len(s.Bindings))
+	for _, b := range s.Bindings {
+		roles = append(roles, string(b.Role)+"@"+string(b.Scope))
+	}
+	h := w.Header()
+	h.Set("X-Lodge-Subject", string(s.Person))
+	h.Set("X-Lodge-Tenant", string(s.Tenant))
+	h.Set("X-Lodge-Name", url.PathEscape(s.Name))
+	h.Set("X-Lodge-Groups", escaped(s.Groups))
+	h.Set("X-Lodge-Roles", escaped(roles))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// escaped joins values for a header; a comma inside one cannot be mistaken.
+func escaped(values []string) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = strings.ReplaceAll(url.PathEscape(v), ",", "%2C")
+	}
+	return strings.Join(out, ",")
+}
+
+// me says who acts.
+func (g *Gateway) me(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	member, err := g.membership(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	audience, err := g.audiences(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	me := Me{
+		Tenant: string(s.Tenant), Person: string(s.Person), Name: s.Name, Kind: string(s.Kind), Groups: list(s.Groups), Booking: s.Booking,
+		Roles: []RoleView{}, Session: g.sessionView(s, s.ID), Topics: member.topics, Audience: []string{},
+	}
+	for _, a := range audience {
+		me.Audience = append(me.Audience, a.value)
+	}
+	for _, b := range s.Bindings {
+		me.Roles = append(me.Roles, RoleView{Role: string(b.Role), Scope: string(b.Scope)})
+	}
+	return writeJSON(w, http.StatusOK, me)
+}
+
+// list makes sure that nothing is written as [] and not as null.
+func list[T any](v []T) []T {
+	if v == nil {
+		return []T{}
+	}
+	return v
+}
+
+// healthz says that the process serves; it reads nothing.
+func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says that requests will be served: everything runs and the session
+// store answers.
+func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case <-g.ready:
+	default:
+		return lodge.E(lodge.CodeUnavailable, "Starting; not ready yet.")
+	}
+	if err := g.sessions.Ping(r.Context()); err != nil {
+		return lodge.Wrap(lodge.CodeUnavailable, "The session store does not answer.", err)
+	}
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
