@@ -43,7 +43,7 @@ func newNode(t *testing.T, log messaging.Log) *Desk {
 	root := []byte("0123456789abcdef0123456789abcdef")
 	topics, err := messaging.NewTopics(log, messaging.Keyring{
 		Names: root, Seals: map[string][]byte{"k1": root}, Current: "k1",
-	}, messaging.TopicsOptions{SnapshotEvery: 7})
+	}, messaging.TopicsOptions{SnapshotEvery: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
