@@ -230,7 +230,6 @@ func (a *appender) flush(ctx context.Context, calls []*appendCall, cond *Pos) er
 		if err == nil {
 			break
 		}
-		a.t.head.forget(a.s.topic)
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrDropped) {
 			return err
 		}
@@ -249,7 +248,7 @@ func (a *appender) flush(ctx context.Context, calls []*appendCall, cond *Pos) er
 	return nil
 }
 
-// headFor returns the head to append behind: the condition, what this node left
+// headFor returns the head to append behind: the condition, what this node saw
 // there last, or, after that turned out stale, what the back end says.
 func (a *appender) headFor(ctx context.Context, cond *Pos, try int) (Pos, error) {
 	if cond != nil {
@@ -262,6 +261,7 @@ func (a *appender) headFor(ctx context.Context, cond *Pos, try int) (Pos, error)
 	if err != nil {
 		return Pos{}, err
 	}
+	a.t.head.set(a.s.topic, heads[0])
 	return heads[0], nil
 }
 
@@ -396,8 +396,8 @@ func pause(ctx context.Context, try int) error {
 // maxHeads bounds a headCache.
 const maxHeads = 16384
 
-// A headCache remembers where this node's last appends ended. A stale or missing
-// entry costs a call, nothing more.
+// A headCache remembers the heads that this node's appends saw last. A stale or
+// missing one costs a call, nothing more.
 type headCache struct {
 	mu    sync.Mutex
 	heads map[Topic]Pos // guarded by mu
@@ -420,10 +420,4 @@ func (c *headCache) set(topic Topic, head Pos) {
 		}
 	}
 	c.heads[topic] = head
-}
-
-func (c *headCache) forget(topic Topic) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.heads, topic)
 }

@@ -13,12 +13,10 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 func TestAppendIsAnsweredAlikeForTheSameID(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	topics := newNode(t, log, messaging.TopicsOptions{})
 	ctx := testContext(t)
 	a, err := topics.Append(ctx, "t", "all", message("a", "1"), message("b", "2"), message("a", "3"))
@@ -49,8 +47,7 @@ func TestAppendIsAnsweredAlikeForTheSameID(t *testing.T) {
 }
 
 func TestAppendRefusesWhatIsTooLarge(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	topics := newNode(t, log, messaging.TopicsOptions{})
 	largest := message("largest", strings.Repeat("x", messaging.MaxMessage))
 	if _, err := topics.Append(testContext(t), "t", "all", largest); err != nil {
@@ -70,8 +67,7 @@ func TestAppendRefusesWhatIsTooLarge(t *testing.T) {
 // each ID through both nodes.
 func TestTwoNodesKeepOneChain(t *testing.T) {
 	const writers, each = 16, 40
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	nodes := []*messaging.Topics{newNode(t, log, messaging.TopicsOptions{}), newNode(t, log, messaging.TopicsOptions{})}
 	ctx := testContext(t)
 	var wg sync.WaitGroup
@@ -154,8 +150,7 @@ func (l *faultyLog) Append(ctx context.Context, topic messaging.Topic, msgs []me
 func TestUncertainAppendsAreRepeatedToOneEntry(t *testing.T) {
 	for _, f := range []fault{lostRequest, lostReply} {
 		synctest.Test(t, func(t *testing.T) {
-			log := memory.New()
-			defer log.Close()
+			log := newLog(t)
 			left := 3
 			topics := newNode(t, &faultyLog{Log: log, next: func() fault {
 				if left--; left >= 0 {
@@ -182,8 +177,7 @@ func TestUncertainAppendsAreRepeatedToOneEntry(t *testing.T) {
 
 func TestAppendSaysWhatItDoesNotKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		f := lostReply
 		topics := newNode(t, &faultyLog{Log: log, next: func() fault { return f }}, messaging.TopicsOptions{})
 		_, err := topics.Append(context.Background(), "t", "all", message("a", "1"))
@@ -214,8 +208,7 @@ func TestAppendsUnderFaults(t *testing.T) {
 		faults := rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, lostRequest, lostReply, unreachable}), 0, 60).Draw(rt, "faults")
 		plan := rapid.SliceOfN(rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "f", "g", "h"}), 1, 5), 1, 12).Draw(rt, "plan")
 		synctest.Test(t, func(t *testing.T) {
-			log := memory.New()
-			defer log.Close()
+			log := newLog(t)
 			faulty := &faultyLog{Log: log, next: func() fault {
 				if len(faults) == 0 {
 					return fine
@@ -295,8 +288,7 @@ func (l *stuckLog) Append(ctx context.Context, topic messaging.Topic, msgs []mes
 
 func TestACallerThatLeavesTakesNobodyAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		stuck := &stuckLog{Log: log, entered: make(chan struct{}, 1), release: make(chan struct{})}
 		topics := newNode(t, stuck, messaging.TopicsOptions{})
 		start := func(id string) (cancel func(), result chan error) {
@@ -338,8 +330,7 @@ func TestACallerThatLeavesTakesNobodyAlong(t *testing.T) {
 func TestWaitingAppendsGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 100
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		stuck := &stuckLog{Log: log, entered: make(chan struct{}, 1), release: make(chan struct{})}
 		topics := newNode(t, stuck, messaging.TopicsOptions{})
 		var wg sync.WaitGroup
@@ -360,8 +351,7 @@ func TestWaitingAppendsGoTogether(t *testing.T) {
 }
 
 func TestAppendContinuesAfterADrop(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	topics := newNode(t, spy, messaging.TopicsOptions{})
 	old := appendAll(t, topics, "t", "all", "a", "b")
@@ -376,4 +366,48 @@ func TestAppendContinuesAfterADrop(t *testing.T) {
 	if _, lost := errors.AsType[*messaging.PosLostError](err); !lost {
 		t.Errorf("an old position gives %v", err)
 	}
+}
+
+// TestWhatALeaderLeavesUnknownTheNextOneFindsOut has a leader leave after the
+// reply to its batch was lost: the others' messages are there, and are neither
+// doubled, nor called duplicates, nor in the way of who came later.
+func TestWhatALeaderLeavesUnknownTheNextOneFindsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		f := fine
+		stuck := &stuckLog{Log: &faultyLog{Log: log, next: func() fault { return f }}, entered: make(chan struct{}, 1), release: make(chan struct{})}
+		topics := newNode(t, stuck, messaging.TopicsOptions{})
+		ctx, leave := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		start := func(ctx context.Context, body string, leaves bool) {
+			wg.Go(func() {
+				at, err := topics.Append(ctx, "t", "all", message("", body))
+				switch {
+				case leaves && !errors.Is(err, messaging.ErrUncertain):
+					t.Errorf("%s: who left got %v", body, err)
+				case !leaves && (err != nil || at[0].Duplicate):
+					t.Errorf("%s: %+v, %v", body, at, err)
+				}
+			})
+			synctest.Wait()
+		}
+		start(context.Background(), "1", false) // in the back end
+		start(ctx, "2", true)                   // will lead 2, 3 and 4
+		start(context.Background(), "3", false)
+		start(context.Background(), "4", false)
+		stuck.release <- struct{}{}
+		synctest.Wait() // 2 has the batch in the back end
+		start(context.Background(), "5", false)
+		f = lostReply
+		stuck.release <- struct{}{}
+		synctest.Wait() // 2 pauses before it tries again
+		leave()
+		synctest.Wait()
+		f = fine
+		close(stuck.release)
+		wg.Wait()
+		if got := show(readAll(t, topics, "t", "all", messaging.Pos{})); got != "1 2 3 4 5" {
+			t.Errorf("the topic holds %q", got)
+		}
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 // A till is the state of the tests: who holds the one key, and what happened.
@@ -17,6 +16,7 @@ type till struct {
 	Count  int
 	Holder string
 	Told   []string
+	Seen   map[string]bool
 }
 
 func foldTill(s *till, it messaging.Item) {
@@ -30,6 +30,10 @@ func foldTill(s *till, it messaging.Item) {
 		return
 	}
 	s.Count++
+	if s.Seen == nil {
+		s.Seen = make(map[string]bool)
+	}
+	s.Seen[it.ID] = true
 }
 
 var errTaken = errors.New("taken")
@@ -49,8 +53,7 @@ func view(t testing.TB, p *messaging.Projection[till]) (got till) {
 }
 
 func TestAProjectionFoldsWhatEveryNodeAppended(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	a, b := newNode(t, log, messaging.TopicsOptions{}), newNode(t, log, messaging.TopicsOptions{})
 	p, q := newTill(t, a, "1"), newTill(t, b, "1")
 	if got := view(t, p); got.Count != 0 {
@@ -77,8 +80,7 @@ func TestAProjectionFoldsWhatEveryNodeAppended(t *testing.T) {
 
 func TestOneOfManyDecidersWins(t *testing.T) {
 	const deciders, rounds = 24, 5
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	nodes := []*messaging.Topics{newNode(t, log, messaging.TopicsOptions{SnapshotEvery: 3}), newNode(t, log, messaging.TopicsOptions{SnapshotEvery: 3})}
 	ctx := testContext(t)
 	for round := range rounds {
@@ -121,8 +123,7 @@ func TestOneOfManyDecidersWins(t *testing.T) {
 // fn must not see its own decision as somebody else's.
 func TestADecisionOfUnknownOutcomeIsNotTakenTwice(t *testing.T) {
 	for _, f := range []fault{lostReply, lostRequest} {
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		left := 2
 		node := newNode(t, &faultyLog{Log: log, next: func() fault {
 			if left--; left >= 0 {
@@ -149,8 +150,7 @@ func TestADecisionOfUnknownOutcomeIsNotTakenTwice(t *testing.T) {
 }
 
 func TestDecideEndsWithItsContextOrRefusal(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	p := newTill(t, newNode(t, log, messaging.TopicsOptions{}), "1")
 	if err := p.Decide(testContext(t), func(*till) ([]messaging.Message, error) { return nil, errTaken }); !errors.Is(err, errTaken) {
 		t.Errorf("%v", err)
@@ -183,8 +183,7 @@ func (l *countingLog) Read(ctx context.Context, topic messaging.Topic, after mes
 }
 
 func TestAProjectionStartsFromItsSnapshot(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	node := newNode(t, spy, messaging.TopicsOptions{SnapshotEvery: 10})
 	ctx := testContext(t)
@@ -241,8 +240,7 @@ func TestAProjectionStartsFromItsSnapshot(t *testing.T) {
 }
 
 func TestAProjectionFollowsADiscardAndADrop(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	ahead, behind := newNode(t, spy, messaging.TopicsOptions{SnapshotEvery: 4}), newNode(t, log, messaging.TopicsOptions{SnapshotEvery: 1000})
 	p, slow := newTill(t, ahead, "1"), newTill(t, behind, "1")
@@ -289,11 +287,40 @@ func TestAProjectionFollowsADiscardAndADrop(t *testing.T) {
 			t.Errorf("in the new epoch: %+v", got)
 		}
 	}
+
+	// One that missed the drop starts from the new epoch's snapshot, and from
+	// nothing else.
+	if err := log.Drop(ctx, spy.last()); err != nil {
+		t.Fatal(err)
+	}
+	tell(5)
+	view(t, p)
+	if got := view(t, slow); got.Count != 5 || len(got.Seen) != 5 {
+		t.Errorf("from the new epoch's snapshot: %+v", got)
+	}
+	if n := ahead.Stats(); n.Snapshots != 2 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestASnapshotAheadOfItsTopicIsNotUsed(t *testing.T) {
+	log := newLog(t)
+	spy := &spyLog{Log: log}
+	p := newTill(t, newNode(t, spy, messaging.TopicsOptions{SnapshotEvery: 6}), "1")
+	for i := range 6 {
+		if err := p.Append(testContext(t), message("", fmt.Sprintf("tell %d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	view(t, p)
+	cut := newNode(t, tampered(t, log, spy.last(), func(es []messaging.Entry) []messaging.Entry { return es[:3] }), messaging.TopicsOptions{})
+	if got := view(t, newTill(t, cut, "1")); got.Count != 3 {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestAProjectionOfATamperedTopicLeavesTheGapOut(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	node := newNode(t, spy, messaging.TopicsOptions{})
 	for i := range 6 {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 // A tamperedLog is a back end in the hands of somebody else: it serves, of
@@ -94,8 +93,7 @@ func TestNothingFalseIsDelivered(t *testing.T) {
 		e.Body = bytes.Clone(e.Body)
 		e.Body[len(e.Body)/2] ^= 1
 	}
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	var foreign, neighbours entries
 	node := newNode(t, spy, messaging.TopicsOptions{})
@@ -197,8 +195,7 @@ func TestNothingFalseIsDelivered(t *testing.T) {
 // middle was touched.
 func TestTamperingIsNeverDelivered(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		spy := &spyLog{Log: log}
 		node := newNode(t, spy, messaging.TopicsOptions{})
 		for i := 0; i < 12; {
@@ -269,8 +266,7 @@ func TestTamperingIsNeverDelivered(t *testing.T) {
 }
 
 func TestReadingGoesOnFromEveryPosition(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	spy := &spyLog{Log: log}
 	topics := newNode(t, spy, messaging.TopicsOptions{})
 	ids := numbered(30)
@@ -312,6 +308,19 @@ func TestReadingGoesOnFromEveryPosition(t *testing.T) {
 	}
 }
 
+func TestReadingBackNoticesWhatIsMissingBeforeItsPosition(t *testing.T) {
+	log := newLog(t)
+	spy := &spyLog{Log: log}
+	at := appendAll(t, newNode(t, spy, messaging.TopicsOptions{}), "t", "all", numbered(6)...)
+	node := newNode(t, tampered(t, log, spy.last(), func(es []messaging.Entry) []messaging.Entry {
+		return slices.Delete(es, 3, 4)
+	}), messaging.TopicsOptions{})
+	page, err := node.ReadBack(t.Context(), "t", "all", at[4], 10)
+	if err != nil || show(page.Items) != "! m02 m01" {
+		t.Errorf("%q, %v", show(page.Items), err)
+	}
+}
+
 // shortLog returns one entry a page, as a back end may with large bodies.
 type shortLog struct{ messaging.Log }
 
@@ -324,8 +333,7 @@ func (l shortLog) ReadBack(ctx context.Context, topic messaging.Topic, before me
 }
 
 func TestShortPagesAreNoGap(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	topics := newNode(t, shortLog{log}, messaging.TopicsOptions{})
 	appendAll(t, topics, "t", "all", numbered(4)...)
 	if got := show(readAll(t, topics, "t", "all", messaging.Pos{})); got != "m01 m02 m03 m04" {
@@ -358,8 +366,7 @@ func (l circularLog) Read(ctx context.Context, topic messaging.Topic, _ messagin
 }
 
 func TestALogThatRunsInCirclesIsAnError(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	topics := newNode(t, circularLog{log}, messaging.TopicsOptions{})
 	at := appendAll(t, topics, "t", "all", numbered(3)...)
 	if _, err := topics.Read(testContext(t), "t", "all", at[2], 10); lodge.CodeOf(err) != lodge.CodeUnavailable {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 // A reader follows a tail as a connection does.
@@ -53,8 +52,7 @@ func (r *tailReader) next(ctx context.Context, n int) ([]messaging.Item, error) 
 // that come at any moment.
 func TestEveryReaderGetsTheSame(t *testing.T) {
 	const writers, each, readers = 16, 25, 20
-	log := memory.New()
-	defer log.Close()
+	log := newLog(t)
 	ctx := testContext(t)
 	nodes := []*messaging.Topics{newNode(t, log, messaging.TopicsOptions{Ring: 16}), newNode(t, log, messaging.TopicsOptions{Ring: 4})}
 	for _, node := range nodes {
@@ -132,8 +130,7 @@ func (l *deafLog) Heads(ctx context.Context, topics []messaging.Topic) ([]messag
 
 func TestLostHintsAreRepairedByThePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := memory.New()
-		defer log.Close()
+		log := newLog(t)
 		writer := newNode(t, log, messaging.TopicsOptions{})
 		deaf := &deafLog{Log: log}
 		node := newNode(t, deaf, messaging.TopicsOptions{})
@@ -192,110 +189,150 @@ func TestLostHintsAreRepairedByThePoll(t *testing.T) {
 }
 
 func TestATailServesOlderItemsFromTheLog(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
-	spy := &spyLog{Log: log}
-	node := newNode(t, spy, messaging.TopicsOptions{Ring: 4})
-	runNode(t, node)
-	ids := numbered(30)
-	at := appendAll(t, node, "t", "all", ids[:10]...)
-	tail := node.Open("t", "all")
-	defer tail.Release()
-	r, stop := newReader(tail, at[9])
-	defer stop()
-	at = append(at, appendAll(t, node, "t", "all", ids[10:]...)...)
-	ctx := testContext(t)
-	if items, err := r.next(ctx, 20); err != nil || show(items) != strings.Join(ids[10:], " ") {
-		t.Fatalf("%q, %v", show(items), err)
-	}
-	if head, err := tail.Head(ctx); err != nil || head != at[29] {
-		t.Errorf("the head is %v, %v", head, err)
-	}
-	for i, pos := range append([]messaging.Pos{{}}, at...) {
-		old, stop := newReader(tail, pos)
-		items, err := old.next(ctx, 30-i)
-		stop()
-		if err != nil || show(items) != strings.Join(ids[i:], " ") {
-			t.Fatalf("from %d: %q, %v", i, show(items), err)
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		node := newNode(t, log, messaging.TopicsOptions{Ring: 4})
+		stopRun := runNode(t, node)
+		defer stopRun()
+		ids := numbered(30)
+		at := appendAll(t, node, "t", "all", ids[:10]...)
+		tail := node.Open("t", "all")
+		defer tail.Release()
+		r, stop := newReader(tail, at[9])
+		defer stop()
+		synctest.Wait()
+		at = append(at, appendAll(t, node, "t", "all", ids[10:]...)...)
+		ctx := testContext(t)
+		if items, err := r.next(ctx, 20); err != nil || show(items) != strings.Join(ids[10:], " ") {
+			t.Fatalf("%q, %v", show(items), err)
 		}
-	}
-	if items, err := tail.After(ctx, at[29], 5); err != nil || len(items) > 0 {
-		t.Errorf("at the end: %q, %v", show(items), err)
-	}
-	wrong := at[28]
-	wrong.Tag[0]++
-	for name, pos := range map[string]messaging.Pos{"wrong tag": wrong, "future": {Epoch: at[0].Epoch, Seq: 31}, "another epoch": {Epoch: 3, Seq: 29, Tag: at[28].Tag}} {
-		_, err := tail.After(ctx, pos, 5)
-		if _, lost := errors.AsType[*messaging.PosLostError](err); !lost {
-			t.Errorf("%s: %v", name, err)
+		synctest.Wait()
+		if head, err := tail.Head(ctx); err != nil || head != at[29] {
+			t.Errorf("the head is %v, %v", head, err)
 		}
-	}
+		for i, pos := range append([]messaging.Pos{{}}, at...) {
+			before := node.Stats().LogReads
+			items, err := tail.After(ctx, pos, 100)
+			if err != nil || show(items) != strings.Join(ids[i:], " ") {
+				t.Fatalf("from %d: %q, %v", i, show(items), err)
+			}
+			if fromLog := node.Stats().LogReads > before; fromLog != (i < 26) {
+				t.Errorf("from %d: read in the log: %v", i, fromLog)
+			}
+		}
+		wrong := at[28]
+		wrong.Tag[0]++
+		for name, pos := range map[string]messaging.Pos{"wrong tag": wrong, "future": {Epoch: at[0].Epoch, Seq: 31}, "another epoch": {Epoch: 3, Seq: 29, Tag: at[28].Tag}} {
+			_, err := tail.After(ctx, pos, 5)
+			if _, lost := errors.AsType[*messaging.PosLostError](err); !lost {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestARingIsBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, newLog(t), messaging.TopicsOptions{})
+		stopRun := runNode(t, node)
+		defer stopRun()
+		tail := node.Open("t", "all")
+		defer tail.Release()
+		synctest.Wait()
+		large := strings.Repeat("x", 600<<10)
+		for _, body := range []string{large, large, large} {
+			if _, err := node.Append(testContext(t), "t", "all", message("", body)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		items, err := tail.After(testContext(t), messaging.Pos{}, 10)
+		if err != nil || len(items) != 3 {
+			t.Fatalf("%d items, %v", len(items), err)
+		}
+		for i, fromLog := range []bool{true, false, false} {
+			before := node.Stats().LogReads
+			if _, err := tail.After(testContext(t), items[i].Pos, 10); err != nil {
+				t.Fatal(err)
+			}
+			if got := node.Stats().LogReads > before; got != fromLog {
+				t.Errorf("behind item %d: read in the log: %v", i, got)
+			}
+		}
+	})
 }
 
 func TestReadersOfADroppedTopicLearnOfIt(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
-	spy := &spyLog{Log: log}
-	node := newNode(t, spy, messaging.TopicsOptions{})
-	runNode(t, node)
-	tail := node.Open("t", "all")
-	defer tail.Release()
-	r, stop := newReader(tail, messaging.Pos{})
-	defer stop()
-	ctx := testContext(t)
-	appendAll(t, node, "t", "all", "a", "b")
-	if _, err := r.next(ctx, 2); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Drop(ctx, spy.last()); err != nil {
-		t.Fatal(err)
-	}
-	_, err := r.next(ctx, 1)
-	if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || !lost.Floor.IsZero() {
-		t.Fatalf("%v", err)
-	}
-	r.cursor = messaging.Pos{}
-	appendAll(t, node, "t", "all", "c")
-	if items, err := r.next(ctx, 1); err != nil || show(items) != "c" {
-		t.Errorf("%q, %v", show(items), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		spy := &spyLog{Log: log}
+		node := newNode(t, spy, messaging.TopicsOptions{})
+		stopRun := runNode(t, node)
+		defer stopRun()
+		tail := node.Open("t", "all")
+		defer tail.Release()
+		r, stop := newReader(tail, messaging.Pos{})
+		defer stop()
+		ctx := testContext(t)
+		synctest.Wait()
+		appendAll(t, node, "t", "all", "a", "b")
+		if _, err := r.next(ctx, 2); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := log.Drop(ctx, spy.last()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.next(ctx, 1)
+		if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || !lost.Floor.IsZero() {
+			t.Fatalf("%v", err)
+		}
+		r.cursor = messaging.Pos{}
+		appendAll(t, node, "t", "all", "c")
+		if items, err := r.next(ctx, 1); err != nil || show(items) != "c" {
+			t.Errorf("%q, %v", show(items), err)
+		}
+	})
 }
 
 func TestATailKeepsNothingThatWasDiscarded(t *testing.T) {
-	log := memory.New()
-	defer log.Close()
-	spy := &spyLog{Log: log}
-	node := newNode(t, spy, messaging.TopicsOptions{})
-	runNode(t, node)
-	tail := node.Open("t", "all")
-	defer tail.Release()
-	r, stop := newReader(tail, messaging.Pos{})
-	defer stop()
-	ctx := testContext(t)
-	at := appendAll(t, node, "t", "all", "a", "b", "c")
-	if _, err := r.next(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Discard(ctx, spy.last(), at[1]); err != nil {
-		t.Fatal(err)
-	}
-	appendAll(t, node, "t", "all", "d")
-	if _, err := r.next(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
-	if items, err := tail.After(ctx, at[1], 5); err != nil || show(items) != "c d" {
-		t.Errorf("%q, %v", show(items), err)
-	}
-	_, err := tail.After(ctx, at[0], 5)
-	if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || lost.Floor != at[1] {
-		t.Errorf("below the floor: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		spy := &spyLog{Log: log}
+		node := newNode(t, spy, messaging.TopicsOptions{})
+		stopRun := runNode(t, node)
+		defer stopRun()
+		tail := node.Open("t", "all")
+		defer tail.Release()
+		ctx := testContext(t)
+		synctest.Wait()
+		at := appendAll(t, node, "t", "all", "a", "b", "c")
+		synctest.Wait()
+		if items, err := tail.After(ctx, at[0], 5); err != nil || show(items) != "b c" {
+			t.Errorf("%q, %v", show(items), err)
+		}
+		if err := log.Discard(ctx, spy.last(), at[1]); err != nil {
+			t.Fatal(err)
+		}
+		appendAll(t, node, "t", "all", "d")
+		synctest.Wait()
+		if items, err := tail.After(ctx, at[1], 5); err != nil || show(items) != "c d" {
+			t.Errorf("%q, %v", show(items), err)
+		}
+		_, err := tail.After(ctx, at[0], 5)
+		if lost, ok := errors.AsType[*messaging.PosLostError](err); !ok || lost.Floor != at[1] {
+			t.Errorf("below the floor: %v", err)
+		}
+		if n := node.Stats(); n.RingReads != 2 || n.LogReads != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
 }
 
 // TestRunStopsAtAnyMoment opens, reads and releases tails while the node runs
 // and stops; goleak looks after what is left.
 func TestRunStopsAtAnyMoment(t *testing.T) {
-	log := memory.New()
+	log := newLog(t)
 	node := newNode(t, log, messaging.TopicsOptions{Poll: time.Millisecond})
 	ctx := testContext(t)
 	for range 50 {

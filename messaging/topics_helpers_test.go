@@ -13,6 +13,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 // logRing is the keyring of the tests of Topics.
@@ -22,6 +23,17 @@ func logRing() messaging.Keyring {
 		Seals:   map[string][]byte{"k1": bytes.Repeat([]byte{2}, 32)},
 		Current: "k1",
 	}
+}
+
+// newLog returns an empty log that the test closes.
+func newLog(t testing.TB) *memory.Log {
+	log := memory.New()
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return log
 }
 
 // newNode returns a node's Topics on a log that nodes may share.
@@ -116,7 +128,7 @@ func numbered(n int) []string {
 	return ids
 }
 
-// physical returns the one topic that a log was asked for.
+// A spyLog remembers the topics that were appended to.
 type spyLog struct {
 	messaging.Log
 	mu     sync.Mutex
