@@ -35,11 +35,10 @@ type receiptCursor struct {
 	Read      Pos
 }
 
-// merge returns the further of both, field by field; reading implies delivery.
+// merge returns the further of both, field by field. What was read was
+// delivered, too: whoever moves Read moves Delivered.
 func (a receiptCursor) merge(b receiptCursor) receiptCursor {
-	m := receiptCursor{Delivered: further(a.Delivered, b.Delivered), Read: further(a.Read, b.Read)}
-	m.Delivered = further(m.Delivered, m.Read)
-	return m
+	return receiptCursor{Delivered: further(a.Delivered, b.Delivered), Read: further(a.Read, b.Read)}
 }
 
 // further returns the later of two positions. One of another epoch comes from a
