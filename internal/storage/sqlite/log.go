@@ -54,7 +54,7 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
+		defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 		for rows.Next() {
 			var i int
 			var epoch, seq, tag int64

@@ -68,7 +68,7 @@ func (t *logTopic) entries(tx *Tx, page *messaging.Page, limit int, from int64, 
 	if err != nil {
 		return from, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 	size := 0
 	for size < maxPageBytes && rows.Next() {
 		var tag int64
