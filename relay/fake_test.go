@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -189,8 +190,9 @@ func start(t testing.TB, clock lodge.Clock, opts Options) *rig {
 	return &rig{Relay: r, access: access, url: srv.URL, client: srv.Client()}
 }
 
-// inBubble starts a relay on pipes, for testing/synctest.
-func inBubble(t testing.TB, opts Options) *rig {
+// onPipes starts a relay on pipes: they hold nothing, so that a reader that does
+// not read is noticed at once, and they work under testing/synctest.
+func onPipes(t testing.TB, opts Options) *rig {
 	t.Helper()
 	access := newAccess()
 	opts.Logger = quiet()
@@ -258,8 +260,9 @@ func (r *rig) connect(t testing.TB, topic, code string) *websocket.Conn {
 func (r *rig) member(t testing.TB, topic, code string, rights string) *websocket.Conn {
 	t.Helper()
 	r.access.allow(code, topic, strings.Contains(rights, "r"), strings.Contains(rights, "w"), time.Time{})
-	before := len(r.Peers(lodge.DefaultTenant))
 	conn := r.connect(t, topic, code)
-	wstest.Eventually(t, "joined", func() bool { return len(r.Peers(lodge.DefaultTenant)) > before })
+	wstest.Eventually(t, "joined", func() bool {
+		return slices.ContainsFunc(r.Peers(lodge.DefaultTenant), func(p PeerStatus) bool { return p.Session == code })
+	})
 	return conn
 }
