@@ -128,14 +128,15 @@ func (a *assets) find(name string) (f *asset, current bool) {
 	return a.files[rest], version == a.version
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. The prefix may have been stripped from the
+// path already.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "Only GET and HEAD are answered here.", http.StatusMethodNotAllowed)
 		return
 	}
-	f, current := a.find(strings.TrimPrefix(r.URL.Path, a.prefix))
+	f, current := a.find(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix), "/"))
 	if f == nil {
 		http.NotFound(w, r)
 		return

@@ -373,5 +373,5 @@ type ProblemPage struct {
 	Layout
 	Status int
 	Detail string // what happened and what to do
-	Code   string
+	Code   string // "idle" asks to continue: a form posts Layout.Path to /continue
 }

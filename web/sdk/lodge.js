@@ -252,7 +252,8 @@ export class Lodge {
 }
 
 const Base = globalThis.HTMLElement ?? class {}
-const lodgeOf = (element) => element.lodge ?? Lodge.current ?? new Lodge()
+// The page's own code, which runs after this module, makes its Lodge first.
+const soon = (element, begin) => setTimeout(() => begin(element.lodge ?? Lodge.current ?? new Lodge()))
 
 /** <lodge-messages>: notices as a list, newest first. It never takes the focus. */
 export class LodgeMessages extends Base {
@@ -262,7 +263,7 @@ export class LodgeMessages extends Base {
     this.list.setAttribute('aria-live', 'polite')
     this.append(this.list)
     const add = (parent, tag, text) => text && parent.appendChild(document.createElement(tag)).append(text)
-    lodgeOf(this).messages().on('lodge.notice', ({detail: event}) => {
+    soon(this, (lodge) => lodge.messages().on('lodge.notice', ({detail: event}) => {
       const {title, text, from, priority} = event.data
       const item = document.createElement('li')
       Object.assign(item.dataset, {testid: 'ui-message', id: event.id, priority})
@@ -270,25 +271,28 @@ export class LodgeMessages extends Base {
       add(item, 'p', text)
       add(item, 'small', from)
       this.list.prepend(item)
-    })
+    }))
   }
 }
 
 /** <lodge-time-left>: minutes and seconds to the end of the booking. */
 export class LodgeTimeLeft extends Base {
   connectedCallback() {
-    const lodge = lodgeOf(this)
-    const ask = () => lodge.remaining().catch(() => {})
     this.setAttribute('role', 'timer')
-    ask()
-    this.timers = [setInterval(ask, 60000), setInterval(() => {
-      const s = Math.ceil(lodge.left() / 1000)
-      this.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`
-    }, 500)]
-  }
-
-  disconnectedCallback() {
-    this.timers.forEach(clearInterval)
+    soon(this, (lodge) => {
+      let asked = 0
+      const tick = () => {
+        if (!this.isConnected) return clearInterval(timer)
+        if (Date.now() - asked > 60000) {
+          asked = Date.now()
+          lodge.remaining().catch(() => {})
+        }
+        const s = Math.ceil(lodge.left() / 1000)
+        this.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`
+      }
+      const timer = setInterval(tick, 500)
+      tick()
+    })
   }
 }
 

@@ -9,7 +9,7 @@ const data = lodge.stream('data')
 const video = lodge.stream('video')
 lodge.messages()
 
-// Readings: {"t": seconds, "angle": radians, "drive": -1…1}.
+// Readings: {"t": ms, "angle": degrees, "velocity": degrees/s, "drive": -1…1, "brake": …}.
 const span = 10
 const readings = []
 const dataRate = rate('data-rate')
@@ -65,7 +65,10 @@ $('controls').addEventListener('click', ({target}) => {
   const {cmd} = target.dataset
   if (!cmd) return
   data.send({cmd})
-  if (cmd === 'brake') $('drive-value').value = (($('drive').value = 0), '0.00')
+  if (cmd === 'brake') {
+    $('drive').value = 0
+    $('drive-value').value = '0.00'
+  }
 })
 $('controls').addEventListener('submit', (event) => event.preventDefault())
 
@@ -94,7 +97,7 @@ function draw() {
   const colour = (name) => style.getPropertyValue(name)
   plot.setTransform(ratio, 0, 0, ratio, 0, 0)
   plot.clearRect(0, 0, w, h)
-  const top = Math.max(0.5, ...readings.map((r) => Math.abs(r.angle))) * 1.1
+  const top = Math.max(20, ...readings.map((r) => Math.abs(r.angle))) * 1.1
   const y = (angle) => h / 2 - (angle / top) * (h / 2 - 4)
   plot.strokeStyle = colour('--line')
   plot.fillStyle = colour('--soft')
@@ -106,7 +109,7 @@ function draw() {
     plot.moveTo(0, y(angle))
     plot.lineTo(w, y(angle))
     plot.stroke()
-    plot.fillText(`${degrees(angle).toFixed(0)}°`, 4, y(angle) - 3)
+    plot.fillText(`${angle.toFixed(0)}°`, 4, y(angle) - 3)
   }
   const now = performance.now() / 1000
   plot.strokeStyle = colour('--accent')
@@ -115,14 +118,10 @@ function draw() {
   for (const {at, angle} of readings) plot.lineTo(w - ((now - at) / span) * w, y(angle))
   plot.stroke()
   const last = readings.at(-1)
-  if (last) $('angle').textContent = `${degrees(last.angle).toFixed(1)}°`
+  if (last) $('angle').textContent = `${last.angle.toFixed(1)}°`
   requestAnimationFrame(draw)
 }
 draw()
-
-function degrees(radians) {
-  return (radians * 180) / Math.PI
-}
 
 function rate(id) {
   let n = 0

@@ -101,9 +101,7 @@ export function keepLaunch(page, messages) {
     const button = Object.assign(document.createElement('button'), {className: 'primary', textContent: 'I am here'})
     button.dataset.testid = 'confirm'
     form.append(button)
-    const name = document.createElement('p')
-    name.append(Object.assign(document.createElement('strong'), {textContent: title}))
-    box.append(name, form)
+    box.append(Object.assign(document.createElement('strong'), {textContent: title}), form)
     announce(`Attendance: ${title}`)
     return box
   }

@@ -1,19 +1,29 @@
 // time.js: times in the reader's own zone, and countdowns.
 
 const zone = {timeZoneName: 'short'}
-const clock = {hour: '2-digit', minute: '2-digit'}
+const clock = {hour: 'numeric', minute: '2-digit'}
 const day = {weekday: 'short', day: 'numeric', month: 'short'}
 const language = document.documentElement.lang || 'en'
 const formats = {
-  full: new Intl.DateTimeFormat(british(), {...day, ...clock, ...zone}),
-  option: new Intl.DateTimeFormat(british(), {...day, ...clock}),
-  short: new Intl.DateTimeFormat(british(), {...day, ...clock}),
-  clock: new Intl.DateTimeFormat(british(), {...clock, ...zone}),
+  full: new Intl.DateTimeFormat(locale(), {...day, ...clock, ...zone}),
+  option: new Intl.DateTimeFormat(locale(), {...day, ...clock}),
+  short: new Intl.DateTimeFormat(locale(), {...day, ...clock}),
+  clock: new Intl.DateTimeFormat(locale(), {...clock, ...zone}),
 }
 
+const bare = new Intl.DateTimeFormat(locale(), clock)
+
 // English pages follow the reader's own English where there is one.
-function british() {
+function locale() {
   return navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
+}
+
+const skew = Date.parse(document.body.dataset.now) - Date.now() || 0
+
+/** now is the server's clock, in milliseconds, as well as the page knows it. */
+export function now() {
+  // The page's own time is whole seconds and has travelled: close clocks are taken for one.
+  return Date.now() + (Math.abs(skew) > 3000 ? skew : 0)
 }
 
 /** showTimes turns the times below an element into the reader's zone. */
@@ -21,7 +31,7 @@ export function showTimes(root) {
   for (const element of root.querySelectorAll('[data-time]')) {
     const at = new Date(element.getAttribute('datetime') || element.value)
     if (Number.isNaN(at.valueOf())) continue
-    const text = formats[element.dataset.time].format(at)
+    const text = format(element.dataset.time, at)
     if (element.textContent !== text) element.textContent = text
     if (element.localName === 'time') element.title = at.toISOString()
   }
@@ -36,19 +46,17 @@ export function showTimes(root) {
   countDown()
 }
 
+// A short time of today needs no date.
+function format(name, at) {
+  const today = name === 'short' && at.toDateString() === new Date(now()).toDateString()
+  return today ? bare.format(at) : formats[name].format(at)
+}
+
 function zoneName() {
-  const name = new Intl.DateTimeFormat(british(), {timeZoneName: 'long'}).formatToParts(new Date())
+  const name = new Intl.DateTimeFormat(locale(), {timeZoneName: 'long'}).formatToParts(new Date())
     .find((part) => part.type === 'timeZoneName').value
   const {timeZone} = Intl.DateTimeFormat().resolvedOptions()
   return timeZone && timeZone !== 'UTC' ? `${name} (${timeZone})` : name
-}
-
-const skew = Date.parse(document.body.dataset.now) - Date.now() || 0
-
-/** now is the server's clock, in milliseconds, as well as the page knows it. */
-export function now() {
-  // The page's own time is whole seconds and has travelled: close clocks are taken for one.
-  return Date.now() + (Math.abs(skew) > 3000 ? skew : 0)
 }
 
 function words(ms) {

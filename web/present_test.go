@@ -1,0 +1,92 @@
+package web
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestMinutes(t *testing.T) {
+	for seconds, want := range map[int]string{
+		-5: "0 seconds", 0: "0 seconds", 45: "45 seconds", 60: "1 minute", 300: "5 minutes",
+		3600: "1 hour", 5400: "1 hour 30 minutes", 7322: "2 hours 2 minutes 2 seconds",
+	} {
+		if got := minutes(seconds); got != want {
+			t.Errorf("minutes(%d) = %q, want %q", seconds, got, want)
+		}
+	}
+}
+
+func TestBookingStanding(t *testing.T) {
+	at := func(m int) time.Time { return testNow.Add(time.Duration(m) * time.Minute) }
+	for _, c := range []struct {
+		b    Booking
+		want string
+	}{
+		{Booking{State: "booked", Start: at(-1), End: at(1)}, "under way"},
+		{Booking{State: "booked", Start: at(0), End: at(1)}, "under way"},
+		{Booking{State: "booked", Start: at(1), End: at(2)}, "coming"},
+		{Booking{State: "booked", Start: at(-2), End: at(0)}, "ended"},
+		{Booking{State: "cancelled", Start: at(-1), End: at(1)}, "cancelled"},
+	} {
+		if got := c.b.Standing(testNow); got != c.want {
+			t.Errorf("%v to %v, %s: %q, want %q", c.b.Start, c.b.End, c.b.State, got, c.want)
+		}
+	}
+}
+
+func TestSlotOffersOnlyWhatCanBeBooked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Slot{MinSeconds: rapid.IntRange(0, 7200).Draw(t, "min"), MaxSeconds: rapid.SampledFrom([]int{0, 60, 300, 5400, 86400}).Draw(t, "max")}
+		if s.MaxSeconds != 0 && s.MaxSeconds < s.MinSeconds {
+			s.MaxSeconds = s.MinSeconds
+		}
+		at := testNow.Add(-time.Hour)
+		for range rapid.IntRange(0, 5).Draw(t, "intervals") {
+			start := at.Add(time.Duration(rapid.IntRange(1, 20000).Draw(t, "busy")) * time.Second)
+			at = start.Add(time.Duration(rapid.IntRange(1, 200000).Draw(t, "free")) * time.Second)
+			s.Free = append(s.Free, Interval{start, at})
+		}
+		fits := func(start time.Time) bool {
+			return slices.ContainsFunc(s.Free, func(i Interval) bool {
+				return !start.Before(i.Start) && !start.Add(s.shortest()).After(i.End)
+			})
+		}
+		starts := s.Starts(testNow)
+		if !slices.IsSortedFunc(starts, time.Time.Compare) || len(starts) > maxStarts {
+			t.Fatalf("starts %v", starts)
+		}
+		for _, start := range starts {
+			if !start.After(testNow) || !fits(start) {
+				t.Fatalf("start %v is offered", start)
+			}
+		}
+		if s.FreeNow(testNow) != fits(testNow) {
+			t.Fatal("FreeNow is wrong")
+		}
+		offer := s.Lengths()
+		if len(offer) == 0 || !slices.IsSorted(offer) || !slices.Contains(offer, s.DefaultLength()) {
+			t.Fatalf("lengths %v, default %d", offer, s.DefaultLength())
+		}
+		for _, n := range offer {
+			if n < s.MinSeconds || (s.MaxSeconds > 0 && n > s.MaxSeconds) {
+				t.Fatalf("length %d is offered", n)
+			}
+		}
+	})
+}
+
+func TestTallyBarsStayWithinTheirRail(t *testing.T) {
+	q := Question{ID: "q", Kind: "scale", Max: 3}
+	tally := Tally{Answered: 2, Counts: map[string][]int{"q": {5, 1}}} // more counts than people: several answers each
+	got := tally.Bars(q)
+	want := []Bar{{"1", 5, "100%", 100}, {"2", 1, "50%", 50}, {"3", 0, "0%", 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("bars %v, want %v", got, want)
+	}
+	if bars := (Tally{}).Bars(q); len(bars) != 3 || bars[0].Count != 0 {
+		t.Errorf("bars of no answers: %v", bars)
+	}
+}
