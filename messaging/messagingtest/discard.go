@@ -102,7 +102,7 @@ func discardMany(t *testing.T, log messaging.Log) {
 // and discarded at the other: a reader either gets the very next entry or is
 // told that its position is lost.
 func discardUnderReaders(t *testing.T, log messaging.Log) {
-	const n = 300
+	const n = 120
 	ctx, stop := context.WithCancel(within(t))
 	defer stop()
 	put(t, log, topic, msg("first"))

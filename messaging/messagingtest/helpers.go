@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything may take before it counts as stuck.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // topic is the one that a property uses when it needs no more.
 const topic messaging.Topic = "topic"
