@@ -301,17 +301,18 @@ type Audience struct {
 // NoticeForm is what was typed. Key makes a repeated post one message.
 type NoticeForm struct{ To, Title, Text, Priority, Key string }
 
-// SurveyForm is what was typed.
+// SurveyForm is what was typed. Key makes a repeated post one survey.
 type SurveyForm struct {
 	To, Title string
 	Questions []QuestionForm
+	Key       string
 }
 
 // QuestionForm is one question as typed; Options has one a line.
 type QuestionForm struct{ Text, Kind, Options string }
 
-// RegisterForm is what was typed.
-type RegisterForm struct{ Title, Group string }
+// RegisterForm is what was typed. Key makes a repeated post one register.
+type RegisterForm struct{ Title, Group, Key string }
 
 // Sent is one message sent, with its receipts.
 type Sent struct {

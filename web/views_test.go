@@ -77,7 +77,7 @@ func fullViews(t string) []fixture {
 		{PageMessages, Messages{Layout: l, Messages: []Message{message}, Older: "/messages?before=x"}},
 		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
 		{PageSessions, Sessions{Layout: l, Sessions: []Session{session, ended}}},
-		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{"all", t, t, "important", t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}}, Register: RegisterForm{t, t},
+		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{"all", t, t, "important", t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}, t}, Register: RegisterForm{t, t, t},
 			Sent:    []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
 			Surveys: []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
 		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},

@@ -69,7 +69,7 @@ function render(event) {
 
 function audience(to = '') {
   const [kind, id] = to.split(/:(.*)/)
-  return {all: 'everyone', group: id, experiment: id, booking: 'this booking', user: 'you'}[kind] ?? to
+  return {all: 'everyone', group: `group ${id}`, experiment: `users of ${id}`, booking: 'your booking', user: 'you'}[kind] ?? to
 }
 
 function place(list, item) {
