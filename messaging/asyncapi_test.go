@@ -1,10 +1,13 @@
 package messaging_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lodge-gateway/lodge/messaging"
@@ -77,5 +80,63 @@ func TestAsyncAPIReferencesResolve(t *testing.T) {
 		if !used["#/channels/messages/messages/"+name] {
 			t.Errorf("message %s is in no operation", name)
 		}
+	}
+}
+
+var asyncAPI = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+	var doc map[string]any
+	if err := yaml.Unmarshal(messaging.AsyncAPI, &doc); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	compiler.AssertFormat()
+	if err := compiler.AddResource("asyncapi.json", parsed); err != nil {
+		return nil, err
+	}
+	schemas := make(map[string]*jsonschema.Schema)
+	for name := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
+		if schemas[name], err = compiler.Compile("asyncapi.json#/components/schemas/" + name); err != nil {
+			return nil, err
+		}
+	}
+	return schemas, nil
+})
+
+// documented checks a frame of the hub against asyncapi.yaml.
+func documented(t testing.TB, b []byte) event {
+	t.Helper()
+	var e event
+	if err := json.Unmarshal(b, &e); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	conforms(t, e.Type, b)
+	return e
+}
+
+func conforms(t testing.TB, schema string, b []byte) {
+	t.Helper()
+	schemas, err := asyncAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ok := schemas[schema]
+	if !ok {
+		t.Fatalf("%q is not documented: %s", schema, b)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Validate(v); err != nil {
+		t.Fatalf("%s\n%v", b, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"github.com/lodge-gateway/lodge"
@@ -140,15 +139,13 @@ func NewHub(topics *Topics, members Members, inbox Inbox, clock lodge.Clock, opt
 }
 
 // Run persists and reports receipts and presence until ctx ends; then it
-// persists what is left, within a short limit. It does not end connections:
-// Drain does.
+// persists what is left, within a short limit, and returns nil. It does not end
+// connections: Drain does.
 func (h *Hub) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return h.runReceipts(ctx) })
-	g.Go(func() error { return h.runPresence(ctx) })
-	if err := g.Wait(); err != nil && context.Cause(ctx) == nil {
-		return fmt.Errorf("messaging: hub: %w", err)
-	}
+	var parts sync.WaitGroup
+	parts.Go(func() { h.runReceipts(ctx) })
+	parts.Go(func() { h.runPresence(ctx) })
+	parts.Wait()
 	return nil
 }
 

@@ -72,7 +72,7 @@ func TestHubResumesWithoutLossOrDoubles(t *testing.T) {
 
 func TestHubTellsOfGaps(t *testing.T) {
 	log := &spyLog{Log: memory.New()}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	h := newHouse(t, houseOptions{log: log})
 	h.let("s", "ada", "all")
 	var at []messaging.Pos
@@ -127,7 +127,7 @@ func (l *forgingLog) Read(ctx context.Context, topic messaging.Topic, after mess
 
 func TestHubTellsOfForgedEntries(t *testing.T) {
 	log := &forgingLog{Log: memory.New(), seq: 2}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	h := newHouse(t, houseOptions{log: log})
 	h.let("s", "ada", "all")
 	for i := 1; i <= 3; i++ {
@@ -416,7 +416,7 @@ func (l *cutLog) Read(ctx context.Context, topic messaging.Topic, after messagin
 
 func TestHubWaitsForTheLog(t *testing.T) {
 	log := &cutLog{Log: memory.New(), down: make(chan struct{})}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	h := newHouse(t, houseOptions{log: log, hub: messaging.HubOptions{RetryEvery: time.Millisecond}})
 	h.let("s", "ada", "all", "user:ada")
 	h.say("all", "1")

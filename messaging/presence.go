@@ -90,10 +90,9 @@ func (h *Hub) report(key personKey, p Presence) {
 }
 
 // runPresence tells Seen who came, stays and left.
-func (h *Hub) runPresence(ctx context.Context) error {
+func (h *Hub) runPresence(ctx context.Context) {
 	if h.opts.Seen == nil {
-		<-ctx.Done()
-		return nil
+		return
 	}
 	tick := time.NewTicker(h.opts.PingEvery)
 	defer tick.Stop()
@@ -109,7 +108,7 @@ func (h *Hub) runPresence(ctx context.Context) error {
 			}
 			h.mu.Unlock()
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		h.mu.Lock()
 		reports := h.reports

@@ -77,7 +77,7 @@ func TestReceiptsTakeOnlyWhatWasDelivered(t *testing.T) {
 // back as clients resume.
 func TestReceiptsArePersisted(t *testing.T) {
 	log := memory.New()
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	options := houseOptions{log: log, hub: messaging.HubOptions{FlushEvery: time.Millisecond}}
 	h := newHouse(t, options)
 	h.let("a", "ada", "all")
@@ -104,7 +104,7 @@ func TestReceiptsArePersisted(t *testing.T) {
 
 func TestReceiptsAreFlushedAtTheEnd(t *testing.T) {
 	log := memory.New()
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	options := houseOptions{log: log, hub: messaging.HubOptions{FlushEvery: time.Hour}}
 	h := newHouse(t, options)
 	h.let("a", "ada", "all")

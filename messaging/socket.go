@@ -77,7 +77,9 @@ func (s *socket) write(frame []byte, _ string) error {
 // beat sends a ping; a client that does not answer it in time is gone.
 func (s *socket) beat(ctx context.Context, alive func()) error {
 	s.pings.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, s.pong)
+		// Ending its context would cut the connection before the close frame;
+		// closing ends it as well.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.pong)
 		defer cancel()
 		if err := s.ws.Ping(ctx); err != nil {
 			s.end(fmt.Errorf("messaging: ping: %w", err))

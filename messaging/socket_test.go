@@ -201,7 +201,7 @@ func TestSocketRefusesBadResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusUpgradeRequired {
 		t.Errorf("status %d", res.StatusCode)
 	}

@@ -34,7 +34,10 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request, sub Subscriber
 	// Clients come back after a cut at different times.
 	retry := 1000 + rand.IntN(2000)
 	if err := s.send(fmt.Appendf(nil, "retry: %d\n\n", retry)); err != nil {
-		return nil // the client has left
+		if errors.Is(err, http.ErrNotSupported) {
+			h.opts.Logger.ErrorContext(r.Context(), "messages: events need a ResponseWriter that flushes and takes deadlines", "error", err)
+		}
+		return nil // else the client has left
 	}
 	c.start(r.Context(), s)
 	why := c.run(r.Context())

@@ -135,7 +135,7 @@ func TestEventStreamEndsWithTheRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.Header.Get("X-Code") != string(lodge.CodeForbidden) {
 		t.Error("a new stream must be refused")
 	}
