@@ -1,0 +1,51 @@
+# Lodge: `make demo` runs it, `make test` proves it, `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export CGO_ENABLED ?= 0
+ARTIFACTS := .artifacts
+TOOLS := bin/tools
+
+.PHONY: help demo build test check setup browser lint bench soak clean
+
+help: ## what each target does
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: build ## run everything in one process, keeping its data in .demo
+	exec bin/lodge demo --data .demo
+
+build: ## build bin/lodge, a static binary
+	go build -trimpath -ldflags "-s -w" -o bin/lodge ./cmd/lodge
+
+test: setup ## all tests: Go with the race detector, then the journey in Chromium
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	$(MAKE) browser
+
+check: ## the inner loop: vet and test without the race detector, from the cache where it can
+	go vet ./...
+	go test -timeout 5m ./...
+
+setup: ## install what the tests need and this machine lacks
+	deploy/test-setup.sh
+
+browser: build ## the journey in Chromium; screenshots land in .artifacts
+	cd web/browser && npm ci --no-audit --no-fund --silent
+	cd web/browser && LODGE_BINARY=$(CURDIR)/bin/lodge LODGE_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) node --test --test-concurrency=1 *.test.mjs
+
+lint: $(TOOLS)/golangci-lint $(TOOLS)/staticcheck ## golangci-lint and staticcheck
+	$(TOOLS)/golangci-lint run ./...
+	$(TOOLS)/staticcheck ./...
+
+$(TOOLS)/golangci-lint: internal/tools/go.mod
+	go build -C internal/tools -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/staticcheck: internal/tools/go.mod
+	go build -C internal/tools -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
+
+bench: ## the benchmarks of every package, and the time from revocation to the closed socket
+	go test -run '^$$' -bench . -benchmem ./...
+
+soak: ## the long versions of the tests that race and kill
+	CGO_ENABLED=1 LODGE_SOAK=1 go test -race -timeout 60m ./...
+
+clean: ## remove what was built and the demo's data
+	rm -rf bin $(ARTIFACTS) .demo
