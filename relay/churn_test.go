@@ -149,9 +149,8 @@ func TestSec29_SilenceIsFoundOut(t *testing.T) {
 	})
 }
 
-// A viewer that is slow but takes something now and then is not taken for dead;
-// one that takes nothing is.
-func TestWriteWaitIsAboutProgress(t *testing.T) {
+// A viewer that takes nothing of what it is sent is cut off.
+func TestStuckViewerIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := onPipes(t, Options{})
 		host := r.member(t, "x-video", "host", "w")

@@ -25,7 +25,10 @@ const (
 
 var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes); return &b }}
 
-// A wire is the network connection under a websocket. Between cork and flush
+// flushWait bounds how long Close is held up by what has not been sent yet.
+const flushWait = 250 * time.Millisecond
+
+// A wire is the network connection under a websocket. Between cork and uncork
 // it gathers what is written, so that several frames leave in one system call,
 // each of them whole; it bounds how long the other side may take nothing; and it
 // counts bytes, by which a silent connection is told from a dead one.
@@ -36,11 +39,14 @@ type wire struct {
 	head []byte // owned by the reader: what the HTTP server had read already
 
 	in, out atomic.Uint64 // bytes read; bytes of messages written
+	broken  atomic.Bool   // a write has failed
 
-	broken atomic.Bool // a write has failed
+	writing chan struct{} // a mutex that Close can give up on
+	corked  *[]byte       // guarded by writing
+}
 
-	mu     sync.Mutex
-	corked *[]byte // guarded by mu
+func newWire(conn net.Conn, wait time.Duration) *wire {
+	return &wire{Conn: conn, wait: wait, writing: make(chan struct{}, 1)}
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -55,8 +61,8 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.writing <- struct{}{}
+	defer w.unlock()
 	if w.corked == nil {
 		return w.send(p, nil) // a control frame
 	}
@@ -74,21 +80,48 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // cork starts gathering.
 func (w *wire) cork() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.writing <- struct{}{}
+	defer w.unlock()
 	w.corked = batches.Get().(*[]byte)
 }
 
 // uncork writes what was gathered and stops gathering.
 func (w *wire) uncork() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.writing <- struct{}{}
+	defer w.unlock()
 	err := w.flushLocked()
-	*w.corked = (*w.corked)[:0]
 	batches.Put(w.corked)
 	w.corked = nil
 	return err
 }
+
+// Close sends what was gathered, in which the last frame may be the one that
+// says why, and closes the connection; a connection that does not take it soon
+// is closed without.
+func (w *wire) Close() error {
+	timer := time.NewTimer(flushWait)
+	defer timer.Stop()
+	select {
+	case w.writing <- struct{}{}:
+		w.lastWordLocked()
+		w.unlock()
+	case <-timer.C:
+	}
+	return w.Conn.Close()
+}
+
+// lastWordLocked tries once: unlike send, it gives no time to slow connections.
+func (w *wire) lastWordLocked() {
+	if w.corked == nil || len(*w.corked) == 0 || w.broken.Load() {
+		return
+	}
+	if w.SetWriteDeadline(time.Now().Add(flushWait)) == nil {
+		_, _ = w.Conn.Write(*w.corked) // there is nobody left to tell
+	}
+	*w.corked = (*w.corked)[:0]
+}
+
+func (w *wire) unlock() { <-w.writing }
 
 func (w *wire) flushLocked() error {
 	if len(*w.corked) == 0 {
@@ -151,7 +184,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire = &wire{Conn: conn, wait: h.wait}
+	h.wire = newWire(conn, h.wait)
 	if n := brw.Reader.Buffered(); n > 0 {
 		h.wire.head = make([]byte, n)
 		if _, err := brw.Read(h.wire.head); err != nil {

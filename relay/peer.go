@@ -104,7 +104,7 @@ func (p *peer) shut(code websocket.StatusCode, reason string) {
 // sever cuts the connection, whatever it is doing.
 func (p *peer) sever() {
 	if w := p.wire.Load(); w != nil {
-		_ = w.Close() // it is being given up
+		_ = w.Conn.Close() // it is being given up, with whatever waits in it
 	}
 }
 
