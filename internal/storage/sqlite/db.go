@@ -169,34 +169,41 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: view: %w", err)
 	}
-	defer func() { _ = stx.Rollback() }() // a read has nothing to lose
-	return fn(&Tx{ctx: ctx, prepare: func(query string) (*sql.Stmt, error) {
-		stmt, err := db.readStmt(ctx, query)
-		if err != nil {
-			return nil, err
+	var missed []string
+	defer func() {
+		_ = stx.Rollback() // a read has nothing to lose
+		for _, query := range missed {
+			db.keepRead(ctx, query)
 		}
-		return stx.StmtContext(ctx, stmt), nil
+	}()
+	return fn(&Tx{ctx: ctx, prepare: func(query string) (*sql.Stmt, error) {
+		db.readMu.RLock()
+		stmt := db.stmts[query]
+		db.readMu.RUnlock()
+		if stmt != nil {
+			return stx.StmtContext(ctx, stmt), nil
+		}
+		// Preparing for all on the pool would take a second connection while
+		// holding one: enough views doing so would wait for one another forever.
+		missed = append(missed, query)
+		return stx.PrepareContext(ctx, query)
 	}})
 }
 
-func (db *DB) readStmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	db.readMu.RLock()
-	stmt := db.stmts[query]
-	db.readMu.RUnlock()
-	if stmt != nil {
-		return stmt, nil
-	}
+// keepRead prepares query for the views to come. When that fails, the next one
+// that uses it tries again.
+func (db *DB) keepRead(ctx context.Context, query string) {
 	stmt, err := db.reader.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return
 	}
 	db.readMu.Lock()
 	defer db.readMu.Unlock()
-	if other := db.stmts[query]; other != nil {
-		return other, stmt.Close()
+	if db.stmts[query] != nil {
+		_ = stmt.Close() // another view was faster
+		return
 	}
 	db.stmts[query] = stmt
-	return stmt, nil
 }
 
 // A Tx is the view that an Update or a View has of the database. Statements are

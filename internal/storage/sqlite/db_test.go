@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -137,6 +138,30 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	if _, err := Open(context.Background(), db.path); !errors.Is(err, ErrLocked) {
 		t.Fatalf("second open: %v, want ErrLocked", err)
 	}
+}
+
+// Views that meet statements for the first time must not wait for one another's
+// connections.
+func TestManyViewsMeetNewStatementsAtOnce(t *testing.T) {
+	db := open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			var n int
+			err := db.View(ctx, func(tx *Tx) error {
+				if err := tx.Get(fmt.Sprintf(`SELECT %d`, i%9), nil, &n); err != nil {
+					return err
+				}
+				return tx.Get(fmt.Sprintf(`SELECT 1 + %d`, i), nil, &n)
+			})
+			if err != nil || n != i+1 {
+				t.Errorf("view %d: %d, %v", i, n, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestClosedRefuses(t *testing.T) {
