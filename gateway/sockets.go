@@ -18,8 +18,7 @@ func (g *Gateway) messageSocket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g.hub.ServeWS(w, r, sub)
-	return nil
+	return g.hub.ServeWS(w, r, sub)
 }
 
 // messageEvents is the same stream as server-sent events.
@@ -28,8 +27,7 @@ func (g *Gateway) messageEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g.hub.ServeEvents(w, r, sub)
-	return nil
+	return g.hub.ServeEvents(w, r, sub)
 }
 
 // listener finds whose messages a connection is for. An idle login still
