@@ -47,7 +47,7 @@ type appender struct {
 type appendCall struct {
 	msgs      []*pendingMsg
 	bytes     int
-	uncertain bool          // an attempt may have succeeded unnoticed
+	uncertain bool          // the outcome of an attempt was not known
 	err       error         // the outcome
 	done      chan struct{} // closed when the outcome is there
 }
@@ -309,11 +309,6 @@ func (a *appender) attempt(ctx context.Context, calls []*appendCall, msgs []*pen
 func (a *appender) persist(ctx context.Context, calls []*appendCall, msgs []*pendingMsg, batch []Msg, head Pos) ([]Appended, error) {
 	for try := 1; ; try++ {
 		added, err := a.t.log.Append(ctx, a.s.topic, batch, &head)
-		if err == nil || errors.Is(err, ErrConflict) {
-			for _, c := range calls {
-				c.uncertain = false // now it is known that none of it was added, or all
-			}
-		}
 		if !errors.Is(err, ErrUncertain) {
 			return added, err
 		}
