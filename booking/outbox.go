@@ -68,15 +68,12 @@ func (d *Desk) next(ctx context.Context, s Subject) (e Effect, tries int, err er
 			return err
 		}
 		rec, err := tx.Booking(s.Tenant, e.Booking.ID)
-		if err != nil {
-			return fmt.Errorf("booking: effect %s: %w", e.ID, errors.Join(errOrphan, err))
+		if errors.Is(err, ErrUnknown) { // which says of an effect that there is none
+			return errOrphan
 		}
 		e.Booking = d.seen(rec.Booking)
-		return nil
+		return err
 	})
-	if errors.Is(err, errOrphan) {
-		return Effect{}, 0, errOrphan
-	}
 	return e, tries, err
 }
 

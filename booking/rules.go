@@ -110,7 +110,8 @@ func (f *facts) checkStart(want Interval) *refusal {
 		return refuse("book_ahead", d, "Bookings are possible "+words(d)+" ahead at most; choose an earlier start.").
 			try(move(f.now.Add(d).Truncate(time.Second)))
 	}
-	if ahead < 0 && !f.atOnce {
+	// Starts are whole seconds: the second under way counts as now.
+	if ahead <= -time.Second && !f.atOnce {
 		if p.AllowStartInPast == nil {
 			return refuse("start_in_past", nil, "The start lies in the past; choose a later one.").try(move(ceil(f.now)))
 		}
