@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -53,6 +54,9 @@ const (
 	// settled is how long a connection must last for its end to count as a
 	// new trouble rather than the old one.
 	settled = 10 * time.Second
+
+	hostPingEvery = 20 * time.Second
+	hostPingWait  = 15 * time.Second
 )
 
 // Run connects, calls handle with the connection, and connects again when
@@ -73,12 +77,7 @@ func (c *Connector) Run(ctx context.Context, handle func(context.Context, *webso
 		if err == nil {
 			log.Info("connected to the relay")
 			begun := time.Now()
-			err = handle(ctx, conn)
-			if ctx.Err() != nil {
-				_ = conn.Close(websocket.StatusNormalClosure, "The host is going down.") // a courtesy
-				return nil
-			}
-			_ = conn.CloseNow() // handle is done with it
+			err = attend(ctx, conn, handle)
 			if time.Since(begun) >= settled {
 				failures = 0
 			}
@@ -97,6 +96,44 @@ func (c *Connector) Run(ctx context.Context, handle func(context.Context, *webso
 		}
 	}
 	return nil
+}
+
+// attend lets handle use the connection, sees to it that a connection whose
+// other side has vanished ends, and closes it after handle.
+func attend(ctx context.Context, conn *websocket.Conn, handle func(context.Context, *websocket.Conn) error) error {
+	pinging, cancel := context.WithCancel(ctx)
+	var pings sync.WaitGroup
+	pings.Go(func() { ping(pinging, conn) })
+	err := handle(ctx, conn)
+	cancel()
+	pings.Wait()
+	if ctx.Err() != nil {
+		_ = conn.Close(websocket.StatusNormalClosure, "The host is going down.") // a courtesy
+		return err
+	}
+	_ = conn.CloseNow() // handle is done with it
+	return err
+}
+
+// ping asks now and then whether the relay is still there, and closes the
+// connection when it does not answer. TCP would take a quarter of an hour.
+func ping(ctx context.Context, conn *websocket.Conn) {
+	tick := time.NewTicker(hostPingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		wait, cancel := context.WithTimeout(ctx, hostPingWait)
+		err := conn.Ping(wait)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			_ = conn.CloseNow() // what handle does with it fails from now on
+			return
+		}
+	}
 }
 
 func (c *Connector) checked() (*Connector, error) {
@@ -131,8 +168,7 @@ func (c *Connector) checked() (*Connector, error) {
 // pause returns how long to wait after a number of earlier failures and err.
 func (c *Connector) pause(failures int, err error) time.Duration {
 	most, atLeast := c.MaxWait, time.Duration(0)
-	var refused *refusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusedError](err); ok {
 		atLeast = refused.retryAfter
 		if refused.final() {
 			most = c.RefusedWait

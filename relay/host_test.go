@@ -114,6 +114,43 @@ func TestConnectorBacksOff(t *testing.T) {
 	}
 }
 
+// A relay that vanishes without a word is noticed.
+func TestConnectorNoticesSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := make(chan time.Time, 10)
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /session/t", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"uri":"ws://lodge.test/session/t"}`))
+		})
+		mux.HandleFunc("GET /session/t", func(w http.ResponseWriter, req *http.Request) {
+			conn, err := websocket.Accept(w, req, nil)
+			if err != nil {
+				t.Errorf("accept: %v", err)
+				return
+			}
+			opened <- time.Now()
+			<-t.Context().Done() // and reads nothing
+			_ = conn.CloseNow()  // the test is over
+		})
+		srv := wstest.Serve(mux)
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() {
+			c := &Connector{BaseURL: srv.URL, Topic: "t", Code: "host", Client: srv.Client, Logger: quiet(), Rand: func() float64 { return 0 }}
+			if err := c.Run(ctx, holdOn); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+		first, second := <-opened, <-opened
+		if took := second.Sub(first); took > hostPingEvery+hostPingWait {
+			t.Errorf("noticed after %v", took)
+		}
+		cancel()
+		run.Wait()
+		srv.Close()
+	})
+}
+
 // A gateway that lets in and drops at once is not hammered.
 func TestConnectorDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

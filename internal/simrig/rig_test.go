@@ -119,7 +119,11 @@ func TestRigThroughTheRelay(t *testing.T) {
 	// The clients must read for their part in closing.
 	var clients sync.WaitGroup
 	for _, conn := range []*websocket.Conn{data, video} {
-		clients.Go(func() { wstest.Closed(t, conn, 10*time.Second) })
+		clients.Go(func() {
+			if frame := wstest.Closed(t, conn, 10*time.Second); frame.Code != relay.StatusGoingAway {
+				t.Errorf("%v", frame)
+			}
+		})
 	}
 	if err := r.Drain(ctx); err != nil {
 		t.Error(err)

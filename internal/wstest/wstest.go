@@ -114,6 +114,7 @@ func TryDial(t testing.TB, client *http.Client, uri string, header http.Header) 
 	if err != nil {
 		if resp == nil {
 			t.Fatalf("websocket not opened: %v", err)
+			return nil, 0
 		}
 		return nil, resp.StatusCode
 	}
