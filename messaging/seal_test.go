@@ -220,27 +220,23 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	genuine := [][]byte{e.Body, first.Body, snap}
-	for _, b := range genuine {
+	for _, b := range [][]byte{e.Body, first.Body, snap} {
 		f.Add(b)
 		f.Add(b[:len(b)-1])
 		f.Add(b[1:])
 	}
 	f.Add([]byte{formNext, 255})
+	// Nonces are random, so a seed from another process opens, too: but to
+	// nothing that was not sealed.
 	f.Fuzz(func(t *testing.T, sealed []byte) {
-		for _, b := range genuine {
-			if bytes.Equal(sealed, b) {
-				return
-			}
-		}
 		pos := Pos{Epoch: 7, Seq: 4}
 		if len(sealed) >= authTagSize {
 			pos.Tag = tagOf(sealed)
 		}
-		if body, err := s.open(prev, Entry{Pos: pos, ID: "m", Body: sealed}); err == nil {
+		if body, err := s.open(prev, Entry{Pos: pos, ID: "m", Body: sealed}); err == nil && string(body) != "hello" {
 			t.Fatalf("what nobody sealed opens as %q", body)
 		}
-		if _, data, err := s.openSnapshot(Snapshot{At: prev, Data: sealed}); err == nil {
+		if _, data, err := s.openSnapshot(Snapshot{At: prev, Data: sealed}); err == nil && string(data) != "state" {
 			t.Fatalf("what nobody sealed opens as the state %q", data)
 		}
 	})
