@@ -79,9 +79,6 @@ func (b Booking) Standing(now time.Time) string {
 // Letters splits the reference so that each character can be set on its own.
 func (b Booking) Letters() []string { return strings.Split(b.Reference, "") }
 
-// Launchable reports whether the launch page would show the experiment.
-func (b Booking) Launchable(now time.Time) bool { return b.UnderWay(now) && b.Online }
-
 // The lengths offered for a booking, in seconds, where the policy leaves room.
 var lengths = []int{60, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800, 14400, 28800}
 
