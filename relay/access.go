@@ -51,8 +51,8 @@ type Access interface {
 }
 
 // An Observer is told of every connection that was opened: Joined, and later
-// exactly once Left. It is called on the connection's own goroutine and should
-// return soon.
+// exactly once Left, both with the grant it was opened with. It is called on the
+// connection's own goroutine and should return soon.
 type Observer interface {
 	Joined(Grant, time.Time)
 	Left(Grant, time.Time)

@@ -142,7 +142,7 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 		return nil
 	}
 	r.opts.Observer.Joined(fresh, r.clock.Now())
-	defer func() { r.opts.Observer.Left(*p.grant.Load(), r.clock.Now()) }()
+	defer func() { r.opts.Observer.Left(fresh, r.clock.Now()) }()
 	r.logEnd(p, "relay: joined")
 	p.serve(wire, ws, asked)
 	r.logEnd(p, "relay: left")
