@@ -67,14 +67,12 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 	}
 	view := web.Book{
 		Layout: g.layout(r, "Book", web.PageBook, &s), From: available.From, Until: available.Until,
-		AskSurname: person.FamilyName == "", Form: form,
+		AskSurname: person.FamilyName == "", Form: form, Groups: groups,
 	}
 	view.Problem = problem
 	for _, one := range groups {
 		if one.Name == group {
 			view.Group = one
-		} else {
-			view.Groups = append(view.Groups, one)
 		}
 	}
 	for _, slot := range available.Slots {

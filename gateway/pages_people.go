@@ -38,7 +38,23 @@ func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int
 			out = append(out, one)
 		}
 	}
-	return out, resume, nil
+	return out, resume, g.markUnread(ctx, s, out)
+}
+
+// markUnread finds which messages the person has not read on any device.
+func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, messages []web.Message) error {
+	for i := range messages {
+		pos, err := messaging.ParsePos(messages[i].Position)
+		if err != nil {
+			return err
+		}
+		got, err := g.hub.Receipts(ctx, s.Tenant, messages[i].Topic, pos, []lodge.PersonID{s.Person})
+		if err != nil {
+			return err
+		}
+		messages[i].Unread = len(got) == 1 && got[0].State != "read"
+	}
+	return nil
 }
 
 func webMessage(m MessageView) (web.Message, bool) {

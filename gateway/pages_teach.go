@@ -40,8 +40,10 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 		return lodge.E(lodge.CodeForbidden, "Only an instructor sees this; ask your laboratory if that should be you.")
 	}
 	ctx := r.Context()
-	if forms.notice.Key == "" {
-		forms.notice.Key = rand.Text()
+	for _, key := range []*string{&forms.notice.Key, &forms.survey.Key, &forms.register.Key} {
+		if *key == "" {
+			*key = rand.Text()
+		}
 	}
 	view := web.Teach{
 		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice, Survey: forms.survey, Register: forms.register,
@@ -205,7 +207,7 @@ func (g *Gateway) surveyForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := web.SurveyForm{To: r.PostFormValue("to"), Title: r.PostFormValue("title")}
+	form := web.SurveyForm{To: r.PostFormValue("to"), Title: r.PostFormValue("title"), Key: r.PostFormValue("key")}
 	req := SurveyRequest{To: form.To, Title: form.Title}
 	for _, n := range questionNumbers(r.PostForm) {
 		q := web.QuestionForm{Text: r.PostFormValue("q-text-" + n), Kind: r.PostFormValue("q-kind-" + n), Options: r.PostFormValue("q-options-" + n)}
@@ -214,7 +216,7 @@ func (g *Gateway) surveyForm(w http.ResponseWriter, r *http.Request) error {
 			req.Questions = append(req.Questions, question(q))
 		}
 	}
-	if _, err := g.startSurvey(r.Context(), s, req, r.PostFormValue("key")); err != nil {
+	if _, err := g.startSurvey(r.Context(), s, req, form.Key); err != nil {
 		return g.refused(w, r, err, "The survey was not opened", teachForms{survey: form})
 	}
 	return seeOther(w, r, "/teach", "opened")
@@ -275,8 +277,8 @@ func (g *Gateway) registerForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := web.RegisterForm{Title: r.PostFormValue("title"), Group: r.PostFormValue("group")}
-	if _, err := g.startRegister(r.Context(), s, RegisterRequest{Title: form.Title, Group: form.Group}, r.PostFormValue("key")); err != nil {
+	form := web.RegisterForm{Title: r.PostFormValue("title"), Group: r.PostFormValue("group"), Key: r.PostFormValue("key")}
+	if _, err := g.startRegister(r.Context(), s, RegisterRequest{Title: form.Title, Group: form.Group}, form.Key); err != nil {
 		return g.refused(w, r, err, "The register was not opened", teachForms{register: form})
 	}
 	return seeOther(w, r, "/teach", "opened")

@@ -126,6 +126,7 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/attendance", g.page(g.attendancePage))
 	r.Post("/registers/{id}/confirm", g.page(g.confirmForm))
 	r.Get("/sessions", g.page(g.sessionsPage))
+	r.Post("/sessions/others/end", g.page(g.endOthersForm))
 	r.Post("/sessions/{id}/end", g.page(g.endSessionForm))
 
 	r.Get("/teach", g.page(g.teachPage))

@@ -171,6 +171,27 @@ func webSessions(views []SessionView) []web.Session {
 	return out
 }
 
+// endOthersForm ends all of the caller's sessions but the one asking.
+func (g *Gateway) endOthersForm(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.caller(r)
+	if err != nil {
+		return err
+	}
+	mine, err := g.sessionsOf(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	for _, one := range mine {
+		if one.Current {
+			continue
+		}
+		if err := g.sessions.Revoke(r.Context(), s.Tenant, sessions.ID(one.ID), "You ended this session."); err != nil {
+			return err
+		}
+	}
+	return seeOther(w, r, "/sessions", "ended")
+}
+
 func (g *Gateway) endSessionForm(w http.ResponseWriter, r *http.Request) error {
 	if err := g.endMine(r); err != nil {
 		return err
