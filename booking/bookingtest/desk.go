@@ -399,18 +399,18 @@ func testLists(t *testing.T, l *lab) {
 	check("ada's between", list, err)
 	list, err = l.desk.ListByExperiment(t.Context(), tenant, "pend01", noon, at(60))
 	check("pend01's", list, err, c, s)
-	list, err = l.desk.ListByExperiment(t.Context(), tenant, "spin00", noon, time.Time{})
-	check("spin00's", list, err)
+	list, err = l.desk.ListByExperiment(t.Context(), tenant, "pend02", noon, time.Time{})
+	check("pend02's", list, err)
 }
 
 func testAvailability(t *testing.T, l *lab) {
 	req := ask("ada")
 	req.Start, req.Length = at(10), 10*time.Minute
 	l.book(req)
-	must(t, l.desk.SetState(t.Context(), tenant, "spin00", false, "", ""))
+	must(t, l.desk.SetState(t.Context(), tenant, "pend02", false, "", ""))
 	got, err := l.desk.Availability(t.Context(), tenant, "everyone", at(-60), at(180))
 	must(t, err)
-	if len(got) != 2 || got[0].Slot != "pend00-everyone" || got[1].Slot != "spin00-everyone" {
+	if len(got) != 2 || got[0].Slot != "pend00-everyone" || got[1].Slot != "pend02-everyone" {
 		t.Fatalf("slots %+v", got)
 	}
 	p, s := got[0], got[1]
@@ -419,7 +419,7 @@ func testAvailability(t *testing.T, l *lab) {
 		t.Errorf("pendulum %+v", p)
 	}
 	if p.Min != 3*time.Minute || p.Max != 10*time.Minute || !p.Online || s.Online {
-		t.Errorf("pendulum %+v, spinner %+v", p, s)
+		t.Errorf("Pendulum 0 %+v, Pendulum 2 %+v", p, s)
 	}
 	// The same rig is taken through every door.
 	got, err = l.desk.Availability(t.Context(), tenant, "physics-1", noon, at(30))

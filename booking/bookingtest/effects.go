@@ -100,7 +100,7 @@ func testReopen(t *testing.T, l *lab) {
 	b, err := l.desk.Extend(t.Context(), tenant, b.ID, 5*time.Minute)
 	must(t, err)
 	u, _ := l.book(course("ada", at(20), 30*time.Minute))
-	must(t, l.desk.SetState(t.Context(), tenant, "spin00", false, "oil", "linus"))
+	must(t, l.desk.SetState(t.Context(), tenant, "pend02", false, "oil", "linus"))
 	l.clock.move(30 * time.Minute)
 	l.effects.failing(down)
 	u, err = l.desk.Cancel(t.Context(), tenant, u.ID, "late")
@@ -121,7 +121,7 @@ func testReopen(t *testing.T, l *lab) {
 	if got, err := l.lookup("obriain", reference, "192.0.2.1"); err != nil || got.ID != b.ID {
 		t.Errorf("lookup %+v %v", got, err)
 	}
-	if s, err := l.desk.State(t.Context(), tenant, "spin00"); err != nil || s.Online || s.Reason != "oil" {
+	if s, err := l.desk.State(t.Context(), tenant, "pend02"); err != nil || s.Online || s.Reason != "oil" {
 		t.Errorf("state %+v %v", s, err)
 	}
 	must(t, l.store.View(t.Context(), func(tx booking.Tx) error {
