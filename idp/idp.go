@@ -52,7 +52,7 @@ type IssuerConfig struct {
 // Options adjust a RelyingParty. The zero value is right for production.
 type Options struct {
 	// Timeout bounds the whole of one Start, Finish or Logout, with everything
-	// asked of the issuer within it; default 1.8 s, so that a person learns within
+	// asked of the issuer within it; default 1.5 s, so that a person learns within
 	// two seconds that an issuer is down.
 	Timeout time.Duration
 	// RootCAs are trusted instead of the system's, for an institution with its own

@@ -15,9 +15,9 @@ import (
 	"github.com/lodge-gateway/lodge"
 )
 
-// defaultTimeout keeps the promise that a login at a dead issuer is answered
-// within two seconds.
-const defaultTimeout = 1800 * time.Millisecond
+// defaultTimeout keeps, with room to spare, the promise that a login at a dead
+// issuer is answered within two seconds.
+const defaultTimeout = 1500 * time.Millisecond
 
 // A RelyingParty signs people in at the issuers of one tenant. It is safe for
 // concurrent use, starts no goroutine and keeps no connection open.

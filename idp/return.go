@@ -14,7 +14,7 @@ const maxReturn = 2048
 // chooses s, so anything doubtful is dropped rather than repaired.
 func SafeReturn(s string) string {
 	const home = "/"
-	if len(s) > maxReturn || !strings.HasPrefix(s, "/") || unsafeText(s) {
+	if len(s) > maxReturn || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || unsafeText(s) {
 		return home
 	}
 	u, err := url.Parse(s)
@@ -27,9 +27,14 @@ func SafeReturn(s string) string {
 	if err != nil || unsafeText(u.Path) || hasControl(query) {
 		return home
 	}
+	// A query that a browser sent is encoded already.
+	if strings.ContainsFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return home
+	}
 	// Empty and dot segments are where parsers disagree about where a path begins.
-	for i, segment := range strings.Split(u.Path[1:], "/") {
-		last := i == strings.Count(u.Path[1:], "/")
+	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
+	for i, segment := range segments {
+		last := i == len(segments)-1
 		if segment == "." || segment == ".." || segment == "" && !last {
 			return home
 		}
@@ -37,6 +42,9 @@ func SafeReturn(s string) string {
 	out := u.EscapedPath()
 	if u.RawQuery != "" {
 		out += "?" + u.RawQuery
+	}
+	if len(out) > maxReturn { // encoding makes it longer
+		return home
 	}
 	return out
 }
