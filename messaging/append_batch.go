@@ -1,0 +1,203 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	uncertainTries = 5  // of one batch, before its callers are told
+	probesAtOnce   = 16 // calls to the back end
+)
+
+// never is a head that no topic has. An append on condition of it adds nothing
+// and succeeds just if all its IDs are there already: it asks for an ID.
+var never = Pos{Epoch: math.MaxInt64, Seq: math.MaxInt64, Tag: Tag{'n', 'e', 'v', 'e', 'r'}}
+
+// flush appends the messages of calls in one batch: behind the head *cond only,
+// else ErrConflict, or with cond nil behind whatever the head is.
+func (a *appender) flush(ctx context.Context, calls []*appendCall, cond *Pos) error {
+	first := make(map[string]*pendingMsg)
+	var todo, repeats []*pendingMsg
+	for _, c := range calls {
+		for _, m := range c.msgs {
+			if first[m.ID] != nil {
+				repeats = append(repeats, m)
+				continue
+			}
+			first[m.ID] = m
+			todo = append(todo, m)
+		}
+	}
+	for try := 0; ; try++ {
+		head, err := a.headFor(ctx, cond, try)
+		if err != nil {
+			return err
+		}
+		err = a.attempt(ctx, calls, todo, head)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrDropped) {
+			return err
+		}
+		a.t.n.conflicts.Add(1)
+		if cond != nil {
+			return ErrConflict
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+	for _, m := range repeats {
+		m.at = Appended{Pos: first[m.ID].at.Pos, Duplicate: true}
+		a.t.n.duplicates.Add(1)
+	}
+	return nil
+}
+
+// headFor returns the head to append behind: the condition, what this node saw
+// there last, or, after that turned out stale, what the back end says.
+func (a *appender) headFor(ctx context.Context, cond *Pos, try int) (Pos, error) {
+	if cond != nil {
+		return *cond, nil
+	}
+	if head, ok := a.t.head.get(a.s.topic); ok && try == 0 {
+		return head, nil
+	}
+	heads, err := a.t.log.Heads(ctx, []Topic{a.s.topic})
+	if err != nil {
+		return Pos{}, err
+	}
+	a.t.head.set(a.s.topic, heads[0])
+	return heads[0], nil
+}
+
+// attempt appends the messages behind head, if that is the head. On success it
+// has set where each of them is.
+func (a *appender) attempt(ctx context.Context, calls []*appendCall, msgs []*pendingMsg, head Pos) error {
+	if err := a.findKnown(ctx, msgs); err != nil {
+		return err
+	}
+	var todo []*pendingMsg
+	var batch []Msg
+	prev := head
+	for _, m := range msgs {
+		if m.known {
+			continue
+		}
+		sealed, err := a.s.seal(prev, m.Message)
+		if err != nil {
+			return err
+		}
+		prev = Pos{Epoch: prev.Epoch, Seq: prev.Seq + 1, Tag: sealed.Tag}
+		todo, batch = append(todo, m), append(batch, sealed)
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	added, err := a.persist(ctx, calls, todo, batch, head)
+	if err != nil {
+		return err
+	}
+	a.t.n.batches.Add(1)
+	for i, m := range todo {
+		m.known = true
+		// After an attempt of unknown outcome, what is there may be our own.
+		m.at = Appended{Pos: added[i].Pos, Duplicate: added[i].Duplicate && !slices.Contains(m.tried, added[i].Pos.Tag)}
+		a.t.n.count(m.at)
+		if !added[i].Duplicate {
+			a.t.head.set(a.s.topic, added[i].Pos)
+		}
+	}
+	return nil
+}
+
+// persist appends a sealed batch, again and again while the outcome is unknown.
+func (a *appender) persist(ctx context.Context, calls []*appendCall, msgs []*pendingMsg, batch []Msg, head Pos) ([]Appended, error) {
+	for try := 1; ; try++ {
+		added, err := a.t.log.Append(ctx, a.s.topic, batch, &head)
+		if !errors.Is(err, ErrUncertain) {
+			return added, err
+		}
+		a.t.n.uncertain.Add(1)
+		for _, c := range calls {
+			c.uncertain = true
+		}
+		for i, m := range msgs {
+			m.fresh = false
+			m.tried = append(m.tried, batch[i].Tag)
+		}
+		if try == uncertainTries {
+			return nil, err
+		}
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// findKnown finds the messages that are in the topic already. They must not be
+// in a batch in front of new ones: the back end would leave them out, and what
+// comes behind would be sealed to follow on something that is not there. Only
+// the last message needs no asking. The answers hold for as long as the head,
+// which was read before, is the same.
+func (a *appender) findKnown(ctx context.Context, msgs []*pendingMsg) error {
+	last := len(msgs) - 1
+	for last >= 0 && msgs[last].known {
+		last--
+	}
+	if last < 0 {
+		return nil
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(probesAtOnce)
+	for _, m := range msgs[:last] {
+		if m.fresh || m.known {
+			continue
+		}
+		g.Go(func() error {
+			at, err := a.t.log.Append(gctx, a.s.topic, []Msg{{ID: m.ID}}, &never)
+			switch {
+			case errors.Is(err, ErrConflict):
+				return nil
+			case err != nil:
+				return err
+			}
+			m.known = true
+			m.at = Appended{Pos: at[0].Pos, Duplicate: !slices.Contains(m.tried, at[0].Pos.Tag)}
+			a.t.n.count(m.at)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// count counts a message whose place is known.
+func (n *counters) count(at Appended) {
+	if at.Duplicate {
+		n.duplicates.Add(1)
+	} else {
+		n.appended.Add(1)
+	}
+}
+
+// pause waits before the next try: a random time of up to 2 ms that doubles
+// with each, up to 128 ms.
+func pause(ctx context.Context, try int) error {
+	limit := 2 * time.Millisecond << min(try, 6)
+	timer := time.NewTimer(rand.N(limit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
