@@ -72,7 +72,7 @@ func (req Request) interval(now time.Time) Interval {
 // digest identifies what a request with a key asks for.
 func (req Request) digest() []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %d %d %d", req.Surname, req.Group, req.Slot, req.Start.Unix(), req.End.Unix(), req.Length)
+	h.Write(fmt.Appendf(nil, "%q %q %q %d %d %d", req.Surname, req.Group, req.Slot, req.Start.Unix(), req.End.Unix(), req.Length))
 	return h.Sum(nil)
 }
 

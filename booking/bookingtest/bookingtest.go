@@ -63,7 +63,7 @@ func Run(t *testing.T, h Harness) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, h)
-			defer l.close()
+			defer func() { l.close() }() // the last one: a test may reopen
 			test(t, l)
 		})
 	}
