@@ -85,13 +85,9 @@ func (g *Gateway) bookFor(r *http.Request, req BookRequest, key string) (Booking
 	if req.Seconds <= 0 || req.Seconds > longest {
 		return BookingView{}, lodge.E(lodge.CodeRefused, "Say how long you want the experiment for: a number of seconds above 0.")
 	}
-	start := req.Start
-	if start.IsZero() {
-		start = g.clock.Now()
-	}
 	b, reference, err := g.desk.Book(r.Context(), booking.Request{
 		Tenant: s.Tenant, Person: s.Person, Name: s.Name, Surname: surname, Groups: s.Groups, Group: req.Group, Slot: req.Slot,
-		Start: req.Start, End: start.Add(time.Duration(req.Seconds) * time.Second), Key: key,
+		Start: req.Start, Length: time.Duration(req.Seconds) * time.Second, Key: key,
 	})
 	if err != nil {
 		return BookingView{}, err
