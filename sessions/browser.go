@@ -181,9 +181,12 @@ func (b *Browser) modify(ctx context.Context, fn func(inner context.Context) boo
 		if !fn(v.ctx) {
 			return nil
 		}
-		switch err := b.commit(v); {
-		case err == nil:
+		err := b.commit(v)
+		if err == nil {
 			return nil
+		}
+		v.ctx = nil // what was not stored must not be stored with the next change
+		switch {
 		case errors.Is(err, ErrRevoked), errors.Is(err, ErrExpired), errors.Is(err, ErrUnknown):
 			return lodge.Wrap(lodge.CodeConflict, "You signed in or out in another window. Load the page again.", err)
 		case errors.Is(err, ErrValues):
@@ -272,7 +275,11 @@ func (b *Browser) replace(v *visitor, s Session) error {
 	}
 	b.scs.SetDeadline(v.ctx, s.ExpiresAt)
 	v.session, v.signing = nil, &s
-	return unavailable(b.commit(v))
+	if err := b.commit(v); err != nil {
+		v.ctx = nil // the old session is over, and the new one is not there
+		return unavailable(err)
+	}
+	return nil
 }
 
 // SignOut ends the browser's session and takes the cookie away. Without a

@@ -66,7 +66,7 @@ func ParseURL(text string) (Config, error) {
 	switch u.Scheme {
 	case "redis":
 	case "rediss":
-		c.TLS = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12} // each address is verified under its own name
 	default:
 		return Config{}, fmt.Errorf("redis: a URL begins with redis:// or rediss://, not %q", u.Scheme)
 	}
@@ -132,21 +132,39 @@ func Open(c Config) (*DB, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	t := newTrust(c)
 	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: c.Addrs, MasterName: c.Master, IsClusterMode: c.Cluster,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
-		OnConnect: t.onConnect,
+		OnConnect: newTrust(c).onConnect,
 		// A caller's deadline counts, and a connection that timed out is thrown away
 		// by go-redis, never used for the next question.
 		ContextTimeoutEnabled: true,
-		DialTimeout:           2 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, PoolTimeout: 3 * time.Second,
+		DialTimeout:           ioLimit, ReadTimeout: ioLimit, WriteTimeout: ioLimit, PoolTimeout: 3 * time.Second,
 		DialerRetries: 1, MaxRetries: 2,
 		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		MaintNotificationsConfig: noMaintenance(),
 	})
-	t.client = client
 	return &DB{client: client, logger: c.Logger}, nil
+}
+
+// ioLimit bounds a dial, a read and a write, so that a server that hangs shows
+// well within a lease.
+const ioLimit = 2 * time.Second
+
+// plain returns the options of a client for one node, of one connection.
+func (c Config) plain(addr string) *redis.Options {
+	return &redis.Options{
+		Addr: addr, Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
+		ContextTimeoutEnabled: true, DialTimeout: ioLimit, ReadTimeout: ioLimit, WriteTimeout: ioLimit,
+		PoolSize: 1, DialerRetries: 1, MaxRetries: -1,
+		DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
+	}
+}
+
+// noMaintenance turns off go-redis' asking every server for notices that only a
+// managed service sends.
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
 // Ping returns nil when a server answers and is to be trusted.

@@ -46,7 +46,7 @@ type trust struct {
 	journal Journal // static; nil on a node without the database
 	clock   lodge.Clock
 	logger  *slog.Logger
-	client  redis.UniversalClient // static after Open; for marks that live on another node of a Cluster
+	plain   func(addr string) *redis.Options // static: for a connection of its own to one node
 
 	mu    sync.Mutex
 	known map[string]bool          // guarded by mu: lives that are trusted
@@ -55,7 +55,7 @@ type trust struct {
 
 func newTrust(c Config) *trust {
 	return &trust{
-		journal: c.Journal, clock: c.Clock, logger: c.Logger,
+		journal: c.Journal, clock: c.Clock, logger: c.Logger, plain: c.plain,
 		known: map[string]bool{}, turns: map[string]chan struct{}{},
 	}
 }
@@ -107,15 +107,11 @@ func (t *trust) turn(life string) chan struct{} {
 	return t.turns[life]
 }
 
-func (t *trust) setKnown(life string, known bool) {
+func (t *trust) setKnown(life string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known {
-		t.known[life] = true
-		delete(t.turns, life)
-	} else {
-		delete(t.known, life)
-	}
+	t.known[life] = true
+	delete(t.turns, life)
 }
 
 // earn makes a life trusted: by applying the journal and leaving a mark, or,
@@ -129,16 +125,13 @@ func (t *trust) earn(ctx context.Context, cn *redis.Conn, life string) error {
 		if err != nil {
 			return fmt.Errorf("mark: %w", err)
 		}
-		t.setKnown(life, true)
+		t.setKnown(life)
 		return nil
 	}
 	applied, err := t.apply(ctx, cn)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	// Known before it is marked: in a Cluster the mark may need a connection of its
-	// own, to this server too.
-	t.setKnown(life, true)
 	err = t.marks(cn, func(c redis.Cmdable) error {
 		if err := c.ZAdd(ctx, marksKey, redis.Z{Score: float64(t.clock.Now().Unix()), Member: life}).Err(); err != nil {
 			return err
@@ -151,21 +144,26 @@ func (t *trust) earn(ctx context.Context, cn *redis.Conn, life string) error {
 		// without the database wait until one finds room.
 		t.logger.WarnContext(ctx, "redis: server is full; nodes without the database cannot use it")
 	case err != nil:
-		t.setKnown(life, false)
 		return fmt.Errorf("mark: %w", err)
 	}
+	t.setKnown(life)
 	t.logger.InfoContext(ctx, "redis: server trusted", "life", life, "revocations", applied)
 	return nil
 }
 
 // marks runs fn on the connection at hand, or, when the marks live on another
-// node of a Cluster, on a connection to that one.
+// node of a Cluster, on one to that. It does not ask the DB's own client, which
+// may be waiting for this very connection; and that other node need not be
+// trusted: a mark names one life of one server, so a lost one is missed and an old
+// one is not looked for.
 func (t *trust) marks(cn *redis.Conn, fn func(redis.Cmdable) error) error {
 	err := fn(cn)
-	if _, moved := redis.IsMovedError(err); moved {
-		return fn(t.client)
+	addr, moved := redis.IsMovedError(err)
+	if !moved {
+		return err
 	}
-	return err
+	c := redis.NewClient(t.plain(addr))
+	return errors.Join(fn(c), c.Close())
 }
 
 // apply brings every standing revocation to the server behind cn and returns how
