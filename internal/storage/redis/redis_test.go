@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/lodge-gateway/lodge"
@@ -324,4 +325,20 @@ func TestSec40_TimedOutConnectionIsNotUsedAgain(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestForeignMessagesAreNoSignals(t *testing.T) {
+	good := string(sessionstest.IDOf("a"))
+	for _, m := range []redis.Message{
+		{Channel: "lodge:{}:signals", Payload: good}, {Channel: "lodge:{t1}:other", Payload: good}, {Channel: "lodge:{t1}:signals"},
+		{Channel: "lodge:{t1}:signals", Payload: "x\n\n\xff"}, {},
+	} {
+		if s, ok := signalOf(&m); ok {
+			t.Errorf("%q on %q is read as %+v", m.Payload, m.Channel, s)
+		}
+	}
+	s, ok := signalOf(&redis.Message{Channel: "lodge:{t1}:signals", Payload: "junk\n" + good})
+	if !ok || s.Tenant != "t1" || len(s.IDs) != 1 || string(s.IDs[0]) != good {
+		t.Errorf("read as %+v, %v", s, ok)
+	}
 }

@@ -1,9 +1,13 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/sessions/sessionstest"
@@ -59,5 +63,35 @@ func TestSec40_RecordInTheWrongPlaceIsNoticed(t *testing.T) {
 	}
 	if found, err := st.Get(t.Context(), "t1", []sessions.ID{a.ID}); !errors.Is(err, sessions.ErrRecord) {
 		t.Fatalf("found %v, %v; want ErrRecord", found, err)
+	}
+}
+
+func TestSec2_DatabaseHoldsNoCode(t *testing.T) {
+	db := open(t)
+	m := sessions.NewManager(NewSessions(db), NewJournal(db), sessions.NewLocalSignals(), sessionstest.NewClock(), sessions.Options{})
+	code, s, err := m.Create(t.Context(), sessions.New{Tenant: "t1", Kind: sessions.Service, ExpiresAt: sessionstest.Base.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Revoke(t.Context(), "t1", s.ID, "ended"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(db.path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := false
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(content, []byte(strings.TrimPrefix(code, "lodge_svc_"))) {
+			t.Errorf("the code is in %s", filepath.Base(file))
+		}
+		held = held || bytes.Contains(content, []byte(s.ID))
+	}
+	if !held {
+		t.Error("the session is in none of the files: the test looks in the wrong place")
 	}
 }
