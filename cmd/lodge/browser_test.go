@@ -174,7 +174,7 @@ func (v *visitor) open(address, origin string) *socket {
 	}
 	conn.SetReadLimit(1 << 20)
 	s := &socket{t: v.t, conn: conn, events: make(chan event, 1024), closed: make(chan error, 1), seen: map[string]int{}, last: map[string]string{}}
-	ended := make(chan struct{})
+	schemas, wrong, ended := v.asyncAPI(), &faults{}, make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
@@ -184,12 +184,21 @@ func (v *visitor) open(address, origin string) *socket {
 				return
 			}
 			var e event
-			if err := json.Unmarshal(raw, &e); err == nil {
-				s.events <- e
+			if err := json.Unmarshal(raw, &e); err != nil {
+				wrong.add(err.Error())
+				continue
 			}
+			wrong.check(schemas, e.Type, raw)
+			s.events <- e
 		}
 	}()
-	v.t.Cleanup(func() { _ = conn.CloseNow(); <-ended })
+	v.t.Cleanup(func() {
+		_ = conn.CloseNow()
+		<-ended
+		for _, fault := range wrong.found {
+			v.t.Errorf("a frame that asyncapi.yaml does not allow: %s", fault)
+		}
+	})
 	return s
 }
 
