@@ -1,0 +1,134 @@
+// Package audit keeps the trail of who was let do what, and who was not.
+//
+// The trail is append-only and chained: the MAC of each entry covers the entry
+// and the MAC of the one before, under a key that is derived from the root key
+// and is not in the database. An entry that was changed, moved or taken out
+// breaks the chain. A tail that was cut off does not, so the newest MAC, the
+// head, is written to a file outside the database too: the trail must contain it.
+//
+//	audit.go   the words: events, entries, what a store does
+//	seal.go    how an entry is cleaned, encoded and chained
+//	trail.go   recording
+//	limit.go   what keeps a flood of refusals from filling the disk
+//	anchor.go  the head outside the database
+//	verify.go  finding what was tampered with
+//
+// What it cannot show: that somebody who holds the root key wrote a whole trail
+// anew, and that the database and the head file were both put back to an older
+// state together. Keep the head file (audit_head_file) where whoever administers
+// the database cannot write.
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// An Action says what was decided.
+type Action string
+
+// The actions. The session checks of ordinary requests, /auth/verify among them,
+// are not recorded one by one: what gave the session its rights is.
+const (
+	SignIn          Action = "sign-in"           // object: issuer; reason: roles given
+	SignInRefused   Action = "sign-in-refused"   // object: issuer
+	SignOut         Action = "sign-out"          // object: session
+	RoleChange      Action = "role-change"       // object: person; reason: roles before and after
+	Lookup          Action = "lookup"            // a booking was opened by surname and reference
+	LookupRefused   Action = "lookup-refused"    // not found, or over a limit: the reason says which
+	Book            Action = "book"              // object: booking
+	Extend          Action = "extend"            // object: booking
+	Cancel          Action = "cancel"            // object: booking; by its owner
+	CancelByOther   Action = "cancel-by-another" // object: booking; by staff
+	Grant           Action = "grant"             // object: what was opened, such as an experiment's streams
+	Deny            Action = "deny"              // object: what was refused
+	SessionEnd      Action = "session-end"       // object: session
+	SessionsEnd     Action = "sessions-end"      // object: whose; reason: how many, and why
+	PersonDisable   Action = "person-disable"    // object: person
+	PersonEnable    Action = "person-enable"     // object: person
+	CodeCreate      Action = "code-create"       // object: session of a host or a service
+	CodeRevoke      Action = "code-revoke"       // object: session of a host or a service
+	ExperimentState Action = "experiment-state"  // object: experiment; reason: on-line or off-line, and why
+	Send            Action = "send"              // object: audience of a message
+	Omitted         Action = "omitted"           // refusals of one address that were only counted
+	Broken          Action = "broken"            // the trail did not contain its head: a finding of every later Verify
+)
+
+// refusal reports whether anybody can bring the action about without having
+// been let in, and so as often as they like.
+func (a Action) refusal() bool {
+	return a == Deny || a == SignInRefused || a == LookupRefused
+}
+
+// An Event is a decision as it is handed to Record. Its texts may hold anything;
+// what is stored is cleaned (Clean) and at most maxField runes long.
+type Event struct {
+	Tenant lodge.Tenant
+	// Actor is who acted: "person:ID", "session:ID", "service:ID", "host:ID",
+	// "cli" for the operator's command line, "nobody" for who is not known.
+	Actor   string
+	Action  Action
+	Object  string
+	Reason  string
+	Address string // the client's address; empty for the command line
+}
+
+// An Entry is an event in the trail.
+type Entry struct {
+	Seq  uint64 // from 1, without gaps, over all tenants
+	Time time.Time
+	Event
+	MAC MAC
+}
+
+// A MAC is an HMAC-SHA-256 over an entry and the MAC of the entry before.
+type MAC [32]byte
+
+// MarshalText implements encoding.TextMarshaler: hexadecimal digits.
+func (m MAC) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(m[:])), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *MAC) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(m)) {
+		return fmt.Errorf("audit: a MAC has %d hexadecimal digits", hex.EncodedLen(len(m)))
+	}
+	_, err := hex.Decode(m[:], text)
+	return err
+}
+
+// A Head is the newest entry's place and MAC.
+type Head struct {
+	Seq uint64 `json:"seq"`
+	MAC MAC    `json:"mac"`
+}
+
+// A Filter selects entries of a tenant. Empty fields select everything.
+type Filter struct {
+	Actor  string
+	Action Action
+	After  uint64 // only entries with a greater Seq
+	Newest bool   // the newest Limit entries instead of the oldest
+	Limit  int
+}
+
+// A Store keeps the trail. It is safe for concurrent use.
+type Store interface {
+	// Append calls seal with the head of the trail (the zero Head for an empty one)
+	// and stores what it returns, in one transaction that no other append comes
+	// between; it returns when that is durable. seal may be called more than once.
+	Append(ctx context.Context, seal func(Head) []Entry) error
+
+	// Head returns the newest entry's place, the zero Head for an empty trail.
+	Head(ctx context.Context) (Head, error)
+
+	// Read returns up to limit entries of all tenants with a Seq after the given
+	// one, oldest first.
+	Read(ctx context.Context, after uint64, limit int) ([]Entry, error)
+
+	// List returns the entries of a tenant that match, oldest first.
+	List(ctx context.Context, tenant lodge.Tenant, f Filter) ([]Entry, error)
+}
