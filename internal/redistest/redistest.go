@@ -1,6 +1,7 @@
-// Package redistest runs a private Redis server for a test: a process of its own
-// on a free loopback port, with its files in a temporary directory, that ends
-// with the test.
+// Package redistest runs private Redis servers for a test: one, a master with
+// replicas and Sentinels, or a Cluster. Each is a process of its own on a free
+// loopback port, with its files in a temporary directory, that ends with the
+// test.
 package redistest
 
 import (
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,8 @@ const startLimit = 20 * time.Second
 // A Server is a running redis-server.
 type Server struct {
 	t    testing.TB
-	args []string
+	file string   // of its configuration, for a Sentinel, which keeps its state there
+	args []string // follow the port
 	port string
 
 	cmd  *exec.Cmd
@@ -35,16 +38,22 @@ func Start(t testing.TB, settings ...string) *Server {
 	s := &Server{t: t, args: append([]string{
 		"--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no", "--loglevel", "notice",
 	}, settings...)}
-	t.Cleanup(s.Kill)
+	s.start()
+	return s
+}
+
+// start runs the server for the first time.
+func (s *Server) start() {
+	s.t.Helper()
+	s.t.Cleanup(s.Kill)
 	// Somebody else may take the port between our asking and Redis' binding.
 	for range 5 {
-		s.port = freePort(t)
+		s.port = freePort(s.t)
 		if s.run() {
-			return s
+			return
 		}
 	}
-	t.Fatal("redistest: redis-server did not start on any of five ports")
-	return nil
+	s.t.Fatal("redistest: redis-server did not start on any of five ports")
 }
 
 // Addr returns host:port.
@@ -63,23 +72,28 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
-// Restart runs the server again, after Kill, on the same port and directory.
-func (s *Server) Restart() {
+// Restart runs the server again, after Kill, on the same port and directory, with
+// extra settings that last until the next Restart.
+func (s *Server) Restart(settings ...string) {
 	s.t.Helper()
-	if !s.run() {
+	if !s.run(settings...) {
 		s.t.Fatal("redistest: redis-server did not start again on " + s.Addr())
 	}
 }
 
 // run starts the process and waits until it accepts connections; it returns
 // false when the process ended instead.
-func (s *Server) run() bool {
+func (s *Server) run(settings ...string) bool {
 	s.t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		s.t.Fatal("redistest: redis-server is not installed: apt-get install redis-server (or make test)")
 	}
-	cmd := exec.Command(path, append([]string{"--port", s.port}, s.args...)...)
+	args := slices.Concat([]string{"--port", s.port}, s.args, settings)
+	if s.file != "" {
+		args = append([]string{s.file}, args...)
+	}
+	cmd := exec.Command(path, args...)
 	cmd.SysProcAttr = dieWithParent()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -116,7 +130,7 @@ func watch(out io.Reader, ready chan<- struct{}) {
 	lines := bufio.NewScanner(out)
 	said := false
 	for lines.Scan() {
-		if !said && strings.Contains(lines.Text(), "eady to accept connections") {
+		if !said && (strings.Contains(lines.Text(), "eady to accept connections") || strings.Contains(lines.Text(), "+monitor master")) {
 			said = true
 			close(ready)
 		}

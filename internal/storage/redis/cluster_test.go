@@ -17,7 +17,7 @@ import (
 // On a Cluster every script must stay within one slot, and a tenant's journal
 // must find the node that has the tenant.
 func TestSessionsOnACluster(t *testing.T) {
-	nodes := redistest.StartCluster(t, 2)
+	nodes := redistest.StartCluster(t, 3)
 	config := func(j Journal) Config { return Config{Addrs: []string{nodes[0].Addr()}, Cluster: true, Journal: j} }
 
 	t.Run("Conformance", func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestSessionsOnACluster(t *testing.T) {
 	t.Run("JournalReachesEveryTenant", func(t *testing.T) {
 		journal := sessionstest.NewMemory().Journal()
 		before := NewSessions(open(t, config(journal)))
-		for i := range 16 { // enough tenants for both nodes
+		for i := range 16 { // enough tenants for every node
 			s := sessionstest.Example(lodge.Tenant(fmt.Sprint("tenant-", i)), "journal")
 			if err := before.Create(t.Context(), s); err != nil {
 				t.Fatal(err)
