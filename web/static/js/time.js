@@ -1,22 +1,21 @@
 // time.js: times in the reader's own zone, and countdowns.
 
-const zone = {timeZoneName: 'short'}
-const clock = {hour: 'numeric', minute: '2-digit'}
-const day = {weekday: 'short', day: 'numeric', month: 'short'}
 const language = document.documentElement.lang || 'en'
-const formats = {
-  full: new Intl.DateTimeFormat(locale(), {...day, ...clock, ...zone}),
-  option: new Intl.DateTimeFormat(locale(), {...day, ...clock}),
-  short: new Intl.DateTimeFormat(locale(), {...day, ...clock}),
-  clock: new Intl.DateTimeFormat(locale(), {...clock, ...zone}),
-}
-
-const bare = new Intl.DateTimeFormat(locale(), clock)
-
 // English pages follow the reader's own English where there is one.
-function locale() {
-  return navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
+const locale = navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
+
+// 4:05 pm, but 04:05 and 16:05.
+const {hourCycle} = new Intl.DateTimeFormat(locale, {hour: 'numeric'}).resolvedOptions()
+const clock = {hour: /h1[12]/.test(hourCycle) ? 'numeric' : '2-digit', minute: '2-digit'}
+const zone = {timeZoneName: 'short'}
+const day = {weekday: 'short', day: 'numeric', month: 'short'}
+const formats = {
+  full: new Intl.DateTimeFormat(locale, {...day, ...clock, ...zone}),
+  short: new Intl.DateTimeFormat(locale, {...day, ...clock}),
+  clock: new Intl.DateTimeFormat(locale, {...clock, ...zone}),
 }
+formats.option = formats.short
+const bare = new Intl.DateTimeFormat(locale, clock)
 
 const skew = Date.parse(document.body.dataset.now) - Date.now() || 0
 
@@ -53,7 +52,7 @@ function format(name, at) {
 }
 
 function zoneName() {
-  const name = new Intl.DateTimeFormat(locale(), {timeZoneName: 'long'}).formatToParts(new Date())
+  const name = new Intl.DateTimeFormat(locale, {timeZoneName: 'long'}).formatToParts(new Date())
     .find((part) => part.type === 'timeZoneName').value
   const {timeZone} = Intl.DateTimeFormat().resolvedOptions()
   return timeZone && timeZone !== 'UTC' ? `${name} (${timeZone})` : name

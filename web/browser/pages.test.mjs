@@ -1,0 +1,150 @@
+// Every page, light and dark, on a desk and on a phone: nothing that axe-core
+// objects to, nothing wider than the screen, and a screenshot to look at.
+
+import assert from 'node:assert/strict'
+import {readFile} from 'node:fs/promises'
+import {createRequire} from 'node:module'
+import {after, before, test} from 'node:test'
+import {Demo} from './lodge.mjs'
+import {Someone, desk, keep, launch, phone} from './people.mjs'
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
+
+let demo, browser
+const people = {}
+const at = {} // addresses of what was seeded
+
+before(async () => {
+  demo = await Demo.start()
+  browser = await launch()
+  for (const name of ['ada', 'grace', 'linus', 'root', 'visitor', 'soren']) {
+    // axe is put into the page by script, which its policy rightly forbids.
+    people[name] = await Someone.arrive(browser, demo.url, {name, bypassCSP: true, hasTouch: false})
+    if (name !== 'visitor' && name !== 'soren') await people[name].context.request.get(`/login/dev?login_hint=${name}`)
+  }
+  await seed()
+})
+
+after(async () => {
+  await browser?.close()
+  await demo?.stop()
+})
+
+async function seed() {
+  const {ada, grace, soren} = people
+  const book = (group, slot, seconds, start) => ada.api('POST', '/api/v1/bookings', {group, slot, seconds, start})
+  const later = (hours) => new Date(Date.now() + hours * 3600000).toISOString()
+  const live = await book('physics-1', 'pend00-physics-1', 600)
+  const coming = await book('physics-1', 'pend01-physics-1', 1800, later(26))
+  const cancelled = await book('physics-1', 'pend00-physics-1', 600, later(50))
+  await grace.api('DELETE', `/api/v1/bookings/${cancelled.id}`, {reason: 'The building is closed that day.'})
+  Object.assign(at, {live: live.id, coming: coming.id, cancelled: cancelled.id})
+  const me = await ada.api('GET', '/api/v1/me')
+  for (const [to, text, priority, title] of [
+    ['all', 'Welcome to the laboratory. The porter is in from nine to five.', 'info'],
+    ['group:physics-1', 'Bring your notes on the damped oscillator:\nwe compare them at noon.', 'info', 'Before the tutorial'],
+    ['experiment:pend00', 'Stop the motor: somebody is working near the pendulum.', 'safety', 'Stop now'],
+    [`user:${me.person}`, 'Your last report was excellent. Please come and see me.', 'important'],
+  ]) await grace.api('POST', '/api/v1/messages', {to, text, priority, title})
+  const questions = [
+    {id: 'q1', kind: 'single', text: 'Did the pendulum obey?', options: ['Yes', 'No'], required: true},
+    {id: 'q2', kind: 'multiple', text: 'What did you look at?', options: ['Angle', 'Picture', 'Time left']},
+    {id: 'q3', kind: 'scale', text: 'How hard was it?', max: 5},
+    {id: 'q4', kind: 'text', text: 'What should change?'},
+  ]
+  const done = await grace.api('POST', '/api/v1/surveys', {to: 'group:physics-1', title: 'First impressions', questions})
+  await ada.api('POST', `/api/v1/surveys/${done.id}/answers`, {
+    answers: {q1: {options: [0]}, q2: {options: [0, 1]}, q3: {number: 4}, q4: {text: 'More drive.'}},
+  })
+  at.survey = (await grace.api('POST', '/api/v1/surveys', {to: 'experiment:pend00', title: 'How was it?', questions})).id
+  const closed = await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, lecture', group: 'physics-1'})
+  await ada.api('POST', `/api/v1/registers/${closed.id}/marks`)
+  await grace.api('POST', `/api/v1/registers/${closed.id}/close`)
+  await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, laboratory', group: 'physics-1'})
+  await soren.goto('/lookup')
+  await soren.page.getByTestId('lookup-surname').fill('Ó Briain')
+  await soren.page.getByTestId('lookup-reference').fill(await demo.reference())
+  await soren.page.getByTestId('lookup-submit').click()
+  await soren.page.getByTestId('launch').waitFor()
+  at.soren = new URL(soren.page.url()).pathname
+}
+
+const open = (details) => async (page) => {
+  for (const summary of await page.locator(details).locator('> summary').all()) await summary.click()
+}
+
+const swings = async (page) => {
+  const ui = page.frameLocator('[data-testid=experiment-ui]')
+  await ui.getByTestId('kick').click()
+  await ui.getByTestId('angle').filter({hasText: /[1-9]\d\.\d°/}).waitFor()
+}
+
+// [name of the screenshots, whose page, its address, what is done there first]
+const pages = [
+  ['home', 'ada', () => '/'],
+  ['home-visitor', 'visitor', () => '/'],
+  ['home-instructor', 'grace', () => '/'],
+  ['login', 'visitor', () => '/login?return=%2Fbook'],
+  ['issuer', 'visitor', () => '/login/dev'],
+  ['lookup', 'visitor', () => '/lookup'],
+  ['lookup-missed', 'visitor', () => '/lookup', async (page) => {
+    await page.getByTestId('lookup-surname').fill('Byron')
+    await page.getByTestId('lookup-reference').fill('BBBBBB')
+    await page.getByTestId('lookup-submit').click()
+    await page.getByTestId('problem').waitFor()
+  }],
+  ['book', 'ada', () => '/book?group=physics-1'],
+  ['book-everyone', 'ada', () => '/book?group=everyone'],
+  ['booking', 'ada', () => `/bookings/${at.live}`, open('.ask')],
+  ['booking-coming', 'ada', () => `/bookings/${at.coming}`],
+  ['booking-cancelled', 'ada', () => `/bookings/${at.cancelled}`],
+  ['booking-reference', 'soren', () => at.soren],
+  ['launch', 'ada', () => `/launch/${at.live}`, swings],
+  ['launch-end', 'ada', () => `/launch/${at.live}`, open('.ask')],
+  ['launch-coming', 'ada', () => `/launch/${at.coming}`],
+  ['launch-cancelled', 'ada', () => `/launch/${at.cancelled}`],
+  ['messages', 'ada', () => '/messages'],
+  ['messages-reference', 'soren', () => '/messages'],
+  ['messages-empty', 'root', () => '/messages'],
+  ['survey', 'ada', () => `/surveys/${at.survey}`],
+  ['attendance', 'ada', () => '/attendance'],
+  ['sessions', 'ada', () => '/sessions'],
+  ['teach', 'grace', () => '/teach'],
+  ['teach-open', 'grace', () => '/teach', open('.compose, .ask, .receipts')],
+  ['rigs', 'linus', () => '/rigs', open('.ask')],
+  ['admin', 'root', () => '/admin'],
+  ['not-there', 'ada', () => '/bookings/none'],
+  ['forbidden', 'ada', () => '/teach'],
+]
+
+for (const [name, who, address, prepare] of pages) {
+  test(name, async () => {
+    const {page} = people[who]
+    await page.setViewportSize(desk)
+    await page.goto(address())
+    await prepare?.(page)
+    if (await page.locator('body[data-person]').count()) await people[who].live()
+    const wrong = []
+    for (const scheme of ['light', 'dark']) {
+      await page.emulateMedia({colorScheme: scheme})
+      for (const size of [desk, phone]) {
+        await page.setViewportSize(size)
+        const variant = `${name}-${scheme}-${size.width}`
+        await keep(page, variant, {fullPage: true})
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${variant}: wider than the screen`)
+        for (const frame of page.frames()) wrong.push(...await violations(frame, variant))
+      }
+    }
+    assert.deepEqual(wrong, [])
+  })
+}
+
+// Each frame is asked by itself: the experiment's page is of another origin.
+async function violations(frame, variant) {
+  await frame.evaluate(`globalThis.axe || (() => { ${axe} })()`)
+  const found = await frame.evaluate((values) => globalThis.axe.run(document, {
+    runOnly: {type: 'tag', values}, iframes: false, resultTypes: ['violations'],
+  }).then((result) => result.violations.map(({id, nodes}) => ({id, nodes: nodes.map((n) => `${n.target.join(' ')}: ${n.failureSummary}`)}))), tags)
+  return found.map(({id, nodes}) => `${variant} ${new URL(frame.url()).host}: ${id}: ${nodes.join('; ')}`)
+}
