@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,15 +10,26 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 )
+
+// applied is what apply prints as JSON.
+type applied struct {
+	Experiments int             `json:"experiments"`
+	Slots       int             `json:"slots"`
+	Policies    int             `json:"policies"`
+	Groups      int             `json:"groups"`
+	LeftOut     []booking.Fault `json:"left_out"` // with --lenient
+}
 
 // apply reads a catalogue, Lodge's own or a practable manifest, and puts it into
 // an empty store.
 func (a *app) apply(ctx context.Context, args []string) error {
-	fs := a.flags("apply", "apply -f FILE [--lenient] --data DIR")
-	given, file := settingFlags(fs)
+	fs := a.flags("apply", "apply -f FILE [--lenient] (--data DIR | --config FILE)")
+	given, file := settingFlags(fs, "data")
 	path := fs.String("f", "", "the catalogue: YAML or JSON")
 	lenient := fs.Bool("lenient", false, "leave out what is faulty, name it, and take the rest")
+	asJSON := fs.Bool("json", false, "print JSON")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -29,30 +41,44 @@ func (a *app) apply(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cat, err := a.readCatalogue(*path, *lenient)
+	cfg.Redis = "" // a catalogue has no sessions: Redis need not be there
+	cat, leftOut, err := a.readCatalogue(*path, *lenient)
 	if err != nil {
 		return err
 	}
 	n, err := newNode(ctx, cfg, a.logger(slog.LevelWarn))
+	if errors.Is(err, sqlite.ErrLocked) {
+		return fmt.Errorf("a server runs on %s; stop it before a catalogue is applied", cfg.Data)
+	}
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(n.desk.Apply(ctx, lodge.DefaultTenant, cat), n.Close()); err != nil {
 		return err
 	}
+	done := applied{
+		Experiments: len(cat.Experiments), Slots: len(cat.Slots), Policies: len(cat.Policies), Groups: len(cat.Groups), LeftOut: leftOut,
+	}
+	if *asJSON {
+		return json.NewEncoder(a.out).Encode(done)
+	}
 	_, err = fmt.Fprintf(a.out, "applied: %d experiments, %d slots, %d policies, %d groups\n",
-		len(cat.Experiments), len(cat.Slots), len(cat.Policies), len(cat.Groups))
+		done.Experiments, done.Slots, done.Policies, done.Groups)
 	return err
 }
 
-func (a *app) readCatalogue(path string, lenient bool) (booking.Catalogue, error) {
+// readCatalogue reads a file and names every fault in it.
+func (a *app) readCatalogue(path string, lenient bool) (booking.Catalogue, []booking.Fault, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return booking.Catalogue{}, err
+		return booking.Catalogue{}, nil, err
 	}
 	cat, faults, err := booking.ReadManifest(f, path, lenient)
 	for _, fault := range faults {
 		fmt.Fprintf(a.err, "%s:%d: %s: %s\n", path, fault.Line, fault.Object, fault.Message)
 	}
-	return cat, errors.Join(err, f.Close())
+	if err != nil && len(faults) > 0 && !lenient {
+		err = fmt.Errorf("nothing was applied; mend what is named above, or leave it out with --lenient (faults: %d)", len(faults))
+	}
+	return cat, faults, errors.Join(err, f.Close())
 }

@@ -21,13 +21,9 @@ import (
 // codes makes a code for a host or a service: through the server that holds the
 // data directory, or on the store itself when none does.
 func (a *app) codes(ctx context.Context, args []string) error {
-	const synopsis = "codes create --kind host --experiment X --data DIR"
-	if len(args) == 0 || args[0] != "create" {
-		fmt.Fprintf(a.err, "usage: lodge %s\n", synopsis)
-		return errUsage
-	}
+	const synopsis = "codes create --kind host --experiment X (--data DIR | --config FILE)"
 	flags := a.flags("codes create", synopsis)
-	given, file := settingFlags(flags)
+	given, file := settingFlags(flags, storeSettings...)
 	var req gateway.CodeRequest
 	flags.StringVar(&req.Kind, "kind", "host", "host or service")
 	flags.StringVar(&req.Experiment, "experiment", "", "the experiment of a host")
@@ -37,8 +33,23 @@ func (a *app) codes(ctx context.Context, args []string) error {
 	})
 	life := flags.Duration("life", 0, "how long the code is good for (default: ten years for a host, one for a service)")
 	asJSON := flags.Bool("json", false, "print JSON")
+	if len(args) == 0 || args[0] != "create" {
+		if err := parse(flags, args); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.err, "lodge: say what to do with codes: lodge codes create")
+		return errUsage
+	}
 	if err := parse(flags, args[1:]); err != nil {
 		return err
+	}
+	switch {
+	case req.Kind == "host" && req.Experiment == "":
+		fmt.Fprintln(a.err, "lodge: a host code needs --experiment X")
+		return errUsage
+	case *life != 0 && *life < time.Second:
+		fmt.Fprintln(a.err, "lodge: --life is at least 1s")
+		return errUsage
 	}
 	req.Seconds = int(*life / time.Second)
 	cfg, err := loadOffline(given, a.lookup, *file)
@@ -70,16 +81,9 @@ func (a *app) codeOffline(ctx context.Context, cfg config, req gateway.CodeReque
 	return view, errors.Join(err, n.Close())
 }
 
-// loadOffline is load for commands that serve nothing: the origins that a server
-// needs may be absent.
-func loadOffline(given map[string]string, lookup func(string) (string, bool), file string) (config, error) {
-	for key, unused := range map[string]string{"public_url": "http://127.0.0.1", "assets_url": "http://localhost"} {
-		if _, set := given[key]; !set && file == "" {
-			given[key] = unused
-		}
-	}
-	return load(given, lookup, file)
-}
+// storeSettings are the settings that say where the stores are: all that a
+// command needs that serves nothing.
+var storeSettings = []string{"data", "redis", "redis_file"}
 
 // errNoServer means that nobody holds the data directory.
 var errNoServer = errors.New("no server is running on that data directory")

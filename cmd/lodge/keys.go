@@ -21,6 +21,9 @@ import (
 // nobody can, so it belongs in the backup, apart from the stores.
 const rootKeyFile = "root.key"
 
+// databaseFile holds the embedded stores.
+const databaseFile = "lodge.db"
+
 // firstKey is the id of the keys derived from the first root.
 const firstKey = "1"
 
@@ -30,9 +33,11 @@ type keys struct {
 	bookings booking.Keys
 }
 
-// loadKeys reads the root key of a data directory, making it at first.
+// loadKeys reads the root key of a data directory, making it at first. It comes
+// before the database is made: a directory with a database and no key has lost
+// the key.
 func loadKeys(dir string) (keys, error) {
-	root, err := rootKey(filepath.Join(dir, rootKeyFile))
+	root, err := rootKey(dir)
 	if err != nil {
 		return keys{}, err
 	}
@@ -49,10 +54,17 @@ func loadKeys(dir string) (keys, error) {
 	return k, errors.Join(errs...)
 }
 
-func rootKey(path string) ([]byte, error) {
+func rootKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, rootKeyFile)
 	body, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newRootKey(path)
+		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err == nil {
+			return nil, fmt.Errorf("root key: %s is missing, and what %s holds is sealed under it; restore it from the backup", path, databaseFile)
+		}
+		if err := newRootKey(dir, path); err != nil {
+			return nil, fmt.Errorf("root key: %w", err)
+		}
+		body, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
@@ -64,15 +76,24 @@ func rootKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// newRootKey writes the key under another name first: a crash leaves either no
-// key or a whole one, never one that the stores outlive.
-func newRootKey(path string) ([]byte, error) {
+// newRootKey makes the key under another name and links it into place: a crash
+// leaves either no key or a whole one, and of two processes that start at once
+// one makes it and the other finds it.
+func newRootKey(dir, path string) error {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails: crypto/rand.Read
-	if err := writeFile(path, []byte(hex.EncodeToString(key)+"\n")); err != nil {
-		return nil, fmt.Errorf("root key: %w", err)
+	f, err := os.CreateTemp(dir, rootKeyFile+".*")
+	if err != nil {
+		return err
 	}
-	return key, nil
+	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(f.Name()), syncDir(dir))
 }
 
 // writeFile replaces a private file atomically and durably.
@@ -88,7 +109,12 @@ func writeFile(path string, body []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes what was renamed or linked in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

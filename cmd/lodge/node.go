@@ -46,15 +46,15 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, "lodge.db"))
-	if err != nil {
-		return nil, err
-	}
-	n.closers = append(n.closers, db.Close)
 	keys, err := loadKeys(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
+	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, databaseFile))
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, db.Close)
 
 	manager, err := n.sessions(ctx, db, clock)
 	if err != nil {

@@ -47,11 +47,12 @@ var errUsage = errors.New("usage")
 // run carries out one command line and returns its exit status.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), out, err io.Writer) int {
 	a := &app{lookup: lookup, out: out, err: err}
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	if len(args) == 0 {
+		a.usage(err)
+		return exitMisused
+	}
+	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		a.usage(out)
-		if len(args) == 0 {
-			return exitMisused
-		}
 		return exitDone
 	}
 	for _, c := range commands {

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lodge-gateway/lodge/internal/storage/redis"
+)
+
+// The functions here read one value each. What they return says what is wrong
+// and what would be right; load adds the key and where the value stands.
+
+func address(field func(*config) *string) func(*config, source) error {
+	return func(c *config, from source) error {
+		_, port, err := net.SplitHostPort(from.value)
+		if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+			return fmt.Errorf("%q is not an address; write it like 127.0.0.1:8080", from.value)
+		}
+		*field(c) = from.value
+		return nil
+	}
+}
+
+func directory(field func(*config) *string) func(*config, source) error {
+	return func(c *config, from source) error {
+		if from.value == "" {
+			return errors.New("it is empty; name a directory, such as /var/lib/lodge")
+		}
+		*field(c) = from.path(from.value)
+		return nil
+	}
+}
+
+func origin(field func(*config) *string) func(*config, source) error {
+	return func(c *config, from source) (err error) {
+		*field(c), err = parseOrigin(from.value)
+		return err
+	}
+}
+
+// parseOrigin brings an origin into the form in which browsers send it: scheme
+// and host in lower case, no slash, no port that the scheme implies.
+func parseOrigin(v string) (string, error) {
+	u, err := url.Parse(strings.ToLower(v))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
+		(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q is not an origin; write scheme and host alone, like https://lab.example.org", v)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return "", errors.New("its scheme is http; use https: plain http is for loopback only, where no cookie or code crosses a network")
+	}
+	if implied := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(u.Host, implied) {
+		u.Host = strings.TrimSuffix(u.Host, implied)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
+}
+
+func origins(c *config, from source) error {
+	c.UIOrigins = nil
+	var faults []error
+	for _, one := range commaList(from.value) {
+		o, err := parseOrigin(one)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		c.UIOrigins = append(c.UIOrigins, o)
+	}
+	return errors.Join(faults...)
+}
+
+func prefixes(c *config, from source) error {
+	c.TrustedProxies = nil
+	for _, one := range commaList(from.value) {
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			addr, err := netip.ParseAddr(one)
+			if err != nil {
+				return fmt.Errorf("%q is neither an address nor a CIDR range; write it like 10.0.0.7 or 10.0.0.0/24", one)
+			}
+			prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix)
+	}
+	return nil
+}
+
+func commaList(v string) []string {
+	var out []string
+	for one := range strings.SplitSeq(v, ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+func duration(field func(*config) *time.Duration, longest time.Duration) func(*config, source) error {
+	return func(c *config, from source) error {
+		d, err := time.ParseDuration(from.value)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%q is not a duration; write it like 90m or 12h", from.value)
+		case d <= 0 || d > longest:
+			return fmt.Errorf("%s is out of bounds; it is longer than nothing and at most %gh", from.value, longest.Hours())
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func logLevel(c *config, from source) error {
+	if err := c.LogLevel.UnmarshalText([]byte(from.value)); err != nil {
+		return fmt.Errorf("%q is not a level; write debug, info, warn or error", from.value)
+	}
+	return nil
+}
+
+// redisURL takes the URL of a Redis; an empty one means the embedded store, so
+// that a flag can say so against the file.
+func redisURL(c *config, from source) error {
+	c.Redis = from.value
+	if c.Redis == "" {
+		return nil
+	}
+	_, err := redis.ParseURL(c.Redis)
+	return err
+}
+
+func redisFile(c *config, from source) error {
+	secret, err := secretFile(from.path(from.value))
+	if err != nil {
+		return err
+	}
+	return redisURL(c, source{value: secret})
+}
+
+// path is a file name that stands in a configuration file, which is taken from
+// where that file is.
+func (s source) path(name string) string {
+	if s.dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.dir, name)
+}
