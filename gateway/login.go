@@ -62,7 +62,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	bindings, err := g.desk.Bindings(ctx, tenant, who.Issuer+":"+who.Subject, person.Groups)
+	bindings, err := g.bindings(ctx, person)
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,7 @@ func (g *Gateway) Handler() http.Handler {
 		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
 		r.Get("/api/v1/admin/sessions", g.api(g.listSessions))
 		r.Delete("/api/v1/admin/sessions/{id}", g.api(g.endSession))
+		r.Get("/api/v1/admin/persons/{id}/explain", g.api(g.explainPerson))
 		r.Post("/api/v1/admin/codes", g.api(g.createCode))
 
 		g.pageRoutes(r)

@@ -17,12 +17,14 @@ const (
 	maxName   = 200  // runes of a name or an e-mail address
 	maxGroup  = 255  // bytes of a group's name
 	maxGroups = 1000 // groups of a person
+	maxValue  = 1024 // bytes of a value that a rule looks at
 )
 
 // claims is what an issuer says about a person, each claim still in JSON.
 type claims map[string]json.RawMessage
 
-// identity reads an Identity out of verified claims.
+// identity reads an Identity out of verified claims: what they say, and what the
+// issuer's rules make of it.
 func (is *issuer) identity(c claims, idToken string) (Identity, error) {
 	who := Identity{
 		Issuer:     is.cfg.ID,
@@ -32,8 +34,13 @@ func (is *issuer) identity(c claims, idToken string) (Identity, error) {
 		Email:      clean(c.text("email")),
 		SessionID:  c.text("sid"),
 		IDToken:    idToken,
+		At:         is.clock.Now(),
 		Groups:     c.groups(is.cfg.GroupsClaim),
 	}
+	for _, group := range who.Groups {
+		who.Reasons = append(who.Reasons, Reason{Claim: is.cfg.GroupsClaim, Value: group, Group: group})
+	}
+	apply(is.cfg.Rules, c, &who)
 	if who.Name == "" {
 		who.Name = clean(c.text("given_name") + " " + who.FamilyName)
 	}
@@ -80,13 +87,17 @@ func (c claims) groups(name string) []string {
 		s, ok := g.(string)
 		s = strings.TrimSpace(s)
 		// A name is compared to the letter, so it is kept as it is or not at all.
-		if !ok || s == "" || len(s) > maxGroup || hasControl(s) {
+		if !ok || !groupName(s) {
 			continue
 		}
 		groups = append(groups, s)
 	}
 	slices.Sort(groups)
 	return slices.Compact(groups)
+}
+
+func groupName(s string) bool {
+	return s != "" && s == strings.TrimSpace(s) && len(s) <= maxGroup && !hasControl(s)
 }
 
 // clean makes a text from outside fit to be shown: composed, on one line, without

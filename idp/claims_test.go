@@ -25,7 +25,7 @@ func read(t *testing.T, text string) claims {
 }
 
 func TestNames(t *testing.T) {
-	is := &issuer{cfg: IssuerConfig{ID: "dev", GroupsClaim: "groups"}}
+	is := &issuer{cfg: IssuerConfig{ID: "dev", GroupsClaim: "groups"}, clock: newClock()}
 	for text, want := range map[string][2]string{ // name, family name
 		`{"name":"Ada Lovelace","family_name":"Lovelace"}`:                         {"Ada Lovelace", "Lovelace"},
 		`{"name":"Ada Lovelace"}`:                                                  {"Ada Lovelace", ""}, // never guessed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"golang.org/x/oauth2"
 
@@ -130,8 +131,7 @@ func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token,
 // a person's claims at the UserInfo endpoint only (OpenID Connect Core 1.0,
 // section 5.4). What the signed token says wins.
 func (is *issuer) complete(ctx context.Context, meta metadata, token *oauth2.Token, said claims) error {
-	missing := said["name"] == nil || said["family_name"] == nil || said[is.cfg.GroupsClaim] == nil
-	if !missing || meta.UserInfo == "" {
+	if meta.UserInfo == "" || is.cfg.satisfied(said) {
 		return nil
 	}
 	var more claims
@@ -147,4 +147,12 @@ func (is *issuer) complete(ctx context.Context, meta metadata, token *oauth2.Tok
 		}
 	}
 	return nil
+}
+
+// satisfied reports whether claims lack none of those that are looked at.
+func (cfg IssuerConfig) satisfied(said claims) bool {
+	if said["name"] == nil || said["family_name"] == nil || said[cfg.GroupsClaim] == nil {
+		return false
+	}
+	return !slices.ContainsFunc(cfg.Rules, func(r Rule) bool { return len(said.values(r.Claim)) == 0 })
 }

@@ -22,6 +22,8 @@ package idp
 import (
 	"crypto/x509"
 	"time"
+
+	"github.com/lodge-gateway/lodge"
 )
 
 // An IssuerConfig is one institution's sign-in as the operator configures it.
@@ -41,6 +43,9 @@ type IssuerConfig struct {
 	Scopes []string
 	// GroupsClaim is the claim that holds a person's groups; default "groups".
 	GroupsClaim string
+	// Rules give further groups, and roles, by what any claim says. New reports
+	// their faults.
+	Rules []Rule
 	// Private lets the issuer live in a private network (RFC 1918, RFC 4193 and
 	// loopback addresses). https stays required.
 	Private bool
@@ -66,12 +71,15 @@ type Issuer struct{ ID, Name string }
 // An Identity is what an issuer says about a person at one sign-in. Nothing in it
 // but Issuer and Subject identifies anybody.
 type Identity struct {
-	Issuer     string // the configured id, not the URL
-	Subject    string // the issuer's "sub"
-	Name       string // display name; may be empty
-	FamilyName string // the "family_name" claim or empty, never guessed from Name
-	Email      string // for display and mail only; not verified, not unique
-	Groups     []string
-	SessionID  string // the issuer's "sid", for back-channel logout; may be empty
-	IDToken    string // the raw token, a hint for Logout; never logged
+	Issuer     string          // the configured id, not the URL
+	Subject    string          // the issuer's "sub"
+	Name       string          // display name; may be empty
+	FamilyName string          // the "family_name" claim or empty, never guessed from Name
+	Email      string          // for display and mail only; not verified, not unique
+	At         time.Time       // when it said so
+	Groups     []string        // of the groups claim and of rules, sorted, without repetition
+	Bindings   []lodge.Binding // of rules, likewise
+	Reasons    []Reason        // why each of them
+	SessionID  string          // the issuer's "sid", for back-channel logout; may be empty
+	IDToken    string          // the raw token, a hint for Logout; never logged
 }

@@ -96,6 +96,11 @@ func check(cfg IssuerConfig) error {
 	case cfg.Insecure && !loopback(u.Hostname()):
 		faults = append(faults, errors.New("insecure is allowed for an issuer on this machine only (localhost, 127.0.0.1, ::1); use https"))
 	}
+	for i, rule := range cfg.Rules {
+		if err := rule.check(); err != nil {
+			faults = append(faults, fmt.Errorf("rule %d (%s): %w", i+1, rule, err))
+		}
+	}
 	return errors.Join(faults...)
 }
 

@@ -16,7 +16,10 @@ type Person struct {
 	Email      string // for display and mail; never an identifier
 	// Groups is the sorted union of what each linked issuer said at the person's
 	// last sign-in there.
-	Groups   []string
+	Groups []string
+	// Bindings likewise are the roles that rules of the issuers gave; the
+	// catalogue may give more.
+	Bindings []lodge.Binding
 	Guest    bool // made by a booking on someone's behalf, and not yet claimed
 	Disabled bool // may not sign in
 	Subjects []Subject
@@ -38,11 +41,14 @@ var (
 type Store interface {
 	// SignedIn returns the person linked to (Issuer, Subject), a new one when there
 	// is none; first sign-ins that race end with one person. It writes down what
-	// the issuer says now: the groups replace those that this subject brought
+	// the issuer says now: groups, bindings and reasons replace those that this subject brought
 	// before; a name, family name or e-mail that is absent leaves the known one. A
 	// disabled person is refused with ErrDisabled and left as they are. It may be
 	// retried.
 	SignedIn(ctx context.Context, tenant lodge.Tenant, who Identity) (Person, error)
+	// SignIns returns what the last sign-in of each of a person's subjects gave,
+	// ordered as Person.Subjects; ErrUnknown when there is no such person.
+	SignIns(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID) ([]SignIn, error)
 	// Get returns the persons of these ids, in that order; unknown ids are absent.
 	Get(ctx context.Context, tenant lodge.Tenant, ids ...lodge.PersonID) ([]Person, error)
 	// Find returns the person linked to a subject, or ErrUnknown.

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"FirstSignInsThatRaceMakeOnePerson", testRace},
 		{"TestSec10_DisabledIsRefused", testDisabled},
 		{"TestSec32_TenantsAreApart", testTenants},
+		{"SignInsSayWhatEachGaveAndWhy", testSignIns},
 		{"GetKeepsOrderAndLeavesOutUnknown", testGet},
 		{"Guests", testGuests},
 		{"InGroup", testInGroup},
@@ -66,7 +67,7 @@ func signIn(t *testing.T, s idp.Store, tenant lodge.Tenant, who idp.Identity) id
 
 func equal(a, b idp.Person) bool {
 	groups, subjects := slices.Equal(a.Groups, b.Groups), slices.Equal(a.Subjects, b.Subjects)
-	return groups && subjects && a.ID == b.ID && a.Tenant == b.Tenant && a.Name == b.Name &&
+	return groups && subjects && slices.Equal(a.Bindings, b.Bindings) && a.ID == b.ID && a.Tenant == b.Tenant && a.Name == b.Name &&
 		a.FamilyName == b.FamilyName && a.Email == b.Email && a.Guest == b.Guest && a.Disabled == b.Disabled
 }
 
@@ -306,6 +307,8 @@ func testUnknown(t *testing.T, h Harness) {
 		t.Errorf("error %v is not ErrUnknown", err)
 	}
 	wantCode(t, h.Store.SetDisabled(t.Context(), here, "nobody", true), lodge.CodeNotFound)
+	_, err = h.Store.SignIns(t.Context(), here, "nobody")
+	wantCode(t, err, lodge.CodeNotFound)
 	if members, err := h.Store.InGroup(t.Context(), here, "nothing"); err != nil || len(members) != 0 {
 		t.Errorf("InGroup of an unknown group = %+v, %v", members, err)
 	}
@@ -327,6 +330,8 @@ func testBroken(t *testing.T, h Harness) {
 	_, err = h.Store.Get(ctx, here, p.ID)
 	wantCode(t, err, lodge.CodeUnavailable)
 	_, err = h.Store.Find(ctx, here, "dev", "ada")
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.SignIns(ctx, here, p.ID)
 	wantCode(t, err, lodge.CodeUnavailable)
 	_, err = h.Store.Guest(ctx, here, "A", "B")
 	wantCode(t, err, lodge.CodeUnavailable)

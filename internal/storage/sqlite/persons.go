@@ -51,7 +51,7 @@ func (s *Persons) SignedIn(ctx context.Context, tenant lodge.Tenant, who idp.Ide
 				return err
 			}
 		}
-		if err := setGroups(tx, tenant, id, who); err != nil {
+		if err := errors.Join(setGroups(tx, tenant, id, who), setGiven(tx, tenant, who)); err != nil {
 			return err
 		}
 		p, err = person(tx, tenant, id)
@@ -176,7 +176,9 @@ const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.d
 	(SELECT json_group_array(json_object('Issuer', s.issuer, 'Subject', s.subject))
 		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person = p.id),
 	(SELECT json_group_array(DISTINCT g.group_name)
-		FROM person_groups g WHERE g.tenant = p.tenant AND g.person = p.id)
+		FROM person_groups g WHERE g.tenant = p.tenant AND g.person = p.id),
+	(SELECT json_group_array(json(b.value))
+		FROM person_subjects s, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person = p.id)
 	FROM persons p WHERE p.tenant = ?`
 
 func person(tx *Tx, tenant lodge.Tenant, id lodge.PersonID) (idp.Person, error) {
@@ -207,14 +209,19 @@ func queryPersons(tx *Tx, tenant lodge.Tenant, query string, args ...any) (perso
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		p := idp.Person{Tenant: tenant}
-		var subjects, groups string
-		if err := rows.Scan(&p.ID, &p.Name, &p.FamilyName, &p.Email, &p.Guest, &p.Disabled, &subjects, &groups); err != nil {
+		var subjects, groups, bindings string
+		if err := rows.Scan(&p.ID, &p.Name, &p.FamilyName, &p.Email, &p.Guest, &p.Disabled, &subjects, &groups, &bindings); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal([]byte(subjects), &p.Subjects), json.Unmarshal([]byte(groups), &p.Groups)); err != nil {
+		if err := errors.Join(
+			json.Unmarshal([]byte(subjects), &p.Subjects),
+			json.Unmarshal([]byte(groups), &p.Groups),
+			json.Unmarshal([]byte(bindings), &p.Bindings),
+		); err != nil {
 			return nil, err
 		}
 		slices.Sort(p.Groups)
+		p.Bindings = idp.SortBindings(p.Bindings)
 		slices.SortFunc(p.Subjects, func(a, b idp.Subject) int {
 			return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Subject, b.Subject))
 		})

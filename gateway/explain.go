@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
+)
+
+// ExplanationView answers GET /api/v1/admin/persons/{id}/explain: why a person
+// has each group and each role.
+type ExplanationView struct {
+	Person   string         `json:"person"`
+	Name     string         `json:"name"`
+	Disabled bool           `json:"disabled,omitempty"`
+	SignIns  []SignInView   `json:"sign_ins"`
+	Groups   []GroupBecause `json:"groups"`
+	Roles    []RoleBecause  `json:"roles"`
+}
+
+// SignInView is one account of a person and when it was last signed in with.
+type SignInView struct {
+	Issuer  string    `json:"issuer"`
+	Subject string    `json:"subject"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+// GroupBecause is a group and everything that gives it.
+type GroupBecause struct {
+	Group   string        `json:"group"`
+	Because []BecauseView `json:"because"`
+}
+
+// RoleBecause is a role within a scope and everything that gives it.
+type RoleBecause struct {
+	RoleView
+	Because []BecauseView `json:"because"`
+}
+
+// BecauseView is one reason: a claim of the last sign-in at an issuer, by a rule
+// of its configuration (from 1; 0 for its groups claim), or a role binding of
+// the catalogue, held by a group or by a subject.
+type BecauseView struct {
+	Issuer    string `json:"issuer,omitempty"`
+	Rule      *int   `json:"rule,omitempty"`
+	Claim     string `json:"claim,omitempty"`
+	Value     string `json:"value,omitempty"`
+	Catalogue string `json:"catalogue,omitempty"` // name of the binding
+	Group     string `json:"group,omitempty"`
+	Subject   string `json:"subject,omitempty"`
+}
+
+// bindings are the roles of a person now: what the rules of issuers gave at the
+// last sign-ins, and what the catalogue gives their groups and subjects.
+func (g *Gateway) bindings(ctx context.Context, person idp.Person) ([]lodge.Binding, error) {
+	all := slices.Clone(person.Bindings)
+	for _, subject := range person.Subjects {
+		given, err := g.desk.Bindings(ctx, person.Tenant, subject.Issuer+":"+subject.Subject, person.Groups)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, given...)
+	}
+	return idp.SortBindings(all), nil
+}
+
+func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	if err != nil {
+		return err
+	}
+	id := lodge.PersonID(chi.URLParam(r, "id"))
+	found, err := g.persons.Get(ctx, s.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return errNotThere("person")
+	}
+	signIns, err := g.persons.SignIns(ctx, s.Tenant, id)
+	if err != nil {
+		return err
+	}
+	catalogue, err := g.desk.Catalogue(ctx, s.Tenant)
+	if err != nil {
+		return err
+	}
+	because := reasons{groups: map[string][]BecauseView{}, roles: map[lodge.Binding][]BecauseView{}}
+	view := ExplanationView{Person: string(id), Name: found[0].Name, Disabled: found[0].Disabled, SignIns: []SignInView{}}
+	for _, one := range signIns {
+		view.SignIns = append(view.SignIns, SignInView{Issuer: one.Issuer, Subject: one.Subject.Subject, At: one.At})
+		because.signIn(one)
+	}
+	for _, name := range slices.Sorted(maps.Keys(catalogue.Roles)) {
+		role := catalogue.Roles[name]
+		because.catalogue(name, lodge.Binding{Role: lodge.Role(role.Role), Scope: lodge.Scope(role.Scope)}, role.Groups, role.Subjects, found[0])
+	}
+	view.Groups, view.Roles = because.sorted()
+	return writeJSON(w, http.StatusOK, view)
+}
+
+// reasons gathers what gives a person each group and role.
+type reasons struct {
+	groups map[string][]BecauseView
+	roles  map[lodge.Binding][]BecauseView
+}
+
+func (all reasons) signIn(one idp.SignIn) {
+	for _, r := range one.Reasons {
+		view := BecauseView{Issuer: one.Issuer, Rule: &r.Rule, Claim: r.Claim, Value: r.Value}
+		if r.Binding != nil {
+			all.roles[*r.Binding] = append(all.roles[*r.Binding], view)
+		} else {
+			all.groups[r.Group] = append(all.groups[r.Group], view)
+		}
+	}
+	// Signed in before reasons were written down: at least whose groups they are.
+	for _, group := range one.Groups {
+		if len(one.Reasons) == 0 {
+			all.groups[group] = append(all.groups[group], BecauseView{Issuer: one.Issuer})
+		}
+	}
+}
+
+func (all reasons) catalogue(name string, b lodge.Binding, groups, subjects []string, person idp.Person) {
+	for _, group := range groups {
+		if slices.Contains(person.Groups, group) {
+			all.roles[b] = append(all.roles[b], BecauseView{Catalogue: name, Group: group})
+		}
+	}
+	for _, s := range person.Subjects {
+		if subject := s.Issuer + ":" + s.Subject; slices.Contains(subjects, subject) {
+			all.roles[b] = append(all.roles[b], BecauseView{Catalogue: name, Subject: subject})
+		}
+	}
+}
+
+func (all reasons) sorted() ([]GroupBecause, []RoleBecause) {
+	groups, roles := []GroupBecause{}, []RoleBecause{}
+	for _, group := range slices.Sorted(maps.Keys(all.groups)) {
+		groups = append(groups, GroupBecause{group, all.groups[group]})
+	}
+	for _, b := range slices.SortedFunc(maps.Keys(all.roles), func(a, b lodge.Binding) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Scope, b.Scope))
+	}) {
+		roles = append(roles, RoleBecause{RoleView{Role: string(b.Role), Scope: string(b.Scope)}, all.roles[b]})
+	}
+	return groups, roles
+}
