@@ -49,19 +49,22 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 	switch s.State(a.g.clock.Now()) {
 	case sessions.Active:
 	case sessions.Revoked:
-		return relay.Grant{}, &relay.Refusal{Close: relay.StatusRevoked, Reason: orElse(s.Reason, "The booking was cancelled.")}
+		return relay.Grant{}, &relay.Refusal{Close: relay.StatusRevoked, Reason: orElse(s.Reason, relay.ErrDenied.Reason)}
 	case sessions.Pending:
-		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "The booking has not started yet.")
+		return relay.Grant{}, relay.ErrEarly
 	default:
-		return relay.Grant{}, &relay.Refusal{Close: relay.StatusExpired, Reason: "The booking has ended."}
+		return relay.Grant{}, relay.ErrEnded
 	}
 	g := relay.Grant{
 		Tenant: s.Tenant, Session: string(s.ID), Kind: string(s.Kind), Person: s.Person, Name: s.Name,
 		Booking: s.Booking, Experiment: s.Experiment, Topic: topic, Ends: s.ExpiresAt,
 		Read: slices.Contains(s.Scopes, "read:"+topic), Write: slices.Contains(s.Scopes, "write:"+topic),
 	}
+	if topic == relay.StatsTopic && slices.Contains(s.Scopes, relay.ScopeStats) {
+		g.Read = true
+	}
 	if !g.Read && !g.Write {
-		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "That code does not open this topic.")
+		return relay.Grant{}, relay.ErrTopic
 	}
 	if s.Kind == sessions.Experiment {
 		state, err := a.g.desk.State(ctx, s.Tenant, s.Experiment)
@@ -80,14 +83,4 @@ func orElse(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// statsAllowed lets a service read the relay's status, in practable's words with
-// the scope relay:stats.
-func (g *Gateway) statsAllowed(ctx context.Context, tenant lodge.Tenant, code string) error {
-	s, err := g.sessions.Check(ctx, tenant, code)
-	if err == nil && (s.Kind != sessions.Service || !slices.Contains(s.Scopes, "relay:stats")) {
-		err = lodge.E(lodge.CodeForbidden, "That code may not read the status; a service code with the scope relay:stats may.")
-	}
-	return err
 }

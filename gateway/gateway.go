@@ -8,6 +8,7 @@
 //	auth.go        whose request it is
 //	access.go      sessions and bookings, as the relay asks for them
 //	members.go     sessions and bookings, as the message hub asks for them
+//	interop.go     codes and signed tokens as practable's relay has them
 //	effects.go     what a change of a booking does to sessions, streams, messages
 //	wire.go        the JSON shapes; the other files hold one flow each
 package gateway
@@ -50,6 +51,9 @@ type Config struct {
 	// UIOrigins are further origins whose pages may call the routes that take a
 	// code; AssetsURL is always one.
 	UIOrigins []string
+	// JWTSecret, if any, is what another booking system signs practable's tokens
+	// (HS256) with: the relay accepts them beside codes. At least 32 bytes.
+	JWTSecret []byte
 	// TrustedProxies are the addresses whose forwarded headers count.
 	TrustedProxies []netip.Prefix
 
@@ -61,7 +65,7 @@ type Config struct {
 	SendRate      int           // messages a person may send a minute; default 60
 }
 
-// Parts are the leaves the gateway joins. All are required.
+// Parts are the leaves the gateway joins. All but the last two are required.
 type Parts struct {
 	Clock    lodge.Clock
 	Sessions *sessions.Manager
@@ -70,6 +74,12 @@ type Parts struct {
 	Desk     *booking.Desk
 	Topics   *messaging.Topics
 	Log      *slog.Logger
+
+	// Denials keeps the bookings and tokens that the relay refuses; without it none
+	// can be denied and no signed token is accepted.
+	Denials relay.Denials
+	// Signals reach the other nodes; nil when there are none.
+	Signals sessions.Signals
 }
 
 // A Gateway serves one node. Run must be running while its handlers serve.
@@ -105,6 +115,10 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	tokens, err := cfg.tokens()
+	if err != nil {
+		return nil, err
+	}
 	pages, err := web.New()
 	if err != nil {
 		return nil, fmt.Errorf("gateway: pages: %w", err)
@@ -131,7 +145,11 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		Tenant:        func(r *http.Request) lodge.Tenant { return tenantOf(r.Context()) },
 		OriginAllowed: g.originAllowed,
 		Address:       func(r *http.Request) string { return addressOf(r.Context()) },
-		StatsAllowed:  g.statsAllowed,
+		Allowed:       g.scoped,
+		End:           g.endCode,
+		Tokens:        tokens,
+		Denials:       parts.Denials,
+		Hints:         hints(parts.Signals),
 		Observer:      g.presence,
 		Logger:        parts.Log,
 	})

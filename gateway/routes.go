@@ -40,6 +40,8 @@ func (g *Gateway) Handler() http.Handler {
 		r.Use(g.cors)
 		r.Handle("/session/*", http.HandlerFunc(g.relay.Session))
 		r.Get("/status", g.relay.Status)
+		r.Handle("/bids/deny", http.HandlerFunc(g.relay.Deny))
+		r.Handle("/bids/allow", http.HandlerFunc(g.relay.Allow))
 		r.Get("/api/v1/experiment", g.api(g.remaining))
 		r.Post("/api/v1/experiment/extend", g.api(g.extendExperiment))
 		r.Post("/api/v1/messages/ticket", g.api(g.messageTicket))

@@ -121,6 +121,9 @@ func (p *peer) serve(w *wire, ws *websocket.Conn, asked time.Time) {
 	p.ws = ws
 	p.wire.Store(w)
 	p.opened.Store(true)
+	if p.room.key.topic == StatsTopic {
+		p.deliver(p.relay.stats(p.room.key.tenant))
+	}
 
 	var writer sync.WaitGroup
 	writer.Go(p.write)
@@ -163,6 +166,10 @@ func (p *peer) read() error {
 		p.count.in.Add(1)
 		if p.ending.Load() != nil {
 			continue // too late; what matters now is the other side's close frame
+		}
+		if p.room.key.topic == StatsTopic {
+			p.command(buf)
+			continue
 		}
 		if !p.writes.Load() {
 			p.count.refused.Add(1)

@@ -24,6 +24,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -44,9 +45,19 @@ type Options struct {
 	// exactly. Default: none may. Programs, which send none, need no leave: the
 	// address they open is their credential.
 	OriginAllowed func(*http.Request) bool
-	// StatsAllowed says whether a code may read the status (in practable's
-	// words: whether it has the scope relay:stats). Default: none may.
-	StatsAllowed func(ctx context.Context, tenant lodge.Tenant, code string) error
+	// Allowed says whether an opaque code has a scope: ScopeStats, ScopeAdmin.
+	// Default: none has.
+	Allowed Allowed
+	// End ends an opaque code at its holder's wish. Default: it is not offered.
+	End End
+
+	// Tokens verifies signed tokens. Default: none are accepted.
+	Tokens *Tokens
+	// Denials keeps what was denied; Tokens are of no use without it. Default:
+	// nothing can be denied.
+	Denials Denials
+	// Hints tell the other nodes of it. Default: this is the only one.
+	Hints Hints
 
 	// TicketLife is how long an address is good for. Default and most: 30 s.
 	TicketLife time.Duration
@@ -70,6 +81,9 @@ type Options struct {
 	// LeaseGrace is how long a connection outlives the last good answer when
 	// Access cannot be reached. Default: 15 s.
 	LeaseGrace time.Duration
+	// StatsEvery is the time between two reports to who reads StatsTopic.
+	// Default: 5 s.
+	StatsEvery time.Duration
 	// PingEvery is the time between two pings, PingWait how long an answer may
 	// take, and WriteWait how long a connection may take no byte at all.
 	// Defaults: 25 s, 15 s, 10 s.
@@ -82,6 +96,14 @@ type Options struct {
 	// Logger receives what operators need. Default: slog.Default().
 	Logger *slog.Logger
 }
+
+// Allowed says whether an opaque code has a scope. It refuses a code that is not
+// good as Access does.
+type Allowed func(ctx context.Context, tenant lodge.Tenant, code, scope string) (bool, error)
+
+// End ends an opaque code that opens a topic, now and for good. Ending it again
+// is no error. It refuses as Access does.
+type End func(ctx context.Context, tenant lodge.Tenant, code, topic string) error
 
 func (o *Options) setDefaults() {
 	if o.BaseURL == nil {
@@ -96,10 +118,19 @@ func (o *Options) setDefaults() {
 	if o.OriginAllowed == nil {
 		o.OriginAllowed = func(*http.Request) bool { return false }
 	}
-	if o.StatsAllowed == nil {
-		o.StatsAllowed = func(context.Context, lodge.Tenant, string) error {
-			return lodge.E(lodge.CodeForbidden, "The relay's status is not offered here.")
+	if o.Allowed == nil {
+		o.Allowed = func(context.Context, lodge.Tenant, string, string) (bool, error) { return false, nil }
+	}
+	if o.End == nil {
+		o.End = func(context.Context, lodge.Tenant, string, string) error {
+			return lodge.E(lodge.CodeForbidden, "Codes are not ended here; ask the laboratory.")
 		}
+	}
+	if o.Denials == nil {
+		o.Denials = notKept{}
+	}
+	if o.Hints == nil {
+		o.Hints = alone{}
 	}
 	if o.TicketLife <= 0 || o.TicketLife > maxTicketLife {
 		o.TicketLife = maxTicketLife
@@ -113,6 +144,7 @@ func (o *Options) setDefaults() {
 	}
 	o.LeasePoll = positive(o.LeasePoll, 5*time.Second)
 	o.LeaseGrace = positive(o.LeaseGrace, 15*time.Second)
+	o.StatsEvery = positive(o.StatsEvery, 5*time.Second)
 	o.PingEvery = positive(o.PingEvery, 25*time.Second)
 	o.PingWait = positive(o.PingWait, 15*time.Second)
 	o.WriteWait = positive(o.WriteWait, 10*time.Second)
@@ -140,7 +172,7 @@ func ownBaseURL(r *http.Request) string {
 
 // A Relay holds the rooms of one node.
 type Relay struct {
-	access  Access
+	access  *guard
 	clock   lodge.Clock
 	opts    Options
 	tickets *tickets
@@ -151,7 +183,7 @@ type Relay struct {
 func New(access Access, clock lodge.Clock, opts Options) *Relay {
 	opts.setDefaults()
 	return &Relay{
-		access:  access,
+		access:  newGuard(access, clock, &opts),
 		clock:   clock,
 		opts:    opts,
 		tickets: newTickets(opts.TicketLife),
@@ -159,17 +191,28 @@ func New(access Access, clock lodge.Clock, opts Options) *Relay {
 	}
 }
 
-// Run forgets addresses that nobody opened, until ctx ends. Connections are
-// served by the HTTP server's own goroutines and ended by Drain.
+// Run forgets addresses that nobody opened, sends the reports of StatsTopic and
+// listens to the hints of other nodes, until ctx ends. Connections are served by
+// the HTTP server's own goroutines and ended by Drain.
 func (r *Relay) Run(ctx context.Context) error {
-	tick := time.NewTicker(r.opts.TicketLife)
+	var wg sync.WaitGroup
+	wg.Go(func() { r.access.run(ctx) })
+	wg.Go(func() { every(ctx, r.opts.TicketLife, func() { r.tickets.sweep(r.clock.Now()) }) })
+	wg.Go(func() { every(ctx, r.opts.StatsEvery, r.report) })
+	wg.Wait()
+	return nil
+}
+
+// every calls fn each period until ctx ends.
+func every(ctx context.Context, period time.Duration, fn func()) {
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
-			r.tickets.sweep(r.clock.Now())
+			fn()
 		}
 	}
 }

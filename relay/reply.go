@@ -85,3 +85,9 @@ func reply(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client has gone, or it has the answer
 }
+
+// noContent answers what is done and has nothing to say.
+func noContent(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -134,9 +134,7 @@ func (rm *room) send(from *peer, m message) {
 		if p == from || !p.reads.Load() {
 			continue
 		}
-		if !p.queue.put(m) {
-			p.count.overflow.Add(1)
-			p.shut(StatusTooSlow, "This connection could not keep up and would have lost messages; connect again.")
+		if !p.deliver(m) {
 			continue
 		}
 		readers++
@@ -145,6 +143,16 @@ func (rm *room) send(from *peer, m message) {
 	if readers > 0 && all {
 		rm.pace(from)
 	}
+}
+
+// deliver queues a message for p, and ends p when it cannot take it.
+func (p *peer) deliver(m message) bool {
+	if p.queue.put(m) {
+		return true
+	}
+	p.count.overflow.Add(1)
+	p.shut(StatusTooSlow, "This connection could not keep up and would have lost messages; connect again.")
+	return false
 }
 
 // pace waits until a reader has caught up or hold has passed. It is called when

@@ -18,7 +18,7 @@ const (
 )
 
 // Session serves /session/{topic}: POST exchanges a code for an address, GET
-// opens it.
+// opens it, DELETE ends the code for good.
 func (r *Relay) Session(w http.ResponseWriter, req *http.Request) {
 	var err error
 	switch req.Method {
@@ -26,9 +26,11 @@ func (r *Relay) Session(w http.ResponseWriter, req *http.Request) {
 		err = r.exchange(w, req)
 	case http.MethodGet:
 		err = r.open(w, req)
+	case http.MethodDelete:
+		err = r.giveUp(w, req)
 	default:
-		w.Header().Set("Allow", "GET, POST")
-		err = &httpError{http.StatusMethodNotAllowed, "Use POST with a code to get an address, and a websocket to open it."}
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		err = &httpError{http.StatusMethodNotAllowed, "Use POST with a code to get an address, a websocket to open it, DELETE to end the code."}
 	}
 	if err != nil {
 		r.refuse(w, req, err)
@@ -66,6 +68,25 @@ func (r *Relay) exchange(w http.ResponseWriter, req *http.Request) error {
 	reply(w, http.StatusOK, struct {
 		URI string `json:"uri"`
 	}{r.opts.BaseURL(req) + topicPath(topic) + "?code=" + tk})
+	return nil
+}
+
+// giveUp ends the code that its holder presents, with every connection it has.
+func (r *Relay) giveUp(w http.ResponseWriter, req *http.Request) error {
+	topic, err := ParseTopic(req.URL)
+	if err != nil {
+		return err
+	}
+	code, err := codeOf(req)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), askWait)
+	defer cancel()
+	if err := r.access.end(ctx, r.opts.Tenant(req), code, topic, r.opts.End); err != nil {
+		return err
+	}
+	noContent(w)
 	return nil
 }
 

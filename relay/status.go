@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -145,7 +146,7 @@ func (p *peer) status() PeerStatus {
 	return s
 }
 
-// Status serves GET /status to whoever StatsAllowed lets.
+// Status serves GET /status to whoever has ScopeStats.
 func (r *Relay) Status(w http.ResponseWriter, req *http.Request) {
 	if err := r.status(w, req); err != nil {
 		r.refuse(w, req, err)
@@ -157,14 +158,22 @@ func (r *Relay) status(w http.ResponseWriter, req *http.Request) error {
 		w.Header().Set("Allow", "GET")
 		return &httpError{http.StatusMethodNotAllowed, "Use GET."}
 	}
-	code, err := codeOf(req)
+	tenant, err := r.holding(req, ScopeStats)
 	if err != nil {
-		return err
-	}
-	tenant := r.opts.Tenant(req)
-	if err := r.opts.StatsAllowed(req.Context(), tenant, code); err != nil {
 		return err
 	}
 	reply(w, http.StatusOK, r.Peers(tenant))
 	return nil
+}
+
+// holding returns the tenant of a request whose code has a scope there.
+func (r *Relay) holding(req *http.Request, scope string) (lodge.Tenant, error) {
+	code, err := codeOf(req)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), askWait)
+	defer cancel()
+	tenant := r.opts.Tenant(req)
+	return tenant, r.access.allowed(ctx, tenant, code, scope, r.opts.Allowed)
 }

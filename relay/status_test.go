@@ -11,11 +11,8 @@ import (
 )
 
 func TestStatusIsPractables(t *testing.T) {
-	r := onNetwork(t, Options{StatsAllowed: func(_ context.Context, _ lodge.Tenant, code string) error {
-		if code != "stats" {
-			return lodge.E(lodge.CodeForbidden, "This code may not read the status.")
-		}
-		return nil
+	r := onNetwork(t, Options{Allowed: func(_ context.Context, _ lodge.Tenant, code, scope string) (bool, error) {
+		return code == "stats" && scope == ScopeStats, nil
 	}})
 	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	r.access.allow("ada", "t", true, false, end)

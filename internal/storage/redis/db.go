@@ -48,6 +48,8 @@ type Config struct {
 	// Journal is applied to a server before it is used. Nil is for a node without
 	// the database: it waits until one that has it was there.
 	Journal Journal
+	// Denials is the same for what the relay denies; nil keeps that in Redis alone.
+	Denials DenialJournal
 	Clock   lodge.Clock  // nil means the system's
 	Logger  *slog.Logger // nil means slog.Default
 }
@@ -116,8 +118,9 @@ func (c Config) check() error {
 
 // A DB is a pool of trusted connections. It is safe for concurrent use.
 type DB struct {
-	client redis.UniversalClient
-	logger *slog.Logger
+	client  redis.UniversalClient
+	denials DenialJournal
+	logger  *slog.Logger
 }
 
 // Open returns a DB. It connects to nothing yet: a server that is not there, or
@@ -144,7 +147,7 @@ func Open(c Config) (*DB, error) {
 		DisableIdentity:          true,
 		MaintNotificationsConfig: noMaintenance(),
 	})
-	return &DB{client: client, logger: c.Logger}, nil
+	return &DB{client: client, denials: c.Denials, logger: c.Logger}, nil
 }
 
 // ioLimit bounds a dial, a read and a write, so that a server that hangs shows

@@ -43,7 +43,8 @@ const (
 // master. One that is not known yet gets the journal's standing revocations
 // applied through that very connection, before anything is read through any.
 type trust struct {
-	journal Journal // static; nil on a node without the database
+	journal Journal       // static; nil on a node without the database
+	denials DenialJournal // static; may be nil
 	clock   lodge.Clock
 	logger  *slog.Logger
 	plain   func(addr string) *redis.Options // static: for a connection of its own to one node
@@ -55,7 +56,7 @@ type trust struct {
 
 func newTrust(c Config) *trust {
 	return &trust{
-		journal: c.Journal, clock: c.Clock, logger: c.Logger, plain: c.plain,
+		journal: c.Journal, denials: c.Denials, clock: c.Clock, logger: c.Logger, plain: c.plain,
 		known: map[string]bool{}, turns: map[string]chan struct{}{},
 	}
 }
@@ -129,6 +130,9 @@ func (t *trust) earn(ctx context.Context, cn *redis.Conn, life string) error {
 		return nil
 	}
 	applied, err := t.apply(ctx, cn)
+	if err == nil {
+		err = t.applyDenials(ctx, cn)
+	}
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// StatsTopic is the relay topic on which the relay itself speaks: whoever may
+// read it is sent the open connections of the tenant, as one JSON array, on
+// joining, every few seconds and on {"cmd":"update"}. Nothing else that is sent
+// to it goes anywhere.
+const StatsTopic = "stats"
+
+// statsReport describes one connection in the words of practable's stats topic,
+// which are not those of its /status.
+type statsReport struct {
+	CanRead    bool      `json:"canRead"`
+	CanWrite   bool      `json:"canWrite"`
+	Connected  time.Time `json:"connected"`
+	ExpiresAt  time.Time `json:"expiresAt"` // the year 9999 for never
+	RemoteAddr string    `json:"remoteAddr"`
+	Scopes     []string  `json:"scopes"`
+	Topic      string    `json:"topic"`
+	UserAgent  string    `json:"userAgent"`
+}
+
+// stats returns the report about a tenant.
+func (r *Relay) stats(tenant lodge.Tenant) message {
+	peers := r.Peers(tenant)
+	list := make([]statsReport, len(peers))
+	for i, p := range peers {
+		list[i] = statsReport{
+			CanRead: p.CanRead, CanWrite: p.CanWrite, Connected: p.ConnectedAt, ExpiresAt: p.ExpiresAt,
+			RemoteAddr: p.RemoteAddr, Scopes: p.Scopes, Topic: p.Topic, UserAgent: p.UserAgent,
+		}
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		r.opts.Logger.Error("relay: stats", "err", err) // a time past the year 9999
+		data = []byte("[]")
+	}
+	return message{kind: websocket.MessageText, data: data}
+}
+
+// report sends everybody who reads a tenant's statistics the same report.
+func (r *Relay) report() {
+	readers := map[lodge.Tenant][]*peer{}
+	r.rooms.each(func(p *peer) {
+		if p.room.key.topic == StatsTopic && p.opened.Load() && p.reads.Load() {
+			readers[p.room.key.tenant] = append(readers[p.room.key.tenant], p)
+		}
+	})
+	for tenant, of := range readers {
+		m := r.stats(tenant)
+		for _, p := range of {
+			p.deliver(m)
+		}
+	}
+}
+
+// command does what a reader of the statistics asks for: to be sent them now.
+func (p *peer) command(data []byte) {
+	var c struct {
+		Cmd string `json:"cmd"`
+	}
+	if json.Unmarshal(data, &c) != nil || c.Cmd != "update" || !p.reads.Load() {
+		p.count.refused.Add(1)
+		return
+	}
+	p.deliver(p.relay.stats(p.room.key.tenant))
+}
