@@ -70,7 +70,7 @@ func (b browserStore) CommitCtx(ctx context.Context, token string, data []byte, 
 		return err
 	}
 	s.Data = data
-	if err := b.m.store.Create(ctx, s); err != nil {
+	if err := b.m.create(ctx, s); err != nil {
 		return err
 	}
 	v.session, v.signing = &s, nil

@@ -79,7 +79,18 @@ func (m *Manager) RevokePerson(ctx context.Context, tenant lodge.Tenant, person 
 	if person == "" {
 		return 0, errors.New("sessions: RevokePerson needs a person")
 	}
-	list, err := m.List(ctx, tenant, Filter{Person: person})
+	return m.endAll(ctx, tenant, Filter{Person: person}, reason, except)
+}
+
+// RevokeAll ends every session of a tenant, automation's included, but those
+// excepted, and returns how many. A host session is never among them. What is
+// made while it works is not covered.
+func (m *Manager) RevokeAll(ctx context.Context, tenant lodge.Tenant, reason string, except ...ID) (int, error) {
+	return m.endAll(ctx, tenant, Filter{}, reason, except)
+}
+
+func (m *Manager) endAll(ctx context.Context, tenant lodge.Tenant, f Filter, reason string, except []ID) (int, error) {
+	list, err := m.List(ctx, tenant, f)
 	if err != nil {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ type Options struct {
 	LeaseGrace time.Duration // how long a watched session outlives an unreachable store; 15 s
 	TouchEvery time.Duration // how often activity is written at the most; 1 min
 	Collect    time.Duration // how often ended sessions are removed; 10 min
+	LoginCap   int           // login sessions a person has at once; one more ends the one unused the longest; 0 means any number
 	Logger     *slog.Logger  // slog.Default
 }
 
@@ -145,7 +146,7 @@ func (m *Manager) Create(ctx context.Context, n New) (code string, s Session, er
 	if s, err = n.session(id, m.clock.Now()); err != nil {
 		return "", Session{}, err
 	}
-	if err := m.store.Create(ctx, s); err != nil {
+	if err := m.create(ctx, s); err != nil {
 		return "", Session{}, unavailable(err)
 	}
 	return code, s, nil

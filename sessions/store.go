@@ -31,6 +31,12 @@ type Store interface {
 	// tenant has a session of that id, unless it is the very same one (a retry).
 	Create(ctx context.Context, s Session) error
 
+	// CreateCapped is Create for a session with a person and, in the same atomic
+	// step, revokes those sessions of the person and of s's kind that c.Surplus
+	// names among the stored ones. It returns them as they are stored now. However
+	// many are created at once, the person never has more live ones than the limit.
+	CreateCapped(ctx context.Context, s Session, c Cap) (ended []Session, err error)
+
 	// Get reads sessions of one tenant in one round trip. Those that are not there
 	// are absent from the map; revoked and ended ones are in it.
 	Get(ctx context.Context, tenant lodge.Tenant, ids []ID) (map[ID]Session, error)

@@ -136,6 +136,60 @@ func testManager(t *testing.T, open func(t *testing.T) Backend) {
 		r.is(t, host, nil)
 	})
 
+	t.Run("Sec8_EndingEverythingSparesHosts", func(t *testing.T) {
+		r := newRig(t, open, sessions.Options{})
+		host, _ := r.make(t, sessions.Host)
+		codes := []string{}
+		for _, kind := range []sessions.Kind{sessions.Login, sessions.Booking, sessions.Experiment, sessions.Service} {
+			code, _ := r.make(t, kind)
+			codes = append(codes, code)
+		}
+		for _, want := range []int{len(codes), 0} { // the second finds nothing left to do
+			if n, err := r.RevokeAll(t.Context(), "t1", "an incident"); n != want || err != nil {
+				t.Errorf("ended %d, %v; want %d", n, err, want)
+			}
+		}
+		for _, code := range codes {
+			if s := r.is(t, code, sessions.ErrRevoked); s.Messages(r.clock.Now()) {
+				t.Errorf("the %s session kept its messages", s.Kind)
+			}
+		}
+		r.is(t, host, nil)
+	})
+
+	t.Run("Sec7_CappedLoginIsJournalledAndTold", func(t *testing.T) {
+		r := newRig(t, open, sessions.Options{LoginCap: 2})
+		first, old := r.make(t, sessions.Login)
+		told := make(chan struct{}, 1)
+		stop := r.Watch("t1", old.ID, func(s sessions.Session, _ error) {
+			if !s.RevokedAt.IsZero() {
+				select {
+				case told <- struct{}{}:
+				default:
+				}
+			}
+		})
+		defer stop()
+		host, _ := r.make(t, sessions.Host)
+		exp, _ := r.make(t, sessions.Experiment)
+		for range 2 {
+			r.clock.Advance(time.Minute)
+			r.make(t, sessions.Login)
+		}
+		r.is(t, first, sessions.ErrRevoked)
+		r.is(t, host, nil)
+		r.is(t, exp, nil)
+		select {
+		case <-told:
+		case <-time.After(limit):
+			t.Error("the watch of the one that had to go was not told")
+		}
+		standing, err := r.Journal.Standing(t.Context(), "t1", r.clock.Now())
+		if err != nil || len(standing) != 1 || standing[0].ID != old.ID {
+			t.Errorf("the journal has %v, %v", standing, err)
+		}
+	})
+
 	t.Run("Sec6_RevocationReachesWatchesOnEveryNode", func(t *testing.T) {
 		// The poll is out of reach: what arrives was pushed.
 		opts := sessions.Options{LeasePoll: time.Hour, LeaseGrace: 3 * time.Hour}

@@ -88,6 +88,33 @@ func (m *Memory) Create(_ context.Context, s sessions.Session) error {
 	return nil
 }
 
+// CreateCapped implements sessions.Store.
+func (m *Memory) CreateCapped(_ context.Context, s sessions.Session, c sessions.Cap) ([]sessions.Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return nil, m.broken
+	}
+	if _, taken := m.records[name{s.Tenant, s.ID}]; taken {
+		return nil, sessions.ErrExists
+	}
+	var list []sessions.Session
+	for n := range m.records {
+		if other, _ := m.get(n); n.tenant == s.Tenant && other.Person == s.Person && other.Kind == s.Kind {
+			list = append(list, other)
+		}
+	}
+	ended := c.Surplus(list)
+	for i := range ended {
+		c.Revoke(&ended[i])
+		ended[i].Version++
+		m.records[name{s.Tenant, ended[i].ID}] = sessions.AppendRecord(nil, &ended[i])
+	}
+	m.updates++
+	m.records[name{s.Tenant, s.ID}] = sessions.AppendRecord(nil, &s)
+	return ended, nil
+}
+
 // Get implements sessions.Store.
 func (m *Memory) Get(_ context.Context, tenant lodge.Tenant, ids []sessions.ID) (map[sessions.ID]sessions.Session, error) {
 	m.mu.Lock()

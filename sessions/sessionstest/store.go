@@ -125,6 +125,8 @@ func testStore(t *testing.T, open func(t *testing.T) sessions.Store) {
 		}
 	})
 
+	t.Run("Sec7_CapEndsTheOneUnusedTheLongest", func(t *testing.T) { testCap(t, open(t)) })
+	t.Run("Sec7_CapHoldsUnderParallelLogins", func(t *testing.T) { testParallelCap(t, open(t)) })
 	t.Run("ListFilters", func(t *testing.T) { testList(t, open(t)) })
 	t.Run("ListPages", func(t *testing.T) { testPages(t, open(t)) })
 	t.Run("Collect", func(t *testing.T) { testCollect(t, open(t)) })

@@ -22,17 +22,56 @@ func NewSessions(db *DB) *Sessions { return &Sessions{db} }
 
 // Create implements sessions.Store.
 func (st *Sessions) Create(ctx context.Context, s sessions.Session) error {
-	record := sessions.AppendRecord(nil, &s)
-	err := st.db.Update(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(`INSERT INTO sessions (tenant, id, version, revoked, kind, person, booking, idp_session, ends_at, record)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(s.Tenant), string(s.ID), int64(s.Version), !s.RevokedAt.IsZero(), string(s.Kind), string(s.Person), s.Booking,
-			s.IdPSession, Micros(s.End()), record)
-		return err
-	})
+	err := st.db.Update(ctx, func(tx *Tx) error { return insertSession(tx, &s) })
 	if IsUnique(err) {
 		return sessions.ErrExists
 	}
+	return err
+}
+
+// CreateCapped implements sessions.Store. There is one writer: what a person has
+// does not change between the look and the insertion.
+func (st *Sessions) CreateCapped(ctx context.Context, s sessions.Session, c sessions.Cap) (ended []sessions.Session, err error) {
+	err = st.db.Update(ctx, func(tx *Tx) error {
+		var list []sessions.Session
+		if err := eachSession(tx, s.Tenant, selectOfPerson, []any{string(s.Tenant), string(s.Person), ""}, func(other *sessions.Session) bool {
+			if other.Kind == s.Kind {
+				list = append(list, *other)
+			}
+			return true
+		}); err != nil {
+			return err
+		}
+		ended = c.Surplus(list)
+		for i := range ended {
+			c.Revoke(&ended[i])
+			ended[i].Version++
+			if err := replaceSession(tx, &ended[i]); err != nil {
+				return err
+			}
+		}
+		return insertSession(tx, &s)
+	})
+	switch {
+	case IsUnique(err):
+		return nil, sessions.ErrExists
+	case err != nil:
+		return nil, err
+	}
+	return ended, nil
+}
+
+func insertSession(tx *Tx, s *sessions.Session) error {
+	_, err := tx.Exec(`INSERT INTO sessions (tenant, id, version, revoked, kind, person, booking, idp_session, ends_at, record)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(s.Tenant), string(s.ID), int64(s.Version), !s.RevokedAt.IsZero(), string(s.Kind), string(s.Person), s.Booking,
+		s.IdPSession, Micros(s.End()), sessions.AppendRecord(nil, s))
+	return err
+}
+
+func replaceSession(tx *Tx, s *sessions.Session) error {
+	_, err := tx.Exec(`UPDATE sessions SET version = ?, revoked = ?, ends_at = ?, record = ? WHERE tenant = ? AND id = ?`,
+		int64(s.Version), !s.RevokedAt.IsZero(), Micros(s.End()), sessions.AppendRecord(nil, s), string(s.Tenant), string(s.ID))
 	return err
 }
 
@@ -68,7 +107,6 @@ func (st *Sessions) Get(ctx context.Context, tenant lodge.Tenant, ids []sessions
 func (st *Sessions) Update(ctx context.Context, s sessions.Session) error {
 	expected := s.Version
 	s.Version++
-	record := sessions.AppendRecord(nil, &s)
 	return st.db.Update(ctx, func(tx *Tx) error {
 		var version int64
 		var revoked bool
@@ -83,11 +121,12 @@ func (st *Sessions) Update(ctx context.Context, s sessions.Session) error {
 		case uint64(version) != expected:
 			return sessions.ErrStale
 		}
-		_, err = tx.Exec(`UPDATE sessions SET version = ?, revoked = ?, ends_at = ?, record = ? WHERE tenant = ? AND id = ?`,
-			int64(s.Version), !s.RevokedAt.IsZero(), Micros(s.End()), record, string(s.Tenant), string(s.ID))
-		return err
+		return replaceSession(tx, &s)
 	})
 }
+
+// selectOfPerson takes the tenant, the person and the id to go on after.
+const selectOfPerson = `SELECT id, record FROM sessions WHERE tenant = ? AND person = ? AND person <> '' AND id > ? ORDER BY id`
 
 // List implements sessions.Store. It searches by the narrowest index and looks
 // at the rest of the filter on the way.
@@ -101,7 +140,7 @@ func (st *Sessions) List(ctx context.Context, tenant lodge.Tenant, f sessions.Fi
 		query = `SELECT id, record FROM sessions WHERE tenant = ? AND booking = ? AND booking <> '' AND id > ? ORDER BY id`
 		args = []any{string(tenant), f.Booking, string(f.After)}
 	case f.Person != "":
-		query = `SELECT id, record FROM sessions WHERE tenant = ? AND person = ? AND person <> '' AND id > ? ORDER BY id`
+		query = selectOfPerson
 		args = []any{string(tenant), string(f.Person), string(f.After)}
 	case f.Kind != "":
 		query = `SELECT id, record FROM sessions WHERE tenant = ? AND kind = ? AND id > ? ORDER BY id`
