@@ -24,9 +24,12 @@ type config struct {
 	Redis          string // URL of the session store; empty: the embedded one
 	TrustedProxies []netip.Prefix
 	UIOrigins      []string
+	JWTSecret      []byte // of practable's signed tokens; empty: none are accepted
 	LoginLife      time.Duration
 	LoginIdle      time.Duration
 	MessagePeriod  time.Duration
+	LeasePoll      time.Duration
+	LeaseGrace     time.Duration
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
 }
@@ -49,9 +52,12 @@ var settings = []setting{
 	{"redis_file", "file that holds the Redis URL, to keep its password from the command line", redisFile},
 	{"trusted_proxies", "addresses or CIDR ranges, comma separated, whose forwarded headers count (default: none)", prefixes},
 	{"ui_origins", "further origins of experiment UIs, comma separated", origins},
+	{"jwt_secret_file", "file that holds the secret of practable's signed tokens, 32 bytes at least (default: only codes are accepted)", jwtSecret},
 	{"login_life", "absolute life of a login (default 12h, at most 24h)", duration(func(c *config) *time.Duration { return &c.LoginLife }, 24*time.Hour)},
 	{"login_idle", "a login is narrowed after so long unused (default 1h)", duration(func(c *config) *time.Duration { return &c.LoginIdle }, 24*time.Hour)},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
+	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
+	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
 }
 

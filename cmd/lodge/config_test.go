@@ -136,6 +136,8 @@ func TestConfigFaults(t *testing.T) {
 		{"data", "", "name a directory"},
 		{"redis", "http://127.0.0.1:6379", "redis://"},
 		{"redis_file", "/no/such/file", "no such file"},
+		{"jwt_secret_file", "/no/such/file", "no such file"},
+		{"jwt_secret_file", "/dev/null", "is empty"},
 		{"trusted_proxies", "10.0.0.1,proxy", `"proxy" is neither an address nor a CIDR range`},
 		{"login_life", "25h", "at most 24h"},
 		{"login_life", "0s", "longer than nothing"},
@@ -313,7 +315,7 @@ func TestConfigExample(t *testing.T) {
 	}
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
-		"redis.url": "redis://127.0.0.1:6379/0\n", "example.secret": "secret\n",
+		"redis.url": "redis://127.0.0.1:6379/0\n", "example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n",
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
 		t.Errorf("as it stands: %v", err)
@@ -329,7 +331,7 @@ func TestConfigExample(t *testing.T) {
 	if c.Listen != defaults.Listen || c.AssetsListen != defaults.AssetsListen || c.LogLevel != defaults.LogLevel {
 		t.Errorf("its defaults are %s, %s, %v", c.Listen, c.AssetsListen, c.LogLevel)
 	}
-	if c.LoginLife != 12*time.Hour || c.LoginIdle != time.Hour || c.MessagePeriod != 7*24*time.Hour || c.Redis == "" {
+	if len(c.JWTSecret) != 32 || c.LoginLife != 12*time.Hour || c.LoginIdle != time.Hour || c.MessagePeriod != 7*24*time.Hour || c.Redis == "" {
 		t.Errorf("got %+v", c)
 	}
 	var listed struct{ Issuers []map[string]any }

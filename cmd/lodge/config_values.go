@@ -121,6 +121,22 @@ func duration(field func(*config) *time.Duration, longest time.Duration) func(*c
 	}
 }
 
+// lease is a duration within seconds: what it bounds is for whom a right was
+// taken back.
+func lease(field func(*config) *time.Duration, shortest, longest time.Duration) func(*config, source) error {
+	return func(c *config, from source) error {
+		d, err := time.ParseDuration(from.value)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%q is not a duration; write it like 5s", from.value)
+		case d < shortest || d > longest:
+			return fmt.Errorf("%s is out of bounds; it is at least %s and at most %s", from.value, shortest, longest)
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
 func logLevel(c *config, from source) error {
 	if err := c.LogLevel.UnmarshalText([]byte(from.value)); err != nil {
 		return fmt.Errorf("%q is not a level; write debug, info, warn or error", from.value)
@@ -146,6 +162,22 @@ func redisFile(c *config, from source) error {
 	}
 	return redisURL(c, source{value: secret})
 }
+
+// jwtSecret reads what another booking system signs its tokens with.
+func jwtSecret(c *config, from source) error {
+	secret, err := secretFile(from.path(from.value))
+	if err != nil {
+		return err
+	}
+	if len(secret) < minJWTSecret {
+		return fmt.Errorf("the secret has %d bytes; HS256 needs %d at least, so let the booking system use a longer one", len(secret), minJWTSecret)
+	}
+	c.JWTSecret = []byte(secret)
+	return nil
+}
+
+// minJWTSecret is what HS256 needs (RFC 7518 section 3.2).
+const minJWTSecret = 32
 
 // path is a file name that stands in a configuration file, which is taken from
 // where that file is.

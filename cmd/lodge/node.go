@@ -56,7 +56,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	}
 	n.closers = append(n.closers, db.Close)
 
-	manager, err := n.sessions(ctx, db, clock)
+	parts, err := n.sessions(ctx, db, clock)
 	if err != nil {
 		return nil, err
 	}
@@ -81,37 +81,45 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
 	}
+	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
+		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod,
-	}, gateway.Parts{
-		Clock: clock, Sessions: manager, IdP: issuers, Persons: n.persons, Desk: n.desk, Topics: topics, Log: log,
-	})
+		JWTSecret: cfg.JWTSecret,
+	}, parts)
 	return n, err
 }
 
-// sessions opens the session store: Redis when one is configured, else the
-// embedded database, which keeps the journal of revocations either way.
-func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (*sessions.Manager, error) {
-	journal := sqlite.NewJournal(db)
-	opts := sessions.Options{Logger: n.log}
+// sessions opens the session store, with what the relay denies and the hints
+// between nodes: Redis when one is configured, else the embedded database, which
+// keeps the journals of revocations and denials either way.
+func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (gateway.Parts, error) {
+	journal, denials := sqlite.NewJournal(db), sqlite.NewDenials(db)
+	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace}
 	if n.cfg.Redis == "" {
-		return sessions.NewManager(sqlite.NewSessions(db), journal, sessions.NewLocalSignals(), clock, opts), nil
+		signals := sessions.NewLocalSignals()
+		return gateway.Parts{
+			Sessions: sessions.NewManager(sqlite.NewSessions(db), journal, signals, clock, opts), Denials: denials, Signals: signals,
+		}, nil
 	}
 	at, err := redis.ParseURL(n.cfg.Redis)
 	if err != nil {
-		return nil, err
+		return gateway.Parts{}, err
 	}
-	at.Journal, at.Clock, at.Logger = journal, clock, n.log
+	at.Journal, at.Denials, at.Clock, at.Logger = journal, denials, clock, n.log
 	rdb, err := redis.Open(at)
 	if err != nil {
-		return nil, err
+		return gateway.Parts{}, err
 	}
 	n.closers = append(n.closers, rdb.Close)
 	if err := rdb.Ping(ctx); err != nil {
-		return nil, fmt.Errorf("the session store does not answer; start Redis or mend its URL: %w", err)
+		return gateway.Parts{}, fmt.Errorf("the session store does not answer; start Redis or mend its URL: %w", err)
 	}
-	return sessions.NewManager(redis.NewSessions(rdb), journal, redis.NewSignals(rdb), clock, opts), nil
+	signals := redis.NewSignals(rdb)
+	return gateway.Parts{
+		Sessions: sessions.NewManager(redis.NewSessions(rdb), journal, signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
+	}, nil
 }
 
 func (n *node) sessionStore() string {
