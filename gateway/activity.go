@@ -40,6 +40,9 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking) (Activity, er
 		return Activity{}, err
 	}
 	experiment := cat.Experiments[b.Experiment]
+	if err := g.launches.allow(b.Tenant, b.ID); err != nil {
+		return Activity{}, err
+	}
 	if err := g.capCodes(ctx, b); err != nil {
 		return Activity{}, err
 	}
@@ -57,7 +60,7 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking) (Activity, er
 		return Activity{}, err
 	}
 	if err := g.launchable(ctx, now); err != nil {
-		return Activity{}, cmp.Or(g.sessions.Revoke(ctx, s.Tenant, s.ID, "the booking was cancelled"), err)
+		return Activity{}, cmp.Or(g.sessions.Revoke(ctx, s.Tenant, s.ID, "The booking changed while it was launched."), err)
 	}
 	if !now.End.Equal(b.End) {
 		if err := g.sessions.Extend(ctx, b.Tenant, b.ID, now.End, g.desk.MessagesUntil(now)); err != nil {
@@ -118,7 +121,7 @@ func (g *Gateway) launchable(ctx context.Context, b booking.Booking) error {
 // capCodes makes room for one more code of a booking: past the cap, the oldest
 // is ended, which is the window longest forgotten.
 func (g *Gateway) capCodes(ctx context.Context, b booking.Booking) error {
-	all, err := g.sessions.List(ctx, b.Tenant, sessions.Filter{Booking: b.ID, Kind: sessions.Experiment, Limit: 1000})
+	all, err := g.sessions.List(ctx, b.Tenant, sessions.Filter{Booking: b.ID, Kind: sessions.Experiment})
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func (g *Gateway) capCodes(ctx context.Context, b booking.Booking) error {
 	live := slices.DeleteFunc(all, func(s sessions.Session) bool { return s.State(now) != sessions.Active })
 	slices.SortFunc(live, func(a, b sessions.Session) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	for len(live) >= g.cfg.CodesPerBook {
-		if err := g.sessions.Revoke(ctx, b.Tenant, live[0].ID, "opened in too many windows"); err != nil {
+		if err := g.sessions.Revoke(ctx, b.Tenant, live[0].ID, "This booking is open in too many windows; use one of the newer ones."); err != nil {
 			return err
 		}
 		live = live[1:]

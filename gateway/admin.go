@@ -25,6 +25,7 @@ func (g *Gateway) Ready(ctx context.Context) error {
 func (g *Gateway) Admin() http.Handler {
 	r := chi.NewRouter()
 	r.Use(g.observe)
+	r.NotFound(g.api(func(http.ResponseWriter, *http.Request) error { return errNotThere("address") }))
 	r.Get("/readyz", g.api(g.readyz))
 	r.Post("/codes", g.api(func(w http.ResponseWriter, r *http.Request) error {
 		var req CodeRequest

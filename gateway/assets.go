@@ -19,7 +19,14 @@ func (g *Gateway) Assets(files fs.FS) http.Handler {
 	mux.Handle("GET /sdk/", http.StripPrefix("/sdk", g.pages.SDK()))
 	// A UI in /assets/{namespace}/ reaches the SDK as ../sdk/ too.
 	mux.Handle("GET /assets/sdk/", http.StripPrefix("/assets/sdk", g.pages.SDK()))
+	host := strings.TrimPrefix(strings.TrimPrefix(g.cfg.AssetsURL, "https://"), "http://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.EqualFold(r.Host, host) {
+			// Under the gateway's own host name, whatever the port, a UI's script
+			// would be of one site with the gateway's cookies.
+			http.Error(w, "Experiment pages are at "+g.cfg.AssetsURL+" only.", http.StatusMisdirectedRequest)
+			return
+		}
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")

@@ -14,15 +14,16 @@ import (
 type audience struct {
 	value string // all, group:G, experiment:X, user:P
 	label string // in words
-	reach int    // people it reaches now
+	reach int    // people it reaches now, where that was asked for
 }
 
 // maxPeople bounds a listing of people; institutions beyond it page.
 const maxPeople = 10_000
 
 // audiences lists what a person may send to, for a picker. A booking is reached
-// through its experiment or its owner and is not listed.
-func (g *Gateway) audiences(ctx context.Context, s sessions.Session) ([]audience, error) {
+// through its experiment or its owner and is not listed. Counting whom each
+// reaches reads them all.
+func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool) ([]audience, error) {
 	p := s.Principal()
 	if !p.Has(lodge.RoleInstructor) && !p.Has(lodge.RoleTechnician) {
 		return nil, nil
@@ -36,11 +37,16 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session) ([]audience
 		if g.maySend(p, value) != nil {
 			return nil
 		}
-		people, err := g.recipients(ctx, s.Tenant, value)
-		if err == nil {
-			out = append(out, audience{value: value, label: label, reach: len(people)})
+		one := audience{value: value, label: label}
+		if count {
+			people, err := g.recipients(ctx, s.Tenant, value)
+			if err != nil {
+				return err
+			}
+			one.reach = len(people)
 		}
-		return err
+		out = append(out, one)
+		return nil
 	}
 	if err := offer("all", "Everyone"); err != nil {
 		return nil, err
@@ -116,20 +122,27 @@ func (g *Gateway) recipients(ctx context.Context, tenant lodge.Tenant, to string
 // its messages lasts.
 func (g *Gateway) usersOf(ctx context.Context, tenant lodge.Tenant, experiment string) ([]lodge.PersonID, error) {
 	now := g.clock.Now()
-	bookings, err := g.desk.ListByExperiment(ctx, tenant, experiment, now.Add(-g.cfg.MessagePeriod), now.Add(time.Nanosecond))
-	if err != nil {
-		return nil, err
-	}
 	seen := map[lodge.PersonID]bool{}
 	var owners []lodge.PersonID
-	for _, b := range bookings {
-		if seen[b.Owner] || (!b.CancelledAt.IsZero() && !b.CancelledAt.After(b.Start)) {
-			continue
+	// The desk answers with so many at a time, by start.
+	for from := now.Add(-g.cfg.MessagePeriod); ; {
+		bookings, err := g.desk.ListByExperiment(ctx, tenant, experiment, from, now.Add(time.Nanosecond))
+		if err != nil || len(bookings) == 0 {
+			return owners, err
 		}
-		seen[b.Owner] = true
-		owners = append(owners, b.Owner)
+		for _, b := range bookings {
+			if seen[b.Owner] || (!b.CancelledAt.IsZero() && !b.CancelledAt.After(b.Start)) {
+				continue
+			}
+			seen[b.Owner] = true
+			owners = append(owners, b.Owner)
+		}
+		last := bookings[len(bookings)-1].Start
+		if !last.After(from) {
+			return owners, nil
+		}
+		from = last
 	}
-	return owners, nil
 }
 
 // exists reports whether an audience names something that is there.

@@ -46,20 +46,13 @@ type callers struct {
 	idle    *sessions.Session // a login narrowed by idleness; login is nil then
 }
 
-// callers reads the cookies of a request straight from the session store. A
-// malformed cookie counts as none; only an unreachable store is an error.
+// callers reads the cookies of a request and notes that their sessions are in
+// use, unless it was a script that asked: a page that was left open and refreshes
+// itself is no sign of somebody there.
 func (g *Gateway) callers(r *http.Request) (callers, error) {
-	var c callers
-	var err error
-	if c.login, err = g.cookie(r, g.loginCookie(), sessions.Login); err != nil {
+	c, err := g.holds(r)
+	if err != nil || (r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Dest") == "empty") {
 		return c, err
-	}
-	if c.booking, err = g.cookie(r, g.bookingCookie(), sessions.Booking); err != nil {
-		return c, err
-	}
-	now := g.clock.Now()
-	if c.login != nil && c.login.Idle(now) {
-		c.login, c.idle = nil, c.login
 	}
 	for _, s := range []*sessions.Session{c.login, c.booking} {
 		if s == nil {
@@ -73,13 +66,36 @@ func (g *Gateway) callers(r *http.Request) (callers, error) {
 	return c, nil
 }
 
-// cookie returns the active session of one kind that a cookie holds, or nil.
+// holds reads the cookies of a request straight from the session store. A
+// malformed cookie counts as none; only an unreachable store is an error.
+func (g *Gateway) holds(r *http.Request) (callers, error) {
+	var c callers
+	var err error
+	if c.login, err = g.cookie(r, g.loginCookie(), sessions.Login); err != nil {
+		return c, err
+	}
+	if c.booking, err = g.cookie(r, g.bookingCookie(), sessions.Booking); err != nil {
+		return c, err
+	}
+	if c.login != nil && c.login.Idle(g.clock.Now()) {
+		c.login, c.idle = nil, c.login
+	}
+	return c, nil
+}
+
+// cookie returns the active session of one kind that a cookie holds, or nil. Of
+// several that differ one was planted, so none counts.
 func (g *Gateway) cookie(r *http.Request, name string, kind sessions.Kind) (*sessions.Session, error) {
-	cookie, err := r.Cookie(name)
-	if err != nil {
+	found := r.CookiesNamed(name)
+	if len(found) == 0 {
 		return nil, nil //nolint:nilnil // no cookie is no session and no fault
 	}
-	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), cookie.Value)
+	for _, other := range found[1:] {
+		if other.Value != found[0].Value {
+			return nil, nil //nolint:nilnil // see above
+		}
+	}
+	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), found[0].Value)
 	switch {
 	case lodge.CodeOf(err) == lodge.CodeUnauthenticated, err == nil && s.Kind != kind:
 		return nil, nil //nolint:nilnil // one that is not good counts as none

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -54,11 +55,15 @@ func (g *Gateway) bookingsOf(ctx context.Context, s sessions.Session) ([]Booking
 
 // book makes a booking for the signed-in person.
 func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
 	var req BookRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	view, err := g.bookFor(r, req, r.Header.Get("Idempotency-Key"))
+	view, err := g.bookFor(r, s, req, r.Header.Get("Idempotency-Key"))
 	if err != nil {
 		return err
 	}
@@ -67,11 +72,7 @@ func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, view)
 }
 
-func (g *Gateway) bookFor(r *http.Request, req BookRequest, key string) (BookingView, error) {
-	s, err := g.person(r)
-	if err != nil {
-		return BookingView{}, err
-	}
+func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, key string) (BookingView, error) {
 	person, err := g.personOf(r, s)
 	if err != nil {
 		return BookingView{}, err
@@ -105,9 +106,6 @@ func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, erro
 	if err != nil {
 		return booking.Booking{}, sessions.Session{}, err
 	}
-	if c.login == nil && c.booking == nil {
-		return booking.Booking{}, sessions.Session{}, errSignIn()
-	}
 	id := chi.URLParam(r, "id")
 	if c.booking != nil && c.booking.Booking == id {
 		b, err := g.desk.Get(r.Context(), c.booking.Tenant, id)
@@ -117,7 +115,8 @@ func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, erro
 		return b, *c.booking, err
 	}
 	if c.login == nil {
-		return booking.Booking{}, sessions.Session{}, errNotThere("booking")
+		_, err := c.main() // says to sign in, or to continue
+		return booking.Booking{}, sessions.Session{}, cmp.Or(err, error(errNotThere("booking")))
 	}
 	b, err := g.desk.Get(r.Context(), c.login.Tenant, id)
 	if lodge.CodeOf(err) == lodge.CodeNotFound || (err == nil && b.Owner != c.login.Person) {
@@ -170,15 +169,15 @@ func (g *Gateway) extend(ctx context.Context, b booking.Booking, seconds int) (b
 // cancelBooking ends a booking: its owner's, or, for an instructor of the
 // booking's group, anybody's.
 func (g *Gateway) cancelBooking(w http.ResponseWriter, r *http.Request) error {
+	b, s, err := g.cancellable(r)
+	if err != nil {
+		return err
+	}
 	var req CancelRequest
 	if r.ContentLength != 0 {
 		if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 			return err
 		}
-	}
-	b, s, err := g.cancellable(r)
-	if err != nil {
-		return err
 	}
 	if b, err = g.cancel(r.Context(), b, s, req.Reason); err != nil {
 		return err
@@ -208,14 +207,18 @@ func (g *Gateway) cancellable(r *http.Request) (booking.Booking, sessions.Sessio
 	if err != nil {
 		return booking.Booking{}, s, errNotThere("booking")
 	}
-	b, err = g.desk.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
-	if err != nil {
-		return b, s, err
+	b, err = g.taught(r, s)
+	return b, s, err
+}
+
+// taught returns the booking a request names if it is one of a group that the
+// session's person teaches. Whether there is another one nobody learns.
+func (g *Gateway) taught(r *http.Request, s sessions.Session) (booking.Booking, error) {
+	b, err := g.desk.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
+	if lodge.CodeOf(err) == lodge.CodeNotFound || (err == nil && !teaches(s.Principal(), b.Group)) {
+		return booking.Booking{}, errNotThere("booking")
 	}
-	if p := s.Principal(); !p.Can(lodge.RoleInstructor, lodge.ScopeOf("group", b.Group)) {
-		return booking.Booking{}, s, errNotThere("booking")
-	}
-	return b, s, nil
+	return b, err
 }
 
 func shorten(s string, runes int) string {

@@ -28,6 +28,13 @@ func sortedKeys[V any](m map[string]V) []string {
 // maxSpan bounds what one availability call may ask for.
 const maxSpan = 31 * 24 * time.Hour
 
+// storable reports whether a time can be kept and written in RFC 3339: arithmetic
+// on times near the ends of the calendar leaves it.
+func storable(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 2000 && year < 9000
+}
+
 // availability answers for a whole group in one call.
 func (g *Gateway) availability(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
@@ -58,6 +65,9 @@ func (g *Gateway) availabilityOf(r *http.Request, group string, from, until time
 	}
 	if !slices.Contains(s.Groups, group) {
 		return AvailabilityView{}, errNotThere("group")
+	}
+	if !storable(from) || !storable(until) {
+		return AvailabilityView{}, lodge.E(lodge.CodeRefused, "That time is out of range; choose a date in this century.")
 	}
 	if !from.Before(until) || until.Sub(from) > maxSpan {
 		return AvailabilityView{}, lodge.E(lodge.CodeRefused, "Ask for an interval that ends after it starts and is at most 31 days long.")

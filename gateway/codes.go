@@ -16,6 +16,9 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		return CodeView{}, err
 	}
 	n := sessions.New{Tenant: tenant, Experiment: req.Experiment, Scopes: req.Scopes}
+	if req.Seconds < 0 || req.Seconds > int(hostLife/time.Second) {
+		return CodeView{}, lodge.E(lodge.CodeRefused, "The life of a code is between a second and ten years.")
+	}
 	life := time.Duration(req.Seconds) * time.Second
 	switch sessions.Kind(req.Kind) {
 	case sessions.Host:
@@ -39,9 +42,6 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		setDefault(&life, serviceLife)
 	default:
 		return CodeView{}, lodge.E(lodge.CodeRefused, "The kind of a code made here is host or service.")
-	}
-	if life < 0 || life > hostLife {
-		return CodeView{}, lodge.E(lodge.CodeRefused, "The life of a code is between a second and ten years.")
 	}
 	n.ExpiresAt = g.clock.Now().Add(life)
 	code, s, err := g.sessions.Create(ctx, n)

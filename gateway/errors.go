@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -51,7 +53,7 @@ func explain(err error) failure {
 			detail: "The request is larger than the " + strconv.FormatInt(e.Limit, 10) + " bytes allowed here; send less.",
 		}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return failure{status: http.StatusServiceUnavailable, code: lodge.CodeUnavailable, detail: "A part of the service did not answer in time; try again in a moment.", retry: time.Second}
 	}
 	return failure{status: http.StatusInternalServerError, code: lodge.CodeInternal, detail: "Something went wrong on our side. It has been logged; try again, and tell your laboratory if it stays."}
@@ -106,13 +108,17 @@ func readJSON(w http.ResponseWriter, r *http.Request, maxBody int64, v any) erro
 		}
 		return lodge.Wrap(lodge.CodeInvalid, "The body is not the JSON expected here: "+jsonFault(err)+" See /api/openapi.yaml.", err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return err
+		}
 		return lodge.E(lodge.CodeInvalid, "The body holds more than one JSON document; send one.")
 	}
 	return nil
 }
 
-// jsonFault says what is wrong with a body without repeating what it holds.
+// jsonFault says what is wrong with a body without repeating what it holds, but
+// for the name of a member.
 func jsonFault(err error) string {
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return "syntax error at byte " + strconv.FormatInt(e.Offset, 10) + "."
@@ -120,5 +126,17 @@ func jsonFault(err error) string {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return "member " + strconv.Quote(e.Field) + " has the wrong type."
 	}
-	return "it is empty, cut short, or has a member that is not known."
+	if _, ok := errors.AsType[*time.ParseError](err); ok {
+		return "a time in it is not written as in RFC 3339, such as 2026-05-04T09:00:00Z."
+	}
+	if member, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return "there is no member " + shorten(member, 60) + "."
+	}
+	if errors.Is(err, io.EOF) {
+		return "it is empty."
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "it is cut short."
+	}
+	return "a value in it cannot be read."
 }

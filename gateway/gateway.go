@@ -21,8 +21,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -60,9 +62,16 @@ type Config struct {
 	LoginLife     time.Duration // absolute end of a login; default 12 h, at most 24 h
 	LoginIdle     time.Duration // a login is narrowed after this long unused; default 1 h
 	MessagePeriod time.Duration // right to a booking's messages after its end; default 168 h
-	MaxBody       int64         // bytes of a JSON or form body; default 64 KiB
-	CodesPerBook  int           // live experiment codes of one booking; default 16
-	SendRate      int           // messages a person may send a minute; default 60
+	// LeasePoll is how often what is open is checked again, LeaseGrace how long it
+	// stays open when that fails; defaults 5 s and 15 s. The same as the
+	// sessions.Manager's.
+	LeasePoll, LeaseGrace time.Duration
+
+	MaxBody      int64 // bytes of a JSON or form body; default 64 KiB
+	CodesPerBook int   // live experiment codes of one booking; default 16
+	SendRate     int   // messages, surveys and registers of one person a minute; default 60
+	LaunchRate   int   // experiment codes, and openings by reference, of one booking a minute; default 60
+	SignInRate   int   // sign-ins begun at one address a minute; default 300
 }
 
 // Parts are the leaves the gateway joins. All but the last two are required.
@@ -104,10 +113,14 @@ type Gateway struct {
 	changes  *changes
 	presence *presence
 	tickets  *tickets
-	senders  *senders
+	sends    *rates // by person
+	launches *rates // by booking
+	signIns  *rates // by address
+	openings *rates // by booking
 
-	ready chan struct{} // closed when Run has started everything
-	once  sync.Once
+	ready    chan struct{} // closed when Run has started everything
+	once     sync.Once
+	draining atomic.Bool // set by Drain: new work belongs elsewhere
 }
 
 // New joins the parts. It returns every fault of the configuration at once.
@@ -127,8 +140,11 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, desk: parts.Desk, topics: parts.Topics,
 		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
-		pages: pages, changes: newChanges(), tickets: newTickets(parts.Clock), senders: newSenders(cfg.SendRate),
-		ready: make(chan struct{}),
+		pages: pages, changes: newChanges(), tickets: newTickets(parts.Clock), ready: make(chan struct{}),
+		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
+		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
+		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
+		openings: newRates(parts.Clock, cfg.LaunchRate, "This booking was opened too often in the last minute; wait a little and try again."),
 	}
 	for _, origin := range cfg.UIOrigins {
 		g.uiOrigins[origin] = true
@@ -152,25 +168,32 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		Hints:         hints(parts.Signals),
 		Observer:      g.presence,
 		Logger:        parts.Log,
+		LeasePoll:     cfg.LeasePoll,
+		LeaseGrace:    cfg.LeaseGrace,
 	})
-	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{Logger: parts.Log, Seen: g.presence.connected})
+	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
+		Logger: parts.Log, Seen: g.presence.connected, Grace: cfg.LeaseGrace,
+	})
 	parts.Desk.SetEffects(effects{g})
 	return g, nil
 }
 
 func (c *Config) complete() error {
 	var errs []error
-	origin := func(name, value string) {
-		u, err := url.Parse(value)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") {
-			errs = append(errs, fmt.Errorf("%s %q is not an origin such as https://lab.example.org", name, value))
+	// An origin is compared to the letter with what browsers send: no slash at
+	// its end, in lower case.
+	origin := func(name string, value *string) {
+		*value = strings.ToLower(strings.TrimSuffix(*value, "/"))
+		u, err := url.Parse(*value)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Scheme+"://"+u.Host != *value {
+			errs = append(errs, fmt.Errorf("%s is not an origin such as https://lab.example.org", name))
 		}
 	}
-	c.PublicURL, c.AssetsURL = strings.TrimSuffix(c.PublicURL, "/"), strings.TrimSuffix(c.AssetsURL, "/")
-	origin("public_url", c.PublicURL)
-	origin("assets_url", c.AssetsURL)
-	for _, o := range c.UIOrigins {
-		origin("ui_origins", o)
+	c.UIOrigins = slices.Clone(c.UIOrigins)
+	origin("public_url", &c.PublicURL)
+	origin("assets_url", &c.AssetsURL)
+	for i := range c.UIOrigins {
+		origin("ui_origins", &c.UIOrigins[i])
 	}
 	if len(errs) == 0 && hostname(c.PublicURL) == hostname(c.AssetsURL) {
 		errs = append(errs, errors.New("assets_url must have another host name than public_url: a port of its own does not keep an experiment UI's script from the gateway's cookies"))
@@ -188,6 +211,8 @@ func (c *Config) complete() error {
 	setDefault(&c.MaxBody, 64<<10)
 	setDefault(&c.CodesPerBook, 16)
 	setDefault(&c.SendRate, 60)
+	setDefault(&c.LaunchRate, 60)
+	setDefault(&c.SignInRate, 300)
 	return errors.Join(errs...)
 }
 
@@ -222,13 +247,20 @@ func (g *Gateway) cookieName(secure, plain string) string {
 // originAllowed is the check of a websocket's Origin where a code or a ticket
 // authenticates: absent for what is no browser, else ours or a listed UI's.
 func (g *Gateway) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	return origin == "" || origin == g.cfg.PublicURL || g.uiOrigins[origin]
+	origin := r.Header.Values("Origin")
+	return strings.Join(origin, "") == "" || g.originOurs(r) || (len(origin) == 1 && g.uiOrigins[origin[0]])
+}
+
+// originOurs reports whether a request was made by a page of the gateway's own.
+func (g *Gateway) originOurs(r *http.Request) bool {
+	origin := r.Header.Values("Origin")
+	return len(origin) == 1 && origin[0] == g.cfg.PublicURL
 }
 
 // Run owns everything that happens without a request: session watches, message
 // tails, the hub, the relay, the outbox, presence. It returns when ctx ends and
-// all of it has stopped, or with the first error.
+// all of it has stopped, or with the first error; requests are to have been
+// answered by then.
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, run := range map[string]func(context.Context) error{
@@ -242,11 +274,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		})
 	}
 	g.once.Do(func() { close(g.ready) })
-	return group.Wait()
+	err := group.Wait()
+	g.surveys.Release()
+	g.register.Release()
+	return err
 }
 
 // Drain asks every socket to go away and come back elsewhere, and returns when
 // they have or ctx ends.
 func (g *Gateway) Drain(ctx context.Context) error {
+	g.draining.Store(true)
 	return errors.Join(g.relay.Drain(ctx), g.hub.Drain(ctx))
 }

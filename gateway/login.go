@@ -16,6 +16,9 @@ const flowKey = "flow"
 // startLogin sends the browser to the institution. What ties the answer to this
 // browser waits in its session, for one use.
 func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request) error {
+	if err := g.signIns.allow(tenantOf(r.Context()), addressOf(r.Context())); err != nil {
+		return err
+	}
 	issuer := chi.URLParam(r, "idp")
 	location, flow, err := g.idp.Start(r.Context(), issuer, idp.StartOptions{
 		RedirectURI: g.callbackURI(issuer),

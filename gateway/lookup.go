@@ -26,6 +26,17 @@ func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, refere
 	if err != nil {
 		return BookingView{}, err
 	}
+	if err := g.openings.allow(tenant, b.ID); err != nil {
+		return BookingView{}, err
+	}
+	// The cookie holds one booking: what it held before is over.
+	if c, err := g.holds(r); err != nil {
+		return BookingView{}, err
+	} else if c.booking != nil && c.booking.Booking != b.ID {
+		if err := g.sessions.Revoke(ctx, tenant, c.booking.ID, "Another booking was opened in this browser."); err != nil {
+			return BookingView{}, err
+		}
+	}
 	keep := g.desk.MessagesUntil(b)
 	code, _, err := g.sessions.Create(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Booking, Person: b.Owner, Name: b.OwnerName, Booking: b.ID, Experiment: b.Experiment,

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -38,12 +40,12 @@ type sent struct {
 // sendMessage stores a notice and answers 202: it is durable then, and on its
 // way.
 func (g *Gateway) sendMessage(w http.ResponseWriter, r *http.Request) error {
-	var req MessageRequest
-	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
-		return err
-	}
 	s, err := g.person(r)
 	if err != nil {
+		return err
+	}
+	var req MessageRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
 	done, err := g.send(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
@@ -54,7 +56,7 @@ func (g *Gateway) sendMessage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // send publishes a notice of a person and enters it in their own log. The same
-// key again is the same message.
+// key again is the same message; with another message it is refused.
 func (g *Gateway) send(ctx context.Context, s sessions.Session, req MessageRequest, key string) (sent, error) {
 	if err := g.maySend(s.Principal(), req.To); err != nil {
 		return sent{}, err
@@ -73,17 +75,23 @@ func (g *Gateway) send(ctx context.Context, s sessions.Session, req MessageReque
 	if err := g.exists(ctx, s.Tenant, req.To); err != nil {
 		return sent{}, err
 	}
-	if err := g.senders.allow(s.Tenant, s.Person); err != nil {
-		return sent{}, err
-	}
+	notice := Notice{Title: req.Title, Text: req.Text, Priority: req.Priority, From: s.Name, To: req.To}
 	id := rand.Text()
 	if key != "" {
 		id = keyID(s.Person, key)
+		switch done, err := g.sentAs(ctx, s, id); {
+		case err != nil:
+			return sent{}, err
+		case done.ID == id && done.Notice != notice:
+			return sent{}, lodge.E(lodge.CodeRefused, "This idempotency key was used for another message; use a new key for each message.")
+		case done.ID == id:
+			return done, nil
+		}
 	}
-	out := sent{
-		ID: id, Topic: req.To, Time: g.clock.Now(),
-		Notice: Notice{Title: req.Title, Text: req.Text, Priority: req.Priority, From: s.Name, To: req.To},
+	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
+		return sent{}, err
 	}
+	out := sent{ID: id, Topic: req.To, Time: g.clock.Now(), Notice: notice}
 	at, err := g.append(ctx, s.Tenant, req.To, messaging.TypeNotice, id, s.Person, out.Notice)
 	if err != nil {
 		return sent{}, err
@@ -112,6 +120,19 @@ func (g *Gateway) sentBy(ctx context.Context, s sessions.Session, limit int) ([]
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// sentAs returns a person's message of an id; the zero value when there is none
+// among the latest.
+func (g *Gateway) sentAs(ctx context.Context, s sessions.Session, id string) (sent, error) {
+	mine, err := g.sentBy(ctx, s, maxHistory)
+	if err != nil {
+		return sent{}, err
+	}
+	if i := slices.IndexFunc(mine, func(m sent) bool { return m.ID == id }); i >= 0 {
+		return mine[i], nil
+	}
+	return sent{}, nil
 }
 
 // keyID derives an id from a person's idempotency key: the same key, the same id.
@@ -153,7 +174,10 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 	} else if !before.IsZero() {
 		return lodge.E(lodge.CodeInvalid, "A position belongs to one topic; name it with the parameter topic.")
 	}
-	messages, older, err := g.latest(r.Context(), s.Tenant, member, topics, before, limit)
+	messages, _, older, err := g.latest(r.Context(), s.Tenant, member, topics, before, limit)
+	if _, lost := errors.AsType[*messaging.PosLostError](err); lost {
+		return lodge.Wrap(lodge.CodeInvalid, "The position is not in that topic any more; leave the parameter before out to start at the newest.", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -165,14 +189,16 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 }
 
 // latest reads back through topics and returns the newest of them all, newest
-// first, with the position to go on from in the last topic when it has more.
-func (g *Gateway) latest(ctx context.Context, tenant lodge.Tenant, m *membership, topics []string, before messaging.Pos, limit int) (out []MessageView, older string, err error) {
-	out = []MessageView{}
+// first, with each topic's head at that moment, and the position to go on from in
+// the last topic when it has more.
+func (g *Gateway) latest(ctx context.Context, tenant lodge.Tenant, m *membership, topics []string, before messaging.Pos, limit int) (out []MessageView, heads map[string]string, older string, err error) {
+	out, heads = []MessageView{}, map[string]string{}
 	for _, topic := range topics {
 		page, err := g.topics.ReadBack(ctx, tenant, topic, before, limit)
 		if err != nil {
-			return nil, "", lodge.Wrap(lodge.CodeUnavailable, "The messages cannot be read at this moment; try again.", err)
+			return nil, nil, "", err
 		}
+		heads[topic] = page.Head.String()
 		older = ""
 		for _, item := range page.Items {
 			event, err := messaging.ParseEvent(item.Body)
@@ -190,7 +216,7 @@ func (g *Gateway) latest(ctx context.Context, tenant lodge.Tenant, m *membership
 	if len(out) > limit {
 		out = out[:limit]
 	}
-	return out, older, nil
+	return out, heads, older, nil
 }
 
 // receipts says who got a message of one's own.
@@ -199,26 +225,26 @@ func (g *Gateway) receipts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mine, err := g.sentBy(r.Context(), s, maxHistory)
+	one, err := g.sentAs(r.Context(), s, chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(mine, func(m sent) bool { return m.ID == chi.URLParam(r, "id") })
-	if i < 0 {
+	if one.ID == "" {
 		return errNotThere("message")
 	}
-	view, err := g.receiptsOf(r.Context(), s.Tenant, mine[i])
+	people, err := g.recipients(r.Context(), s.Tenant, one.Topic)
+	if err != nil {
+		return err
+	}
+	view, err := g.receiptsOf(r.Context(), s.Tenant, one, people)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
 }
 
-func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent) (ReceiptsView, error) {
-	people, err := g.recipients(ctx, tenant, m.Topic)
-	if err != nil {
-		return ReceiptsView{}, err
-	}
+// receiptsOf says what became of a message for each of its recipients.
+func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, people []idp.Person) (ReceiptsView, error) {
 	ids := make([]lodge.PersonID, len(people))
 	for i, p := range people {
 		ids[i] = p.ID

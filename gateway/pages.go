@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -82,6 +83,9 @@ func (g *Gateway) continueForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
 	if c.idle != nil {
 		if err := g.sessions.Touch(r.Context(), *c.idle); err != nil {
 			return err
@@ -93,7 +97,11 @@ func (g *Gateway) continueForm(w http.ResponseWriter, r *http.Request) error {
 // readForm parses a form of bounded size.
 func (g *Gateway) readForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge
+	}
+	if err != nil {
 		return lodge.Wrap(lodge.CodeInvalid, "The form could not be read; send it again.", err)
 	}
 	return nil
@@ -146,6 +154,11 @@ func (g *Gateway) homePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := r.Context()
 	view := web.Home{Layout: g.layout(r, "Lodge", web.PageHome, &s)}
+	// First where messages go on: what happens while the rest is read then comes
+	// over the socket.
+	if view.Messages, view.Resume, err = g.webMessages(ctx, s, 5); err != nil {
+		return err
+	}
 	bookings, err := g.bookingsOf(ctx, s)
 	if err != nil {
 		return err
@@ -161,9 +174,6 @@ func (g *Gateway) homePage(w http.ResponseWriter, r *http.Request) error {
 		if view.Groups, err = g.webGroups(ctx, s); err != nil {
 			return err
 		}
-	}
-	if view.Messages, view.Resume, err = g.webMessages(ctx, s, 5); err != nil {
-		return err
 	}
 	view.Surveys, view.Registers, err = g.asked(ctx, s)
 	if err != nil {

@@ -92,6 +92,10 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
 	group := r.PostFormValue("group")
 	form := web.BookForm{
 		Slot: r.PostFormValue("slot"), Start: r.PostFormValue("start"), Surname: r.PostFormValue("surname"), Key: r.PostFormValue("key"),
@@ -104,7 +108,7 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	var view BookingView
 	if err == nil {
-		view, err = g.bookFor(r, BookRequest{Group: group, Slot: form.Slot, Start: start, Seconds: form.Seconds, Surname: form.Surname}, form.Key)
+		view, err = g.bookFor(r, s, BookRequest{Group: group, Slot: form.Slot, Start: start, Seconds: form.Seconds, Surname: form.Surname}, form.Key)
 	}
 	if err != nil {
 		problem, status, mendable := problemOf(err, "That could not be booked")
@@ -189,11 +193,16 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	messages, resume, err := g.webMessages(r.Context(), s, 20)
+	if err != nil {
+		return err
+	}
 	booking, err := g.bookingView(r.Context(), b, false)
 	if err != nil {
 		return err
 	}
-	view := web.Launch{Layout: g.layout(r, booking.Title, web.PageLaunch, &s), Booking: webBooking(booking)}
+	view := web.Launch{Layout: g.layout(r, booking.Title, web.PageLaunch, &s), Booking: webBooking(booking), Messages: messages}
+	view.Resume = resume
 	activity, err := g.activity(r.Context(), b)
 	switch code := lodge.CodeOf(err); {
 	case err == nil && len(activity.UIs) > 0:
@@ -207,9 +216,6 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	case code == lodge.CodeRefused || code == lodge.CodeConflict:
 		view.Closed = explain(err).detail
 	default:
-		return err
-	}
-	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, 20); err != nil {
 		return err
 	}
 	if view.Surveys, view.Registers, err = g.asked(r.Context(), s); err != nil {

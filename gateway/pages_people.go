@@ -24,16 +24,13 @@ func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int
 	if err != nil {
 		return nil, nil, err
 	}
-	latest, _, err := g.latest(ctx, s.Tenant, member, member.topics, messaging.Pos{}, maxHistory)
+	// Among the notices stand other events: a page's worth is read at least.
+	latest, resume, _, err := g.latest(ctx, s.Tenant, member, member.topics, messaging.Pos{}, max(limit, 50))
 	if err != nil {
 		return nil, nil, err
 	}
-	resume := map[string]string{}
 	var out []web.Message
 	for _, m := range latest {
-		if _, known := resume[m.Topic]; !known {
-			resume[m.Topic] = m.Position
-		}
 		if one, ok := webMessage(m); ok && len(out) < limit {
 			out = append(out, one)
 		}
@@ -41,9 +38,14 @@ func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int
 	return out, resume, g.markUnread(ctx, s, out)
 }
 
-// markUnread finds which messages the person has not read on any device.
+// markUnread finds which messages, newest first, the person has not read on any
+// device. Whoever has read one has read what came before it in its topic.
 func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, messages []web.Message) error {
+	read := map[string]bool{}
 	for i := range messages {
+		if read[messages[i].Topic] {
+			continue
+		}
 		pos, err := messaging.ParsePos(messages[i].Position)
 		if err != nil {
 			return err
@@ -52,7 +54,8 @@ func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, messages [
 		if err != nil {
 			return err
 		}
-		messages[i].Unread = len(got) == 1 && got[0].State != "read"
+		read[messages[i].Topic] = len(got) == 1 && got[0].State == messaging.ReceiptRead
+		messages[i].Unread = !read[messages[i].Topic]
 	}
 	return nil
 }
@@ -135,7 +138,7 @@ func (g *Gateway) asked(ctx context.Context, s sessions.Session) ([]web.Survey, 
 	}
 	var waiting []web.Register
 	for _, register := range registers {
-		if _, member := register.Mark(s.Person); member && register.Open {
+		if register.Open && standsIn(s, register) {
 			waiting = append(waiting, webRegister(register, s.Person))
 		}
 	}
@@ -249,7 +252,7 @@ func (g *Gateway) attendancePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := web.Attendance{Layout: g.layout(r, "My attendance", web.PageAttendance, &s)}
 	for _, register := range registers {
-		if _, member := register.Mark(s.Person); !member {
+		if !standsIn(s, register) {
 			continue
 		}
 		if one := webRegister(register, s.Person); register.Open {
@@ -266,7 +269,7 @@ func (g *Gateway) confirmForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := g.confirm(r.Context(), s.Tenant, s.Person, chi.URLParam(r, "id")); err != nil {
+	if _, err := g.confirm(r.Context(), s, chi.URLParam(r, "id")); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/attendance", "confirmed")

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -49,7 +48,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice, Survey: forms.survey, Register: forms.register,
 	}
 	view.Problem = forms.problem
-	audiences, err := g.audiences(ctx, s)
+	audiences, err := g.audiences(ctx, s, true)
 	if err != nil {
 		return err
 	}
@@ -88,6 +87,10 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	return g.pages.Render(w, status, web.PageTeach, view)
 }
 
+// maxReceipts is how many recipients of a message a page names; of more it says
+// how many got it.
+const maxReceipts = 300
+
 // webSent are the latest messages of an instructor with their receipts.
 func (g *Gateway) webSent(ctx context.Context, s sessions.Session) ([]web.Sent, error) {
 	mine, err := g.sentBy(ctx, s, 10)
@@ -95,8 +98,14 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session) ([]web.Sent, 
 		return nil, err
 	}
 	var out []web.Sent
+	reached := map[string][]idp.Person{}
 	for _, m := range mine {
-		receipts, err := g.receiptsOf(ctx, s.Tenant, m)
+		if reached[m.Topic] == nil {
+			if reached[m.Topic], err = g.recipients(ctx, s.Tenant, m.Topic); err != nil {
+				return nil, err
+			}
+		}
+		receipts, err := g.receiptsOf(ctx, s.Tenant, m, reached[m.Topic])
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +116,7 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session) ([]web.Sent, 
 			},
 			Sent: receipts.Sent, Delivered: receipts.Delivered, Read: receipts.Read,
 		}
-		for _, p := range receipts.People {
+		for _, p := range receipts.People[:min(len(receipts.People), maxReceipts)] {
 			one.People = append(one.People, web.Receipt(p))
 		}
 		out = append(out, one)
@@ -299,12 +308,9 @@ func (g *Gateway) teachCancelForm(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	b, err := g.desk.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
+	b, err := g.taught(r, s)
 	if err != nil {
 		return err
-	}
-	if !teaches(s.Principal(), b.Group) {
-		return errNotThere("booking")
 	}
 	if _, err := g.cancel(r.Context(), b, s, strings.TrimSpace(r.PostFormValue("reason"))); err != nil {
 		return g.refused(w, r, err, "The booking was not cancelled", teachForms{})

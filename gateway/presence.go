@@ -29,10 +29,23 @@ type presence struct {
 	g    *Gateway
 	wake chan struct{}
 
+	writing sync.Mutex // held while reports are written: whoever then reads has them all
+
 	mu      sync.Mutex
-	live    map[senderKey]*stay                               // guarded by mu
-	reports []report                                          // guarded by mu
+	live    map[whoseStay]*stay                               // guarded by mu
+	reports map[reportKey]sighting                            // guarded by mu; a stay's latest
 	logs    map[lodge.Tenant]*messaging.Projection[sightings] // guarded by mu
+}
+
+type whoseStay struct {
+	tenant lodge.Tenant
+	person lodge.PersonID
+}
+
+// reportKey names a stay by who and by when it began.
+type reportKey struct {
+	whoseStay
+	since time.Time
 }
 
 // stay is somebody in an experiment now, through any number of connections.
@@ -42,13 +55,7 @@ type stay struct {
 	conns int
 }
 
-// report is an interval somebody was there.
-type report struct {
-	tenant lodge.Tenant
-	sighting
-}
-
-// sighting is a report as it is stored.
+// sighting is an interval somebody was there, as it is stored.
 type sighting struct {
 	Person lodge.PersonID `json:"person"`
 	Name   string         `json:"name"`
@@ -64,7 +71,7 @@ type sightings struct {
 func newPresence(g *Gateway) *presence {
 	return &presence{
 		g: g, wake: make(chan struct{}, 1),
-		live: map[senderKey]*stay{}, logs: map[lodge.Tenant]*messaging.Projection[sightings]{},
+		live: map[whoseStay]*stay{}, reports: map[reportKey]sighting{}, logs: map[lodge.Tenant]*messaging.Projection[sightings]{},
 	}
 }
 
@@ -75,7 +82,7 @@ func (p *presence) Joined(grant relay.Grant, at time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := senderKey{grant.Tenant, grant.Person}
+	key := whoseStay{grant.Tenant, grant.Person}
 	s := p.live[key]
 	if s == nil {
 		s = &stay{name: grant.Name, since: at}
@@ -94,7 +101,7 @@ func (p *presence) Left(grant relay.Grant, at time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := senderKey{grant.Tenant, grant.Person}
+	key := whoseStay{grant.Tenant, grant.Person}
 	s := p.live[key]
 	if s == nil {
 		return
@@ -106,8 +113,8 @@ func (p *presence) Left(grant relay.Grant, at time.Time) {
 }
 
 // note queues a report for Run; p.mu is held.
-func (p *presence) note(key senderKey, s *stay, to time.Time) {
-	p.reports = append(p.reports, report{key.tenant, sighting{Person: key.person, Name: s.name, From: s.since, To: to}})
+func (p *presence) note(key whoseStay, s *stay, to time.Time) {
+	p.reports[reportKey{key, s.since}] = sighting{Person: key.person, Name: s.name, From: s.since, To: to}
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -146,26 +153,44 @@ func (p *presence) noteAll() {
 
 // write stores what was reported; what fails is reported again later.
 func (p *presence) write(ctx context.Context) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
 	reports := p.reports
-	p.reports = nil
+	p.reports = map[reportKey]sighting{}
 	p.mu.Unlock()
-	for i, r := range reports {
-		body, err := json.Marshal(r.sighting)
-		if err == nil {
-			err = p.log(r.tenant).Append(ctx, messaging.Message{Body: body})
-		}
-		if err == nil {
-			err = p.g.register.Seen(ctx, r.tenant, r.Person, r.Name, attendance.FromExperiment, r.From, r.To)
-		}
-		if err != nil {
+	for key, one := range reports {
+		if err := p.record(ctx, key.tenant, one); err != nil {
 			if !errors.Is(err, context.Canceled) {
 				p.g.log.WarnContext(ctx, "presence", "err", err)
 			}
-			p.mu.Lock()
-			p.reports = append(reports[i:], p.reports...)
-			p.mu.Unlock()
+			p.again(reports)
 			return
+		}
+		delete(reports, key)
+	}
+}
+
+// record stores one sighting and tells the registers that are open.
+func (p *presence) record(ctx context.Context, tenant lodge.Tenant, one sighting) error {
+	body, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	if err := p.log(tenant).Append(ctx, messaging.Message{Body: body}); err != nil {
+		return err
+	}
+	return p.g.register.Seen(ctx, tenant, one.Person, one.Name, attendance.FromExperiment, one.From, one.To)
+}
+
+// again takes back reports that could not be written, but for those that were
+// overtaken by a later one of the same stay.
+func (p *presence) again(reports map[reportKey]sighting) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, one := range reports {
+		if _, newer := p.reports[key]; !newer {
+			p.reports[key] = one
 		}
 	}
 }

@@ -27,12 +27,12 @@ func teaches(p lodge.Principal, group string) bool {
 }
 
 func (g *Gateway) openRegister(w http.ResponseWriter, r *http.Request) error {
-	var req RegisterRequest
-	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
-		return err
-	}
 	s, err := g.person(r)
 	if err != nil {
+		return err
+	}
+	var req RegisterRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
 	register, err := g.startRegister(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
@@ -49,6 +49,14 @@ func (g *Gateway) startRegister(ctx context.Context, s sessions.Session, req Reg
 		return attendance.Register{}, lodge.E(lodge.CodeForbidden, "Only an instructor of the group may open its register.")
 	}
 	if err := g.exists(ctx, s.Tenant, "group:"+req.Group); err != nil {
+		return attendance.Register{}, err
+	}
+	for _, at := range []time.Time{req.Start, req.End} {
+		if !at.IsZero() && !storable(at) {
+			return attendance.Register{}, lodge.E(lodge.CodeRefused, "That time is out of range; choose a date in this century.")
+		}
+	}
+	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
 		return attendance.Register{}, err
 	}
 	people, err := g.persons.InGroup(ctx, s.Tenant, req.Group)
@@ -93,14 +101,25 @@ func (g *Gateway) ownRegister(r *http.Request) (attendance.Register, sessions.Se
 		return attendance.Register{}, s, false, err
 	}
 	register, err := g.register.Get(r.Context(), s.Tenant, chi.URLParam(r, "id"))
+	if lodge.CodeOf(err) == lodge.CodeNotFound {
+		err = errNotThere("register")
+	}
 	if err != nil {
 		return register, s, false, err
 	}
 	keeps := teaches(s.Principal(), register.Group)
-	if _, member := register.Mark(s.Person); !keeps && !member {
+	if !keeps && !standsIn(s, register) {
 		return attendance.Register{}, s, false, errNotThere("register")
 	}
 	return register, s, keeps, nil
+}
+
+// standsIn reports whether a register is about the person of a session. Groups
+// are no business of a booking opened by reference: see "Who gets which topic" in
+// members.go.
+func standsIn(s sessions.Session, register attendance.Register) bool {
+	_, member := register.Mark(s.Person)
+	return member && s.Kind == sessions.Login
 }
 
 func (g *Gateway) listRegisters(w http.ResponseWriter, r *http.Request) error {
@@ -130,8 +149,7 @@ func (g *Gateway) registersOf(ctx context.Context, s sessions.Session) ([]attend
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(register attendance.Register) bool {
-		_, member := register.Mark(s.Person)
-		return !member && !teaches(s.Principal(), register.Group)
+		return !standsIn(s, register) && !teaches(s.Principal(), register.Group)
 	})
 	slices.SortStableFunc(all, func(a, b attendance.Register) int { return b.OpenedAt.Compare(a.OpenedAt) })
 	return all, nil
@@ -154,23 +172,29 @@ func (g *Gateway) postMark(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view, err := g.confirm(r.Context(), s.Tenant, s.Person, chi.URLParam(r, "id"))
+	view, err := g.confirm(r.Context(), s, chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
 }
 
-// confirm is a person's own tap.
-func (g *Gateway) confirm(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID, id string) (RegisterView, error) {
-	register, err := g.register.Confirm(ctx, tenant, id, person)
+// confirm is a person's own tap, through their own login.
+func (g *Gateway) confirm(ctx context.Context, s sessions.Session, id string) (RegisterView, error) {
+	if s.Kind != sessions.Login {
+		return RegisterView{}, errNotThere("register")
+	}
+	register, err := g.register.Confirm(ctx, s.Tenant, id, s.Person)
+	if lodge.CodeOf(err) == lodge.CodeNotFound {
+		err = errNotThere("register")
+	}
 	if err != nil {
 		return RegisterView{}, err
 	}
-	if err := g.notify(tenant, "group:"+register.Group, messaging.TypeRegister, RegisterChanged{Register: register.ID, Title: register.Title, Change: "marked"}); err != nil {
+	if err := g.notify(s.Tenant, "group:"+register.Group, messaging.TypeRegister, RegisterChanged{Register: register.ID, Title: register.Title, Change: "marked"}); err != nil {
 		return RegisterView{}, err
 	}
-	return registerView(register, person), nil
+	return registerView(register, s.Person), nil
 }
 
 // notify tells who is connected of something they can read again at any time.

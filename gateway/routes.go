@@ -4,8 +4,10 @@ import (
 	_ "embed" // the OpenAPI document
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -23,11 +25,9 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // it: what is not here is not served.
 func (g *Gateway) Handler() http.Handler {
 	r := chi.NewRouter()
-	r.Use(g.identify, g.observe, g.protect)
-	r.NotFound(g.page(func(http.ResponseWriter, *http.Request) error { return errNotThere("page") }))
-	r.MethodNotAllowed(g.api(func(http.ResponseWriter, *http.Request) error {
-		return lodge.E(lodge.CodeInvalid, "This address does not take that method; see /api/openapi.yaml.")
-	}))
+	r.Use(g.protect, g.identify, g.observe, middleware.GetHead)
+	r.NotFound(g.notFound)
+	r.MethodNotAllowed(g.methodNotAllowed)
 
 	r.Get("/healthz", g.api(g.healthz))
 	r.Handle("/static/*", g.pages.Static())
@@ -45,7 +45,7 @@ func (g *Gateway) Handler() http.Handler {
 		r.Get("/api/v1/experiment", g.api(g.remaining))
 		r.Post("/api/v1/experiment/extend", g.api(g.extendExperiment))
 		r.Post("/api/v1/messages/ticket", g.api(g.messageTicket))
-		for _, path := range []string{"/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket"} {
+		for _, path := range []string{"/status", "/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket"} {
 			r.Options(path, g.api(func(http.ResponseWriter, *http.Request) error {
 				return lodge.E(lodge.CodeForbidden, "Pages of this origin may not call this address.")
 			}))
@@ -187,6 +187,55 @@ func (g *Gateway) sameSite(next http.Handler) http.Handler {
 		return lodge.Wrap(lodge.CodeForbidden, "A page of another site may not do this in your name.", errors.New("cross-origin request"))
 	}))
 	return protection.Handler(next)
+}
+
+// forMachines reports whether what is asked for is no page: its errors are
+// problem documents.
+func forMachines(r *http.Request) bool {
+	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/status", "/healthz", "/static/", "/sdk/"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) notFound(w http.ResponseWriter, r *http.Request) {
+	if forMachines(r) {
+		writeProblem(w, explain(lodge.E(lodge.CodeNotFound, "Nothing is at this address; /api/openapi.yaml lists all there is.")))
+		return
+	}
+	g.page(func(http.ResponseWriter, *http.Request) error { return errNotThere("page") })(w, r)
+}
+
+// methodNotAllowed says which methods an address takes (RFC 9110 section
+// 15.5.6).
+func (g *Gateway) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if r.URL.RawPath != "" {
+		path = r.URL.RawPath
+	}
+	routes := chi.RouteContext(r.Context()).Routes
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+		if !routes.Match(chi.NewRouteContext(), method, path) {
+			continue
+		}
+		allowed = append(allowed, method)
+		if method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	f := failure{
+		status: http.StatusMethodNotAllowed, code: lodge.CodeInvalid,
+		detail: "This address takes " + strings.Join(allowed, ", ") + " and not the method that was used.",
+	}
+	if forMachines(r) {
+		writeProblem(w, f)
+		return
+	}
+	g.problemPage(w, r, f)
 }
 
 func document(contentType string, body []byte) http.HandlerFunc {

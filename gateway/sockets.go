@@ -14,7 +14,7 @@ import (
 // messageSocket opens the message websocket: with a ticket from an experiment
 // UI, or with the cookies of a page of ours.
 func (g *Gateway) messageSocket(w http.ResponseWriter, r *http.Request) error {
-	sub, err := g.listener(r)
+	sub, err := g.listener(r, true)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (g *Gateway) messageSocket(w http.ResponseWriter, r *http.Request) error {
 
 // messageEvents is the same stream as server-sent events.
 func (g *Gateway) messageEvents(w http.ResponseWriter, r *http.Request) error {
-	sub, err := g.listener(r)
+	sub, err := g.listener(r, false)
 	if err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (g *Gateway) messageEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 // listener finds whose messages a connection is for. An idle login still
-// listens: messages are what it was kept for.
-func (g *Gateway) listener(r *http.Request) (messaging.Subscriber, error) {
+// listens: messages are what it was kept for. Listening is no activity.
+func (g *Gateway) listener(r *http.Request, socket bool) (messaging.Subscriber, error) {
 	ctx, tenant := r.Context(), tenantOf(r.Context())
 	if code := r.URL.Query().Get("ticket"); code != "" {
 		if !g.originAllowed(r) {
@@ -49,11 +49,12 @@ func (g *Gateway) listener(r *http.Request) (messaging.Subscriber, error) {
 		return g.subscriber(ctx, s)
 	}
 	// A cookie comes along with whatever page opens the socket, and browsers
-	// hold websockets to no origin: so the page must be ours.
-	if origin := r.Header.Get("Origin"); origin != g.cfg.PublicURL && (origin != "" || strings.EqualFold(r.Header.Get("Upgrade"), "websocket")) {
+	// hold websockets to no origin: so the page must be ours. A page of ours that
+	// asks for events sends no Origin.
+	if !g.originOurs(r) && (socket || r.Header.Get("Origin") != "") {
 		return messaging.Subscriber{}, errOrigin()
 	}
-	c, err := g.callers(r)
+	c, err := g.holds(r)
 	if err != nil {
 		return messaging.Subscriber{}, err
 	}
@@ -118,7 +119,11 @@ func (i inbox) Mark(ctx context.Context, sub messaging.Subscriber, data json.Raw
 	if err := json.Unmarshal(data, &req); err != nil {
 		return nil, lodge.Wrap(lodge.CodeInvalid, "The mark cannot be read; see the documentation of the message socket.", err)
 	}
-	view, err := i.g.confirm(ctx, sub.Tenant, sub.Person, req.Register)
+	s, err := i.g.sessions.Get(ctx, sub.Tenant, sessions.ID(sub.Session))
+	if err != nil {
+		return nil, err
+	}
+	view, err := i.g.confirm(ctx, s, req.Register)
 	if err != nil {
 		return nil, err
 	}

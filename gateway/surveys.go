@@ -21,12 +21,12 @@ type SurveyChanged struct {
 }
 
 func (g *Gateway) openSurvey(w http.ResponseWriter, r *http.Request) error {
-	var req SurveyRequest
-	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
-		return err
-	}
 	s, err := g.person(r)
 	if err != nil {
+		return err
+	}
+	var req SurveyRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
 	opened, err := g.startSurvey(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
@@ -42,6 +42,9 @@ func (g *Gateway) startSurvey(ctx context.Context, s sessions.Session, req Surve
 		return survey.Survey{}, err
 	}
 	if err := g.exists(ctx, s.Tenant, req.To); err != nil {
+		return survey.Survey{}, err
+	}
+	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
 		return survey.Survey{}, err
 	}
 	draft := survey.Draft{ID: keyed(s, key), To: req.To, Title: req.Title}
@@ -63,9 +66,22 @@ func (g *Gateway) surveyChanged(ctx context.Context, one survey.Survey, tenant l
 		SurveyChanged{Survey: one.ID, Title: one.Title, Change: change})
 }
 
-// conducts reports whether a principal may see a survey's results and close it.
+// conducts reports whether a principal may see a survey's results and close it:
+// who opened it, for as long as they might do so again, and the instructors of
+// those who are asked.
 func (g *Gateway) conducts(p lodge.Principal, one survey.Survey) bool {
-	return p.Kind == string(sessions.Login) && (one.By == p.Person || g.maySend(p, one.To) == nil)
+	return p.Kind == string(sessions.Login) && g.maySend(p, one.To) == nil &&
+		(one.By == p.Person || p.Can(lodge.RoleInstructor, lodge.Scope(one.To)))
+}
+
+// survey returns a survey; that there is none reads like one that is not the
+// reader's.
+func (g *Gateway) survey(ctx context.Context, tenant lodge.Tenant, id string) (survey.Survey, error) {
+	one, err := g.surveys.Get(ctx, tenant, id)
+	if lodge.CodeOf(err) == lodge.CodeNotFound {
+		err = errNotThere("survey")
+	}
+	return one, err
 }
 
 // ownSurvey returns a survey that the caller is asked or conducts.
@@ -73,7 +89,7 @@ func (g *Gateway) ownSurvey(r *http.Request) (one survey.Survey, s sessions.Sess
 	if s, err = g.caller(r); err != nil {
 		return one, s, false, err
 	}
-	if one, err = g.surveys.Get(r.Context(), s.Tenant, chi.URLParam(r, "id")); err != nil {
+	if one, err = g.survey(r.Context(), s.Tenant, chi.URLParam(r, "id")); err != nil {
 		return one, s, false, err
 	}
 	if g.conducts(s.Principal(), one) {
@@ -145,12 +161,12 @@ func (g *Gateway) getSurvey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) postAnswer(w http.ResponseWriter, r *http.Request) error {
-	var req AnswerRequest
-	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
-		return err
-	}
 	s, err := g.caller(r)
 	if err != nil {
+		return err
+	}
+	var req AnswerRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
 	sub, err := g.subscriber(r.Context(), s)
@@ -167,7 +183,7 @@ func (g *Gateway) postAnswer(w http.ResponseWriter, r *http.Request) error {
 // answerSurvey takes a person's answer, in place of an earlier one, if the
 // survey is put to them now.
 func (g *Gateway) answerSurvey(ctx context.Context, sub messaging.Subscriber, id string, answers map[string]Answer) (SurveyView, error) {
-	one, err := g.surveys.Get(ctx, sub.Tenant, id)
+	one, err := g.survey(ctx, sub.Tenant, id)
 	if err != nil {
 		return SurveyView{}, err
 	}

@@ -14,8 +14,12 @@ import (
 // ticketLife is how long a message ticket can wait for its websocket.
 const ticketLife = 30 * time.Second
 
-// maxTickets bounds what unspent tickets can hold; one lives 30 seconds.
-const maxTickets = 100_000
+// maxTickets bounds what unspent tickets can hold; one lives 30 seconds. No
+// session holds more than perSession of them.
+const (
+	maxTickets = 100_000
+	perSession = 64
+)
 
 // tickets are one-use keys to the message socket for experiment UIs, whose
 // pages cannot send an Authorization header with a websocket. They live on the
@@ -24,18 +28,23 @@ type tickets struct {
 	clock lodge.Clock
 
 	mu      sync.Mutex
-	waiting map[[32]byte]ticket // guarded by mu; by SHA-256, so that a dump holds no ticket
-	oldest  []([32]byte)        // guarded by mu; in the order given out
+	waiting map[[32]byte]ticket  // guarded by mu; by SHA-256, so that a dump holds no ticket
+	oldest  [][32]byte           // guarded by mu; in the order given out, spent ones too
+	holding map[ticketHolder]int // guarded by mu; how many are waiting
+}
+
+type ticketHolder struct {
+	tenant  lodge.Tenant
+	session sessions.ID
 }
 
 type ticket struct {
-	tenant  lodge.Tenant
-	session sessions.ID
-	until   time.Time
+	ticketHolder
+	until time.Time
 }
 
 func newTickets(clock lodge.Clock) *tickets {
-	return &tickets{clock: clock, waiting: map[[32]byte]ticket{}}
+	return &tickets{clock: clock, waiting: map[[32]byte]ticket{}, holding: map[ticketHolder]int{}}
 }
 
 // issue returns a new ticket for a session.
@@ -50,8 +59,13 @@ func (t *tickets) issue(tenant lodge.Tenant, session sessions.ID) (string, error
 	if len(t.waiting) >= maxTickets {
 		return "", &lodge.Error{Code: lodge.CodeUnavailable, Safe: "Too many connections are being opened at this moment; try again shortly.", RetryAfter: ticketLife}
 	}
+	holder := ticketHolder{tenant, session}
+	if t.holding[holder] >= perSession {
+		return "", &lodge.Error{Code: lodge.CodeTooMany, Safe: "Too many connections were asked for and not opened; open those, or wait half a minute.", RetryAfter: ticketLife}
+	}
 	key := sha256.Sum256([]byte(code))
-	t.waiting[key] = ticket{tenant, session, now.Add(ticketLife)}
+	t.waiting[key] = ticket{holder, now.Add(ticketLife)}
+	t.holding[holder]++
 	t.oldest = append(t.oldest, key)
 	return code, nil
 }
@@ -64,8 +78,20 @@ func (t *tickets) spend(tenant lodge.Tenant, code string) (sessions.ID, bool) {
 	defer t.mu.Unlock()
 	t.forget(now)
 	found, ok := t.waiting[key]
-	delete(t.waiting, key)
+	t.drop(key)
 	return found.session, ok && found.tenant == tenant
+}
+
+// drop takes a ticket out if it waits; t.mu is held.
+func (t *tickets) drop(key [32]byte) {
+	w, ok := t.waiting[key]
+	if !ok {
+		return
+	}
+	delete(t.waiting, key)
+	if t.holding[w.ticketHolder]--; t.holding[w.ticketHolder] == 0 {
+		delete(t.holding, w.ticketHolder)
+	}
 }
 
 // forget drops what has run out; t.mu is held.
@@ -74,7 +100,7 @@ func (t *tickets) forget(now time.Time) {
 		if w, ok := t.waiting[t.oldest[0]]; ok && now.Before(w.until) {
 			return
 		}
-		delete(t.waiting, t.oldest[0])
+		t.drop(t.oldest[0])
 		t.oldest = t.oldest[1:]
 	}
 }

@@ -49,7 +49,7 @@ func (g *Gateway) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	audience, err := g.audiences(r.Context(), s)
+	audience, err := g.audiences(r.Context(), s, false)
 	if err != nil {
 		return err
 	}
@@ -79,13 +79,16 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says that requests will be served: everything runs and the session
-// store answers.
+// readyz says that requests will be served: everything runs, nothing is about to
+// stop, and the session store answers.
 func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case <-g.ready:
 	default:
 		return lodge.E(lodge.CodeUnavailable, "Starting; not ready yet.")
+	}
+	if g.draining.Load() {
+		return lodge.E(lodge.CodeUnavailable, "Stopping; ask another node.")
 	}
 	if err := g.sessions.Ping(r.Context()); err != nil {
 		return lodge.Wrap(lodge.CodeUnavailable, "The session store does not answer.", err)
