@@ -22,9 +22,14 @@ func (m members) Topics(ctx context.Context, session string, tenant lodge.Tenant
 	return m.g.subscriber(ctx, s)
 }
 
-func (m members) Watch(tenant lodge.Tenant, session string, fn func()) (stop func()) {
-	stopSession := m.g.sessions.Watch(tenant, sessions.ID(session), func(sessions.Session, error) { fn() })
-	stopMember := m.g.changes.watch(tenant, "session:"+session, fn)
+func (m members) Watch(tenant lodge.Tenant, session string, fn func(error)) (stop func()) {
+	stopSession := m.g.sessions.Watch(tenant, sessions.ID(session), func(_ sessions.Session, err error) {
+		if lodge.CodeOf(err) != lodge.CodeUnavailable {
+			err = nil // what the session is now, or that it is gone, Topics tells
+		}
+		fn(err)
+	})
+	stopMember := m.g.changes.watch(tenant, "session:"+session, func() { fn(nil) })
 	return func() { stopSession(); stopMember() }
 }
 

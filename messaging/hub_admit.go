@@ -35,7 +35,7 @@ func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
 	if err := h.enter(c, sub.Name); err != nil {
 		return nil, err
 	}
-	c.unwatch = h.members.Watch(c.tenant, c.session, c.invalidate)
+	c.unwatch = h.members.Watch(c.tenant, c.session, c.hinted)
 	if err := c.entitled(r.Context()); err != nil {
 		h.leave(c)
 		return nil, err

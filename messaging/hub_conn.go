@@ -47,6 +47,7 @@ type hubConn struct {
 
 	wake  chan struct{} // capacity 1: look at everything again
 	stale atomic.Bool   // membership must be derived again before the next frame
+	lost  atomic.Bool   // whoever watches the session cannot tell any more whether it is good
 	seen  atomic.Int64  // when the client last showed life, Unix microseconds
 
 	present bool // guarded by Hub.mu: admitted, so the person is there
@@ -78,6 +79,14 @@ func (c *hubConn) poke() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// hinted is what the connection's watch calls.
+func (c *hubConn) hinted(err error) {
+	if err != nil {
+		c.lost.Store(true)
+	}
+	c.invalidate()
 }
 
 // invalidate has membership derived again before the next frame.

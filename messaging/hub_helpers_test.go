@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,7 +52,7 @@ type roster struct {
 	mu       sync.Mutex
 	subs     map[string]messaging.Subscriber
 	errs     map[string]error
-	watchers map[string]map[int]func()
+	watchers map[string]map[int]func(error)
 	next     int
 	gate     chan struct{} // when set, Topics waits for it
 	asked    int
@@ -81,11 +82,11 @@ func (r *roster) Topics(ctx context.Context, session string, tenant lodge.Tenant
 	return sub, nil
 }
 
-func (r *roster) Watch(_ lodge.Tenant, session string, fn func()) func() {
+func (r *roster) Watch(_ lodge.Tenant, session string, fn func(error)) func() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watchers[session] == nil {
-		r.watchers[session] = make(map[int]func())
+		r.watchers[session] = make(map[int]func(error))
 	}
 	id := r.next
 	r.next++
@@ -101,13 +102,17 @@ func (r *roster) Watch(_ lodge.Tenant, session string, fn func()) func() {
 func (r *roster) change(session string, fn func()) {
 	r.mu.Lock()
 	fn()
-	var tell []func()
-	for _, w := range r.watchers[session] {
-		tell = append(tell, w)
-	}
+	r.mu.Unlock()
+	r.tell(session, nil)
+}
+
+// tell calls the watchers of a session.
+func (r *roster) tell(session string, err error) {
+	r.mu.Lock()
+	tell := slices.Collect(maps.Values(r.watchers[session]))
 	r.mu.Unlock()
 	for _, w := range tell {
-		w()
+		w(err)
 	}
 }
 
@@ -174,7 +179,7 @@ func newHouse(t testing.TB, o houseOptions) *house {
 	runNode(t, h.topics)
 	h.roster = &roster{
 		subs: make(map[string]messaging.Subscriber), errs: make(map[string]error),
-		watchers: make(map[string]map[int]func()),
+		watchers: make(map[string]map[int]func(error)),
 	}
 	h.hub = messaging.NewHub(h.topics, h.roster, o.inbox, h.clock, o.hub)
 	ctx, cancel := context.WithCancel(context.Background())

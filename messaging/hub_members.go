@@ -66,7 +66,13 @@ func (c *hubConn) follow(ctx context.Context) error {
 	if !c.stale.Swap(false) {
 		return nil
 	}
-	sub, err := c.hub.members.Topics(ctx, c.session, c.tenant)
+	if c.lost.Load() {
+		return endLost
+	}
+	// An answer that does not come must not keep the connection from its end.
+	asking, cancel := context.WithTimeout(ctx, c.hub.opts.Grace/5)
+	sub, err := c.hub.members.Topics(asking, c.session, c.tenant)
+	cancel()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

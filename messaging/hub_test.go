@@ -272,6 +272,28 @@ func TestHubLivesOneGracePeriodWithoutMembership(t *testing.T) {
 	}
 }
 
+// Whoever watches the session has waited for a whole lease already: the hub adds
+// none of its own, whatever membership says or does not say.
+func TestSec06_LostSessionEndsTheConnectionAtOnce(t *testing.T) {
+	for name, hang := range map[string]bool{"membership answers": false, "membership hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, houseOptions{hub: messaging.HubOptions{Grace: time.Second}})
+			h.let("s", "ada", "all")
+			c := h.dial("s", "")
+			same(t, c.caughtUp())
+			if hang {
+				gate := make(chan struct{})
+				defer close(gate)
+				h.roster.change("s", func() { h.roster.gate = gate })
+			}
+			h.roster.tell("s", lodge.E(lodge.CodeUnavailable, "The store does not answer."))
+			if end := c.closed(); end.Code != messaging.CloseLost {
+				t.Errorf("%+v", end)
+			}
+		})
+	}
+}
+
 func TestHubFindsLostHintsByPolling(t *testing.T) {
 	h := newHouse(t, houseOptions{hub: messaging.HubOptions{PingEvery: 10 * time.Millisecond}})
 	h.let("s", "ada", "all")
