@@ -208,6 +208,11 @@ func (c *Config) complete() error {
 	setDefault(&c.LoginLife, 12*time.Hour)
 	setDefault(&c.LoginIdle, time.Hour)
 	setDefault(&c.MessagePeriod, 7*24*time.Hour)
+	setDefault(&c.LeasePoll, 5*time.Second)
+	setDefault(&c.LeaseGrace, 15*time.Second)
+	if c.LeaseGrace < 2*c.LeasePoll {
+		errs = append(errs, errors.New("lease_grace must be at least twice lease_poll: one check that fails is not to end what is open"))
+	}
 	setDefault(&c.MaxBody, 64<<10)
 	setDefault(&c.CodesPerBook, 16)
 	setDefault(&c.SendRate, 60)
