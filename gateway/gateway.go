@@ -80,6 +80,7 @@ type Parts struct {
 	Sessions *sessions.Manager
 	IdP      *idp.RelyingParty
 	Persons  idp.Store
+	Logouts  idp.LogoutTokens
 	Desk     *booking.Desk
 	Topics   *messaging.Topics
 	Log      *slog.Logger
@@ -102,6 +103,7 @@ type Gateway struct {
 	browser  *sessions.Browser
 	idp      *idp.RelyingParty
 	persons  idp.Store
+	logouts  idp.LogoutTokens
 	desk     *booking.Desk
 	topics   *messaging.Topics
 	surveys  *survey.Desk
@@ -138,7 +140,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
-		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, desk: parts.Desk, topics: parts.Topics,
+		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, desk: parts.Desk, topics: parts.Topics,
 		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
 		pages: pages, changes: newChanges(), tickets: newTickets(parts.Clock), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),

@@ -52,6 +52,7 @@ type idWorld struct {
 	url      string // the gateway's
 	clock    *idClock
 	issuer   *httptest.Server
+	provider *idptest.Issuer
 	persons  *sqlite.Persons
 	sessions *sessions.Manager
 }
@@ -90,15 +91,15 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	w.sessions = sessions.NewManager(sqlite.NewSessions(db), sqlite.NewJournal(db), sessions.NewLocalSignals(), w.clock, sessions.Options{Logger: log})
 	w.persons = sqlite.NewPersons(db)
 
-	var provider, handler http.Handler
-	w.issuer = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { provider.ServeHTTP(rw, r) }))
+	var handler http.Handler
+	w.issuer = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.provider.ServeHTTP(rw, r) }))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
 	w.url = server.URL
 
 	issuerConfig := idp.IssuerConfig{ID: "dev", Name: "Development", URL: w.issuer.URL, ClientID: "lodge", Insecure: true}
 	providerConfig := idptest.Config{
 		Issuer: w.issuer.URL, Accounts: idptest.DemoAccounts(), Clock: w.clock,
-		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{w.url + "/callback/dev"}, PostLogoutURIs: []string{w.url + "/signed-out"}}},
+		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{w.url + "/callback/dev"}, PostLogoutURIs: []string{w.url + "/signed-out"}, BackchannelURI: w.url + "/backchannel-logout/dev"}},
 	}
 	if opts.issuer != nil {
 		opts.issuer(&issuerConfig)
@@ -106,7 +107,7 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	if opts.provider != nil {
 		opts.provider(&providerConfig)
 	}
-	if provider, err = idptest.New(providerConfig); err != nil {
+	if w.provider, err = idptest.New(providerConfig); err != nil {
 		t.Fatal(err)
 	}
 	issuers, err := idp.New([]idp.IssuerConfig{issuerConfig}, w.clock, idp.Options{Timeout: 10 * time.Second})
@@ -114,7 +115,7 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 		t.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1"}, gateway.Parts{
-		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Desk: desk, Topics: topics, Log: log,
+		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Desk: desk, Topics: topics, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

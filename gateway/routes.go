@@ -34,6 +34,7 @@ func (g *Gateway) Handler() http.Handler {
 	r.Handle("/sdk/*", g.pages.SDK())
 	r.Get("/api/openapi.yaml", document("application/yaml", OpenAPI))
 	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))
+	r.Post("/backchannel-logout/{idp}", g.api(g.backchannelLogout)) // from issuers, with a signed token
 
 	// With a code or a ticket: cookies play no part, pages of listed origins may call.
 	r.Group(func(r chi.Router) {

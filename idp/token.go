@@ -22,7 +22,7 @@ const maxSubject = 255
 
 // errToken marks a token that is not believed, as opposed to one that could not
 // be checked.
-var errToken = errors.New("id token refused")
+var errToken = errors.New("token refused")
 
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errToken, fmt.Errorf(format, args...))
@@ -33,44 +33,20 @@ func refused(format string, args ...any) error {
 // signature, the audience and at_hash; it leaves nonce, azp, type and the limits
 // of time to us.
 func (is *issuer) verify(ctx context.Context, raw, accessToken, nonce string) (claims, error) {
-	key, alg, err := is.signer(ctx, raw)
+	token, all, err := is.signed(ctx, raw, plainTypes)
 	if err != nil {
 		return nil, err
 	}
-	verifier := oidc.NewVerifier(is.cfg.URL, &oidc.StaticKeySet{PublicKeys: []crypto.PublicKey{key.Key}}, &oidc.Config{
-		ClientID:             is.cfg.ClientID,
-		SupportedSigningAlgs: []string{string(alg)},
-		SkipExpiryCheck:      true, // checked below, with our clock and skew
-	})
-	token, err := verifier.Verify(ctx, raw)
-	if err != nil {
-		return nil, refused("%w", err)
-	}
-	var all claims
-	if err := token.Claims(&all); err != nil {
-		return nil, refused("claims: %w", err)
-	}
 	azp := all.text("azp")
-	now := is.clock.Now()
 	switch {
-	case token.Issuer != is.cfg.URL: // go-oidc lets Google leave out the scheme
-		return nil, refused("iss is %q", token.Issuer)
-	case token.Subject != all.text("sub"): // go-oidc's names ignore case, ours do not
-		return nil, refused("sub is ambiguous")
-	case token.Subject == "" || len(token.Subject) > maxSubject:
-		return nil, refused("sub is empty or too long")
+	case token.Subject == "":
+		return nil, refused("sub is empty")
 	case len(token.Audience) > 1 && azp == "":
 		return nil, refused("several audiences and no azp")
 	case all["azp"] != nil && azp != is.cfg.ClientID:
 		return nil, refused("azp is %q", azp)
 	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1:
 		return nil, refused("nonce is not that of this flow")
-	case all["exp"] == nil || !now.Before(token.Expiry.Add(skew)):
-		return nil, refused("exp has passed or is absent")
-	case all["iat"] == nil || token.IssuedAt.After(now.Add(skew)):
-		return nil, refused("iat is in the future or absent")
-	case all["nbf"] != nil && all.time("nbf").After(now.Add(skew)):
-		return nil, refused("nbf is in the future")
 	}
 	// Optional in the code flow, but binding where it is given.
 	if token.AccessTokenHash != "" {
@@ -81,9 +57,51 @@ func (is *issuer) verify(ctx context.Context, raw, accessToken, nonce string) (c
 	return all, nil
 }
 
-// signer returns the issuer's key that a token claims to be signed with. Keys or
-// addresses of keys inside the token (jwk, jku, x5c, x5u) are never looked at.
-func (is *issuer) signer(ctx context.Context, raw string) (jose.JSONWebKey, jose.SignatureAlgorithm, error) {
+// plainTypes are the "typ" of an ID token, which may also lack one.
+var plainTypes = []string{"", "jwt", "application/jwt"}
+
+// signed checks what all tokens of an issuer have in common: type, signature,
+// issuer, audience, an unambiguous subject and the times.
+func (is *issuer) signed(ctx context.Context, raw string, types []string) (*oidc.IDToken, claims, error) {
+	key, alg, err := is.signer(ctx, raw, types)
+	if err != nil {
+		return nil, nil, err
+	}
+	verifier := oidc.NewVerifier(is.cfg.URL, &oidc.StaticKeySet{PublicKeys: []crypto.PublicKey{key.Key}}, &oidc.Config{
+		ClientID:             is.cfg.ClientID,
+		SupportedSigningAlgs: []string{string(alg)},
+		SkipExpiryCheck:      true, // checked below, with our clock and skew
+	})
+	token, err := verifier.Verify(ctx, raw)
+	if err != nil {
+		return nil, nil, refused("%w", err)
+	}
+	var all claims
+	if err := token.Claims(&all); err != nil {
+		return nil, nil, refused("claims: %w", err)
+	}
+	now := is.clock.Now()
+	switch {
+	case token.Issuer != is.cfg.URL: // go-oidc lets Google leave out the scheme
+		return nil, nil, refused("iss is %q", token.Issuer)
+	case token.Subject != all.text("sub"): // go-oidc's names ignore case, ours do not
+		return nil, nil, refused("sub is ambiguous")
+	case len(token.Subject) > maxSubject:
+		return nil, nil, refused("sub is too long")
+	case all["exp"] == nil || !now.Before(token.Expiry.Add(skew)):
+		return nil, nil, refused("exp has passed or is absent")
+	case all["iat"] == nil || token.IssuedAt.After(now.Add(skew)):
+		return nil, nil, refused("iat is in the future or absent")
+	case all["nbf"] != nil && all.time("nbf").After(now.Add(skew)):
+		return nil, nil, refused("nbf is in the future")
+	}
+	return token, all, nil
+}
+
+// signer returns the issuer's key that a token claims to be signed with, if the
+// token is of one of these types (in lower case, "" for none). Keys or addresses of
+// keys inside the token (jwk, jku, x5c, x5u) are never looked at.
+func (is *issuer) signer(ctx context.Context, raw string, types []string) (jose.JSONWebKey, jose.SignatureAlgorithm, error) {
 	jws, err := jose.ParseSignedCompact(raw, algorithms)
 	if err != nil {
 		return jose.JSONWebKey{}, "", refused("%w", err)
@@ -91,10 +109,10 @@ func (is *issuer) signer(ctx context.Context, raw string) (jose.JSONWebKey, jose
 	header := jws.Signatures[0].Protected
 	// A logout token or an access token is signed by the same key and must not
 	// pass for an ID token (RFC 8725, section 3.11).
-	if typ, ok := header.ExtraHeaders[jose.HeaderType]; ok {
-		if s, ok := typ.(string); !ok || !slices.Contains([]string{"jwt", "application/jwt"}, strings.ToLower(s)) {
-			return jose.JSONWebKey{}, "", refused("typ is %q", typ)
-		}
+	typ, present := header.ExtraHeaders[jose.HeaderType]
+	text, _ := typ.(string)
+	if present && text == "" || !slices.Contains(types, strings.ToLower(text)) {
+		return jose.JSONWebKey{}, "", refused("typ is %q", typ)
 	}
 	alg := jose.SignatureAlgorithm(header.Algorithm)
 	key, err := is.keys.find(ctx, header.KeyID, alg)

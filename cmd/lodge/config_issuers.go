@@ -25,10 +25,12 @@ type issuerFile struct {
 	GroupsClaim      string   `yaml:"groups_claim"`
 	Private          bool     `yaml:"private"`
 	Insecure         bool     `yaml:"insecure"`
+
+	Rules []ruleFile `yaml:"rules"`
 }
 
 // issuerKeys are the keys of an issuer.
-var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "groups_claim", "private", "insecure"}
+var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "groups_claim", "private", "insecure", "rules"}
 
 // readIssuers takes the issuers that a file lists and returns what is wrong with
 // any of them.
@@ -75,6 +77,10 @@ func readIssuer(node *yaml.Node, dir string) (issuer idp.IssuerConfig, problems 
 	}
 	issuer = idp.IssuerConfig{
 		ID: f.ID, Name: f.Name, URL: f.URL, ClientID: f.ClientID, Scopes: f.Scopes, GroupsClaim: f.GroupsClaim, Private: f.Private, Insecure: f.Insecure,
+	}
+	var err error
+	if issuer.Rules, err = rules(f.Rules); err != nil {
+		problems = append(problems, inOneLine(err))
 	}
 	if f.ClientSecretFile != "" {
 		secret, err := secretFile(source{dir: dir}.path(f.ClientSecretFile))

@@ -76,7 +76,8 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	n.persons = sqlite.NewPersons(db)
+	persons := sqlite.NewPersons(db)
+	n.persons, parts.Logouts = persons, persons
 	n.assets = web.Samples()
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)

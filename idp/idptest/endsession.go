@@ -7,7 +7,8 @@ import (
 )
 
 // endSession ends a sign-in (OpenID Connect RP-Initiated Logout 1.0). The issuer
-// remembers no browser, so what ends are the access tokens of that sign-in; then
+// remembers no browser, so what ends are the access tokens of that sign-in; the
+// client is told by the back channel, if it wants to be; then
 // the browser goes back to an address registered for that, and to no other.
 func (p *provider) endSession(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
@@ -23,6 +24,8 @@ func (p *provider) endSession(w http.ResponseWriter, r *http.Request) {
 		}
 		id = said.Audience
 		p.grants.end(said.Session)
+		// That the client cannot be told is no reason to keep somebody from leaving.
+		_ = p.tell(r.Context(), id, said.Subject, said.Session)
 	}
 	back := r.Form.Get("post_logout_redirect_uri")
 	if back == "" {

@@ -18,6 +18,7 @@ type Faults struct {
 	Sign      func(claims []byte, key SigningKey) string      // makes the ID token instead
 	Token     func(response map[string]any)                   // changes the token response
 	UserInfo  func(claims map[string]any)                     // changes the UserInfo response
+	Logout    func(claims map[string]any)                     // changes a logout token before it is signed
 	Keys      func(set jose.JSONWebKeySet) jose.JSONWebKeySet // changes the published keys
 }
 

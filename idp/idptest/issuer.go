@@ -40,7 +40,19 @@ type Client struct {
 	Secret         string // empty: a public client
 	RedirectURIs   []string
 	PostLogoutURIs []string
+	// BackchannelURI is told when somebody signs out here (OpenID Connect
+	// Back-Channel Logout 1.0); empty: nobody is.
+	BackchannelURI string
 }
+
+// An Issuer serves the whole of its origin.
+type Issuer struct {
+	provider *provider
+	handler  http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (is *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) { is.handler.ServeHTTP(w, r) }
 
 // provider is the running issuer.
 type provider struct {
@@ -49,9 +61,9 @@ type provider struct {
 	grants *grants
 }
 
-// New returns the issuer as a handler for the whole of its origin. It fails when
-// the configuration is wrong or the key cannot be read or kept.
-func New(cfg Config) (http.Handler, error) {
+// New returns the issuer. It fails when the configuration is wrong or the key
+// cannot be read or kept.
+func New(cfg Config) (*Issuer, error) {
 	u, err := url.Parse(cfg.Issuer)
 	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != cfg.Issuer {
 		return nil, fmt.Errorf("idptest: issuer %q must be a scheme and a host, nothing after it", cfg.Issuer)
@@ -83,7 +95,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("POST /userinfo", p.userInfo)
 	mux.HandleFunc("GET /end_session", p.endSession)
 	mux.HandleFunc("POST /end_session", p.endSession)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return &Issuer{p, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.cfg.Faults.Intercept != nil && p.cfg.Faults.Intercept(w, r) {
 			return
 		}
@@ -93,7 +105,7 @@ func New(cfg Config) (http.Handler, error) {
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		mux.ServeHTTP(w, r)
-	}), nil
+	})}, nil
 }
 
 func (p *provider) account(name string) (Account, bool) {
@@ -133,6 +145,8 @@ func (p *provider) discovery(w http.ResponseWriter, _ *http.Request) {
 		"claims_supported":                               []string{"sub", "name", "given_name", "family_name", "preferred_username", "email", "email_verified", "groups", "sid", "auth_time"},
 		"prompt_values_supported":                        []string{"none", "login", "select_account"},
 		"authorization_response_iss_parameter_supported": true,
+		"backchannel_logout_supported":                   true,
+		"backchannel_logout_session_supported":           true,
 	}
 	if p.cfg.Faults.Discovery != nil {
 		p.cfg.Faults.Discovery(doc)

@@ -105,7 +105,19 @@ func (k signingKey) public() jose.JSONWebKeySet {
 
 // sign returns a compact JWS of the claims.
 func (k signingKey) sign(claims []byte) (string, error) {
-	jws, err := k.signer.Sign(claims)
+	return serialize(k.signer.Sign(claims))
+}
+
+// signAs returns one with another "typ".
+func (k signingKey) signAs(typ jose.ContentType, claims []byte) (string, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: k.jwk}, (&jose.SignerOptions{}).WithType(typ))
+	if err != nil {
+		return "", err
+	}
+	return serialize(signer.Sign(claims))
+}
+
+func serialize(jws *jose.JSONWebSignature, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
