@@ -211,7 +211,7 @@ issuers:
 		`trusted_proxies (FILE line 6): give it a single value, or a list of them`,
 		`issuers[0] (FILE line 8): issuer "Upper": the id must be 1 to 63 of a-z, 0-9, '-', '_' and begin with a letter or digit; the client id is missing; register Lodge at the issuer to get one`,
 		`issuers[1] (FILE line 10): issuer "plain": url: https is required; http needs insecure, and is for this machine only`,
-		`issuers[2] (FILE line 13): there is no key "client_secert_file"; an issuer has id, name, url, client_id, client_secret_file, scopes, groups_claim, private, insecure`,
+		`issuers[2] (FILE line 13): there is no key "client_secert_file"; an issuer has id, name, url, client_id, client_secret_file, scopes, groups_claim, private, insecure, rules`,
 		`issuers[3] (FILE line 17): client_secret_file: open ` + filepath.Join(filepath.Dir(file), "gone") + `: no such file or directory`,
 		`issuers[3] (FILE line 17): the id "plain" is taken by an issuer above; each needs its own`,
 		`listen (FILE line 1): "here" is not an address; write it like 127.0.0.1:8080`,
