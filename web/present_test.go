@@ -19,6 +19,22 @@ func TestMinutes(t *testing.T) {
 	}
 }
 
+func TestDevice(t *testing.T) {
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36":                                   "Chrome on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0":           "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1": "Safari on iPhone",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36":     "Samsung Internet on Android",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0":                                                    "Firefox on macOS",
+		"curl/8.5.0": "curl/8.5.0",
+		"":           "",
+	} {
+		if got := device(agent); got != want {
+			t.Errorf("device(%q) = %q, want %q", agent, got, want)
+		}
+	}
+}
+
 func TestBookingStanding(t *testing.T) {
 	at := func(m int) time.Time { return testNow.Add(time.Duration(m) * time.Minute) }
 	for _, c := range []struct {

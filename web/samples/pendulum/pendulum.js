@@ -109,7 +109,7 @@ function draw() {
     plot.moveTo(0, y(angle))
     plot.lineTo(w, y(angle))
     plot.stroke()
-    plot.fillText(`${angle.toFixed(0)}°`, 4, y(angle) - 3)
+    plot.fillText(`${angle.toFixed(0)}°`, 4, Math.max(12, y(angle) - 3))
   }
   const now = performance.now() / 1000
   plot.strokeStyle = colour('--accent')

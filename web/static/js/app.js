@@ -8,6 +8,8 @@ import {keepSurveys} from './survey.js'
 import {keepCompose} from './compose.js'
 
 showTimes(document)
+// On a phone the doors are one row that scrolls.
+document.querySelector('.doors [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'})
 keepCompose(document)
 keepSurveys(document)
 

@@ -165,10 +165,18 @@ export function keepLaunch(page, messages) {
     extend.hidden = choices.length === 0
   }
 
+  const begin = Date.parse(page.dataset.start)
+  let due = begin > now()
+
   // Five minutes and one minute before the end it is said once, and the end itself.
   let last = Infinity
   setInterval(() => {
     if (clock.dataset.stopped !== undefined) return
+    if (due && begin <= now()) {
+      due = false
+      shut('Your time has come', 'The experiment is yours now.', true)
+      announce('Your booking begins.')
+    }
     const left = Date.parse(clock.dataset.end) - now()
     for (const minutes of [5, 1]) {
       if (last > minutes * 60000 && left <= minutes * 60000 && left > 0 && last !== Infinity) {

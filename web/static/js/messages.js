@@ -15,6 +15,7 @@ export function keepMessages(messages) {
     const oldest = Date.parse([...list.children].at(-1)?.querySelector('time').dateTime)
     const known = new Set([...list.children].map((item) => item.dataset.id))
     for (const item of [...list.children].reverse()) reading.add(item)
+    if (count && count.hidden) bump(count, list.querySelectorAll('[data-unread]').length)
     messages.on('lodge.notice', ({detail: event}) => {
       if (known.has(event.id) || Date.parse(event.time) < oldest) return
       known.add(event.id)
