@@ -74,7 +74,7 @@ type Config struct {
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
 }
 
-// Parts are the leaves the gateway joins. All but the last two are required.
+// Parts are the leaves the gateway joins. All but the last three are required.
 type Parts struct {
 	Clock    lodge.Clock
 	Sessions *sessions.Manager
@@ -90,6 +90,8 @@ type Parts struct {
 	Denials relay.Denials
 	// Signals reach the other nodes; nil when there are none.
 	Signals sessions.Signals
+	// Audit is the trail of decisions; without it they are not recorded.
+	Audit Recorder
 }
 
 // A Gateway serves one node. Run must be running while its handlers serve.
@@ -114,11 +116,14 @@ type Gateway struct {
 	hub      *messaging.Hub
 	changes  *changes
 	presence *presence
+	audit    Recorder // may be nil
 	tickets  *tickets
 	sends    *rates // by person
 	launches *rates // by booking
 	signIns  *rates // by address
 	openings *rates // by booking
+
+	identities *identities
 
 	ready    chan struct{} // closed when Run has started everything
 	once     sync.Once
@@ -142,7 +147,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, desk: parts.Desk, topics: parts.Topics,
 		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
-		pages: pages, changes: newChanges(), tickets: newTickets(parts.Clock), ready: make(chan struct{}),
+		pages: pages, audit: parts.Audit, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -270,9 +275,13 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 // answered by then.
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for name, run := range map[string]func(context.Context) error{
+	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run,
-	} {
+	}
+	if g.audit != nil {
+		all["audit"] = g.audit.Run
+	}
+	for name, run := range all {
 		group.Go(func() error {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("gateway: %s: %w", name, err)

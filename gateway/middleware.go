@@ -23,6 +23,7 @@ const (
 	keyTenant contextKey = iota
 	keyRequestID
 	keyAddress
+	keyRefusal // why forwardAuth let nobody through
 )
 
 func tenantOf(ctx context.Context) lodge.Tenant {
@@ -137,10 +138,10 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 func (g *Gateway) protect(next http.Handler) http.Handler {
 	ws := "ws" + strings.TrimPrefix(g.cfg.PublicURL, "http")
 	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; manifest-src 'self'; " +
-		"connect-src 'self' " + ws + "; frame-src " + g.cfg.AssetsURL + "; form-action 'self'; frame-ancestors 'none'; object-src 'none'; base-uri 'none'"
+		"connect-src 'self' " + ws + "; frame-src " + g.cfg.AssetsURL + "; frame-ancestors 'none'; object-src 'none'; base-uri 'none'; form-action "
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", csp)
+		h.Set("Content-Security-Policy", csp+g.formTargets())
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -57,10 +57,12 @@ func (g *Gateway) Handler() http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(g.sameSite)
 
-		r.Get("/auth/verify", g.api(g.verify))
+		r.Get(verifyPath, g.api(g.verify))
 		r.Get("/api/v1/me", g.api(g.me))
 		r.Get("/api/v1/me/sessions", g.api(g.mySessions))
 		r.Delete("/api/v1/me/sessions/{id}", g.api(g.endMySession))
+		r.Post("/api/v1/me/sessions/revoke-others", g.api(g.revokeOthers))
+		r.Post("/api/v1/me/sessions/revoke-all", g.api(g.revokeAllMine))
 
 		r.Post("/api/v1/bookings/lookup", g.api(g.lookup))
 		r.Get("/api/v1/bookings", g.api(g.listBookings))
@@ -97,12 +99,18 @@ func (g *Gateway) Handler() http.Handler {
 		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
 		r.Get("/api/v1/admin/sessions", g.api(g.listSessions))
 		r.Delete("/api/v1/admin/sessions/{id}", g.api(g.endSession))
+		r.Post("/api/v1/admin/sessions/revoke", g.api(g.revokeSessions))
+		r.Get("/api/v1/admin/persons", g.api(g.listPersons))
+		r.Put("/api/v1/admin/persons/{id}/disabled", g.api(g.putDisabled))
+		r.Get("/api/v1/admin/codes", g.api(g.listCodes))
+		r.Delete("/api/v1/admin/codes/{id}", g.api(g.revokeCode))
+		r.Get("/api/v1/admin/audit", g.api(g.listAudit))
 		r.Get("/api/v1/admin/persons/{id}/explain", g.api(g.explainPerson))
 		r.Post("/api/v1/admin/codes", g.api(g.createCode))
 
 		g.pageRoutes(r)
 	})
-	return r
+	return g.forwardAuth(r)
 }
 
 // pageRoutes are the pages people see; each works as plain links and forms.
@@ -112,6 +120,7 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 		r.Get("/login/{idp}", g.page(g.startLogin))
 		r.Get("/callback/{idp}", g.page(g.finishLogin))
 		r.Post("/logout", g.page(g.logout))
+		r.Get(leavingPath, g.page(g.signedOut))
 	})
 	r.Get("/", g.page(g.homePage))
 	r.Get("/login", g.page(g.loginPage))
@@ -170,8 +179,10 @@ func (g *Gateway) page(h handler) http.HandlerFunc {
 }
 
 // logFailure logs what is our fault or a dependency's; what a caller did wrong
-// is the caller's to know.
+// is the caller's to know, and, where it was refused for want of a right, for the
+// audit trail.
 func (g *Gateway) logFailure(r *http.Request, err error) {
+	g.recordDenial(r, err)
 	if code := lodge.CodeOf(err); code == lodge.CodeInternal || code == lodge.CodeUnavailable {
 		if r.Context().Err() == nil {
 			id, _ := r.Context().Value(keyRequestID).(string)
@@ -193,7 +204,7 @@ func (g *Gateway) sameSite(next http.Handler) http.Handler {
 // forMachines reports whether what is asked for is no page: its errors are
 // problem documents.
 func forMachines(r *http.Request) bool {
-	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/status", "/healthz", "/static/", "/sdk/"} {
+	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/bids/", "/status", "/healthz", "/static/", "/sdk/"} {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			return true
 		}

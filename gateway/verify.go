@@ -2,42 +2,9 @@ package gateway
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/lodge-gateway/lodge"
 )
-
-// verify is the forward-auth answer for nginx auth_request, Traefik, Caddy and
-// Envoy: 200 and who it is, 401, or 503 when nobody can tell.
-func (g *Gateway) verify(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.person(r)
-	if err != nil {
-		return err
-	}
-	roles := make([]string, 0, len(s.Bindings))
-	for _, b := range s.Bindings {
-		roles = append(roles, string(b.Role)+"@"+string(b.Scope))
-	}
-	h := w.Header()
-	h.Set("X-Lodge-Subject", string(s.Person))
-	h.Set("X-Lodge-Tenant", string(s.Tenant))
-	h.Set("X-Lodge-Name", url.PathEscape(s.Name))
-	h.Set("X-Lodge-Groups", escaped(s.Groups))
-	h.Set("X-Lodge-Roles", escaped(roles))
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// escaped joins values for a header; a comma inside one cannot be mistaken.
-func escaped(values []string) string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = strings.ReplaceAll(url.PathEscape(v), ",", "%2C")
-	}
-	return strings.Join(out, ",")
-}
 
 // me says who acts.
 func (g *Gateway) me(w http.ResponseWriter, r *http.Request) error {

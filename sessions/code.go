@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"strings"
 )
 
 // secretLen is the length of a code's secret: 32 random bytes in unpadded
@@ -24,6 +23,18 @@ var prefixes = map[Kind]string{
 	Service:    "lodge_svc_",
 }
 
+// prefixLen is the length of every prefix.
+const prefixLen = len("lodge_xxx_")
+
+// kinds are the kinds by prefix.
+var kinds = func() map[string]Kind {
+	m := make(map[string]Kind, len(prefixes))
+	for kind, prefix := range prefixes {
+		m[prefix] = kind
+	}
+	return m
+}()
+
 // newCode returns a fresh code of a kind and the id it is stored under.
 func newCode(kind Kind) (code string, id ID) {
 	var b [32]byte
@@ -41,15 +52,15 @@ func idOf(secret string) ID {
 // parseCode splits a code into its kind and its secret. It accepts exactly what
 // newCode can produce: every other string is refused before anything is read.
 func parseCode(code string) (kind Kind, secret string, ok bool) {
-	if len(code) != len("lodge_xxx_")+secretLen {
+	if len(code) != prefixLen+secretLen {
 		return "", "", false
 	}
-	for k, prefix := range prefixes {
-		if secret, found := strings.CutPrefix(code, prefix); found {
-			return k, secret, wellFormed(secret)
-		}
+	kind, ok = kinds[code[:prefixLen]]
+	secret = code[prefixLen:]
+	if !ok || !wellFormed(secret) {
+		return "", "", false
 	}
-	return "", "", false
+	return kind, secret, true
 }
 
 // wellFormed reports whether s is the canonical base64url of 32 bytes, as

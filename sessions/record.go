@@ -61,12 +61,12 @@ func AppendRecord(dst []byte, s *Session) []byte {
 
 // ParseRecord reads what AppendRecord wrote. Bytes that it did not write give an
 // error that wraps ErrRecord, never a panic and never a large allocation.
-func ParseRecord(b []byte) (Session, error) {
+func ParseRecord[B ~[]byte | ~string](b B) (Session, error) {
 	if len(b) < RecordHeader || b[0] != RecordFormat || b[RecordRevoked] > 1 {
 		return Session{}, fmt.Errorf("%w: no header of format %d", ErrRecord, RecordFormat)
 	}
-	r := recordReader{b: b[RecordHeader:]}
-	s := Session{Version: binary.BigEndian.Uint64(b[RecordVersion:])}
+	s := Session{Version: binary.BigEndian.Uint64([]byte(b[RecordVersion:RecordHeader]))}
+	r := recordReader{b: string(b[RecordHeader:])}
 	s.ID = ID(r.text())
 	s.Tenant = lodge.Tenant(r.text())
 	s.Kind = Kind(r.text())
@@ -76,8 +76,11 @@ func ParseRecord(b []byte) (Session, error) {
 	}
 	s.Groups = r.texts()
 	s.Scopes = r.texts()
-	for range r.count() {
-		s.Bindings = append(s.Bindings, lodge.Binding{Role: lodge.Role(r.text()), Scope: lodge.Scope(r.text())})
+	if n := r.count(); n > 0 {
+		s.Bindings = make([]lodge.Binding, 0, n)
+		for range n {
+			s.Bindings = append(s.Bindings, lodge.Binding{Role: lodge.Role(r.text()), Scope: lodge.Scope(r.text())})
+		}
 	}
 	for _, t := range []*time.Time{&s.CreatedAt, &s.SeenAt, &s.NotBefore, &s.ExpiresAt, &s.MessagesUntil, &s.RevokedAt} {
 		*t = r.time()
@@ -117,33 +120,42 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 // A recordReader reads fields off b. After the first that is not there it is bad
-// and returns zero values.
+// and returns zero values. The texts it returns are parts of b: reading a session
+// is part of every request, and so makes no copies.
 type recordReader struct {
-	b   []byte
+	b   string
 	bad bool
 }
 
 func (r *recordReader) fail() {
-	r.b, r.bad = nil, true
+	r.b, r.bad = "", true
 }
 
+// uvarint is binary.Uvarint on a string.
 func (r *recordReader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
+	var v uint64
+	for i := range min(len(r.b), binary.MaxVarintLen64) {
+		c := r.b[i]
+		if c < 0x80 {
+			if i == binary.MaxVarintLen64-1 && c > 1 {
+				break // more than 64 bits
+			}
+			r.b = r.b[i+1:]
+			return v | uint64(c)<<(7*i)
+		}
+		v |= uint64(c&0x7f) << (7 * i)
 	}
-	r.b = r.b[n:]
-	return v
+	r.fail()
+	return 0
 }
 
+// varint is binary.Varint on a string.
 func (r *recordReader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
+	u := r.uvarint()
+	v := int64(u >> 1)
+	if u&1 != 0 {
+		v = ^v
 	}
-	r.b = r.b[n:]
 	return v
 }
 
@@ -153,7 +165,7 @@ func (r *recordReader) text() string {
 		r.fail()
 		return ""
 	}
-	s := string(r.b[:n])
+	s := r.b[:n]
 	r.b = r.b[n:]
 	return s
 }

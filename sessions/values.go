@@ -55,7 +55,7 @@ func (valuesCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	if len(b) == valuesHeader {
 		return deadline, values, nil
 	}
-	r := recordReader{b: b[valuesHeader:]}
+	r := recordReader{b: string(b[valuesHeader:])}
 	for range r.count() {
 		name := r.text()
 		values[name] = []byte(r.text())

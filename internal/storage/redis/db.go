@@ -119,6 +119,7 @@ func (c Config) check() error {
 // A DB is a pool of trusted connections. It is safe for concurrent use.
 type DB struct {
 	client  redis.UniversalClient
+	join    *joiner
 	denials DenialJournal
 	logger  *slog.Logger
 }
@@ -147,7 +148,7 @@ func Open(c Config) (*DB, error) {
 		DisableIdentity:          true,
 		MaintNotificationsConfig: noMaintenance(),
 	})
-	return &DB{client: client, denials: c.Denials, logger: c.Logger}, nil
+	return &DB{client: client, join: newJoiner(client), denials: c.Denials, logger: c.Logger}, nil
 }
 
 // ioLimit bounds a dial, a read and a write, so that a server that hangs shows
@@ -180,7 +181,9 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close closes every connection.
 func (db *DB) Close() error {
-	if err := db.client.Close(); err != nil {
+	err := db.client.Close()
+	db.join.wg.Wait()
+	if err != nil {
 		return fmt.Errorf("redis: close: %w", err)
 	}
 	return nil

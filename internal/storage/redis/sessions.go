@@ -43,7 +43,15 @@ func (st *Sessions) Create(ctx context.Context, s sessions.Session) error {
 
 // Get implements sessions.Store.
 func (st *Sessions) Get(ctx context.Context, tenant lodge.Tenant, ids []sessions.ID) (map[sessions.ID]sessions.Session, error) {
-	return get(ctx, st.db.client, tenant, ids)
+	if len(ids) != 1 {
+		return get(ctx, st.db.client, tenant, ids)
+	}
+	value, err := st.db.join.get(ctx, tenant, ids[0])
+	if err != nil {
+		return nil, fmt.Errorf("redis: get session: %w", err)
+	}
+	found := make(map[sessions.ID]sessions.Session, 1)
+	return found, keep(found, tenant, ids[0], value)
 }
 
 func get(ctx context.Context, c redis.Cmdable, tenant lodge.Tenant, ids []sessions.ID) (map[sessions.ID]sessions.Session, error) {
@@ -61,21 +69,29 @@ func get(ctx context.Context, c redis.Cmdable, tenant lodge.Tenant, ids []sessio
 		return nil, fmt.Errorf("redis: get sessions: %w", err)
 	}
 	for i, value := range values {
-		record, there := value.(string)
-		if !there {
-			continue
+		if err := keep(found, tenant, ids[i], value); err != nil {
+			return nil, err
 		}
-		s, err := sessions.ParseRecord([]byte(record))
-		if err != nil {
-			return nil, fmt.Errorf("redis: session %s: %w", ids[i], err)
-		}
-		// An answer to somebody else's question must never pass for ours.
-		if s.Tenant != tenant || s.ID != ids[i] {
-			return nil, fmt.Errorf("redis: session %s: %w: it belongs elsewhere", ids[i], sessions.ErrRecord)
-		}
-		found[s.ID] = s
 	}
 	return found, nil
+}
+
+// keep adds the session of a record that was read, if there was one.
+func keep(found map[sessions.ID]sessions.Session, tenant lodge.Tenant, id sessions.ID, value any) error {
+	record, there := value.(string)
+	if !there {
+		return nil
+	}
+	s, err := sessions.ParseRecord(record)
+	if err != nil {
+		return fmt.Errorf("redis: session %s: %w", id, err)
+	}
+	// An answer to somebody else's question must never pass for ours.
+	if s.Tenant != tenant || s.ID != id {
+		return fmt.Errorf("redis: session %s: %w: it belongs elsewhere", id, sessions.ErrRecord)
+	}
+	found[s.ID] = s
+	return nil
 }
 
 // Update implements sessions.Store.
