@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/lodge-gateway/lodge/deploy/samples"
+)
+
+// A lab is an installation that is measured: one Redis, one issuer, some
+// gateways, everything in a directory of its own.
+type lab struct {
+	dir       string
+	redisAddr string
+	redis     *process
+	gateways  []gateway
+	running   []*process // in the order they were started
+}
+
+// A gateway is one node of it.
+type gateway struct {
+	url     string
+	process *process
+}
+
+// pid is the gateway's process.
+func (g gateway) pid() int { return g.process.cmd.Process.Pid }
+
+// labOptions say what a lab is made of.
+type labOptions struct {
+	binary   string // of lodge; built when empty
+	gateways int
+	people   int      // accounts of the issuer
+	redis    []string // extra settings of Redis
+	settings []string // extra lines of the gateways' configuration
+}
+
+// openLab starts an installation. Close ends it, whatever openLab returned.
+func openLab(ctx context.Context, o labOptions) (*lab, error) {
+	dir, err := os.MkdirTemp("", "lodge-bench-")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{dir: dir}
+	if o.binary == "" {
+		o.binary = filepath.Join(dir, "lodge")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "github.com/lodge-gateway/lodge/cmd/lodge")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return l, fmt.Errorf("building lodge: %w", err)
+		}
+	}
+	if err := l.startRedis(ctx, o.redis); err != nil {
+		return l, err
+	}
+	return l, l.startGateways(ctx, o)
+}
+
+func (l *lab) startRedis(ctx context.Context, settings []string) error {
+	var err error
+	if l.redisAddr, err = freeAddr(); err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(l.redisAddr)
+	l.redis, err = start(ctx, "redis-server", "redis-server", append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", l.dir, "--save", "", "--appendonly", "no", "--loglevel", "notice",
+	}, settings...)...)
+	if err != nil {
+		return err
+	}
+	l.running = append(l.running, l.redis)
+	_, err = l.redis.serve("eady to accept connections")
+	return err
+}
+
+// startGateways starts the issuer and the gateways, which must know each other's
+// addresses beforehand.
+func (l *lab) startGateways(ctx context.Context, o labOptions) error {
+	var addrs []string // of the issuer, then of each gateway and its assets
+	for range 1 + 2*o.gateways {
+		addr, err := freeAddr()
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, addr)
+	}
+	var redirects []string
+	for i := range o.gateways {
+		redirects = append(redirects, "http://"+addrs[1+2*i]+"/callback/dev")
+	}
+	p, err := child(ctx, "issuer", "-listen", addrs[0], "-redirects", strings.Join(redirects, ","), "-people", fmt.Sprint(o.people))
+	if err != nil {
+		return err
+	}
+	l.running = append(l.running, p)
+	if _, err := p.serve("ready at "); err != nil {
+		return err
+	}
+	catalogue := filepath.Join(l.dir, "catalogue.yaml")
+	if err := os.WriteFile(catalogue, samples.Lodge, 0o600); err != nil {
+		return err
+	}
+	for i := range o.gateways {
+		if err := l.startGateway(ctx, o, i, addrs[0], addrs[1+2*i], addrs[2+2*i], catalogue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) startGateway(ctx context.Context, o labOptions, n int, issuer, public, assets, catalogue string) error {
+	data := filepath.Join(l.dir, fmt.Sprintf("node%d", n))
+	apply := exec.CommandContext(ctx, o.binary, "apply", "-f", catalogue, "--data", data)
+	if out, err := apply.CombinedOutput(); err != nil {
+		return fmt.Errorf("lodge apply: %w: %s", err, out)
+	}
+	_, issuerPort, _ := net.SplitHostPort(issuer)
+	_, assetsPort, _ := net.SplitHostPort(assets)
+	config := strings.Join(append([]string{
+		"listen: " + public, "public_url: http://" + public, "assets_listen: " + assets, "assets_url: http://localhost:" + assetsPort,
+		"data: " + data, "redis: redis://" + l.redisAddr + "/0", "log_level: error",
+		"issuers:", "  - {id: dev, name: Bench, url: \"http://localhost:" + issuerPort + "\", client_id: lodge, insecure: true}",
+	}, o.settings...), "\n")
+	file := data + ".yaml"
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return err
+	}
+	p, err := start(ctx, "lodge", o.binary, "serve", "--config", file)
+	if err != nil {
+		return err
+	}
+	l.running = append(l.running, p)
+	url, err := p.serve("lodge: ready at ")
+	l.gateways = append(l.gateways, gateway{url, p})
+	return err
+}
+
+// Close ends every process, the last started first, and removes the directory.
+func (l *lab) Close() error {
+	if l == nil {
+		return nil
+	}
+	var errs []error
+	for i := len(l.running) - 1; i >= 0; i-- {
+		if err := l.running[i].stop(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", l.running[i].name, err))
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+}
