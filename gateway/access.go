@@ -18,7 +18,11 @@ func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 	if err != nil && !isOver(err) {
 		return relay.Grant{}, err
 	}
-	return a.grant(ctx, s, topic)
+	grant, err := a.grant(ctx, s, topic)
+	if err != nil {
+		a.g.recordStreams(ctx, s, topic, err)
+	}
+	return grant, err
 }
 
 func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error) {

@@ -12,17 +12,18 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
 // startActivity mints one more experiment code for a booking and returns what a
 // UI needs to use it.
 func (g *Gateway) startActivity(w http.ResponseWriter, r *http.Request) error {
-	b, _, err := g.mine(r)
+	b, by, err := g.mine(r)
 	if err != nil {
 		return err
 	}
-	activity, err := g.activity(r.Context(), b)
+	activity, err := g.activity(r.Context(), b, by)
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func (g *Gateway) startActivity(w http.ResponseWriter, r *http.Request) error {
 
 // activity makes an experiment session that follows the booking: it ends with
 // it, moves with an extension and is revoked with a cancellation.
-func (g *Gateway) activity(ctx context.Context, b booking.Booking) (Activity, error) {
+func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.Session) (Activity, error) {
 	if err := g.launchable(ctx, b); err != nil {
 		return Activity{}, err
 	}
@@ -67,6 +68,7 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking) (Activity, er
 			return Activity{}, err
 		}
 	}
+	g.recordBy(ctx, by, audit.Grant, "experiment:"+b.Experiment, "session "+string(s.ID)+" for booking:"+b.ID)
 	view, err := g.bookingView(ctx, now, false)
 	if err != nil {
 		return Activity{}, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -93,6 +94,7 @@ func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, 
 	if err != nil {
 		return BookingView{}, err
 	}
+	g.recordBy(r.Context(), s, audit.Book, "booking:"+b.ID, "slot "+req.Slot+" until "+b.End.Format(timeFormat))
 	view, err := g.bookingView(r.Context(), b, false)
 	view.Reference = reference
 	return view, err
@@ -153,17 +155,21 @@ func (g *Gateway) extendBooking(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	if b, err = g.extend(r.Context(), b, req.Seconds); err != nil {
+	if b, err = g.extend(r.Context(), b, s, req.Seconds); err != nil {
 		return err
 	}
 	return g.answerBooking(w, r, b, s)
 }
 
-func (g *Gateway) extend(ctx context.Context, b booking.Booking, seconds int) (booking.Booking, error) {
+func (g *Gateway) extend(ctx context.Context, b booking.Booking, s sessions.Session, seconds int) (booking.Booking, error) {
 	if seconds <= 0 || seconds > 24*60*60 {
 		return b, lodge.E(lodge.CodeRefused, "Say by how many seconds to extend: above 0, at most a day.")
 	}
-	return g.desk.Extend(ctx, b.Tenant, b.ID, time.Duration(seconds)*time.Second)
+	b, err := g.desk.Extend(ctx, b.Tenant, b.ID, time.Duration(seconds)*time.Second)
+	if happened(err) {
+		g.recordBy(ctx, s, audit.Extend, "booking:"+b.ID, "by "+strconv.Itoa(seconds)+" s")
+	}
+	return b, err
 }
 
 // cancelBooking ends a booking: its owner's, or, for an instructor of the
@@ -194,7 +200,16 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 	default:
 		reason = "Your instructor cancelled this booking."
 	}
-	return g.desk.Cancel(ctx, b.Tenant, b.ID, reason)
+	action := audit.Cancel
+	if s.Person != b.Owner {
+		action = audit.CancelByOther
+	}
+	id := b.ID
+	b, err := g.desk.Cancel(ctx, b.Tenant, id, reason)
+	if happened(err) {
+		g.recordBy(ctx, s, action, "booking:"+id, reason)
+	}
+	return b, err
 }
 
 // cancellable returns the booking named when the request may cancel it.

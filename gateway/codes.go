@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -48,5 +49,6 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 	if err != nil {
 		return CodeView{}, err
 	}
+	g.record(ctx, tenant, actorIn(ctx), audit.CodeCreate, "session:"+string(s.ID), aboutCode(s)+" until "+s.ExpiresAt.Format(timeFormat))
 	return CodeView{Code: code, Session: g.sessionView(s, "")}, nil
 }

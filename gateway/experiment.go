@@ -48,7 +48,7 @@ func (g *Gateway) extendExperiment(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if _, err := g.extend(r.Context(), b, req.Seconds); err != nil {
+	if _, err := g.extend(r.Context(), b, s, req.Seconds); err != nil {
 		return err
 	}
 	if s, err = g.sessions.Get(r.Context(), s.Tenant, s.ID); err != nil {
@@ -73,7 +73,7 @@ func (g *Gateway) createCode(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	view, err := g.CreateCode(r.Context(), by.Tenant, req)
+	view, err := g.CreateCode(withActor(r.Context(), by), by.Tenant, req)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/relay"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -80,5 +81,9 @@ func (g *Gateway) endCode(ctx context.Context, tenant lodge.Tenant, code, topic 
 	case s.Kind != sessions.Experiment:
 		return lodge.E(lodge.CodeForbidden, "The code of a host or a service is ended by the laboratory, not with itself.")
 	}
-	return g.sessions.Revoke(ctx, tenant, s.ID, relay.ErrGivenUp.Reason)
+	if err := g.sessions.Revoke(ctx, tenant, s.ID, relay.ErrGivenUp.Reason); err != nil {
+		return err
+	}
+	g.recordBy(ctx, s, audit.SessionEnd, "session:"+string(s.ID), relay.ErrGivenUp.Reason)
+	return nil
 }

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -46,8 +48,10 @@ func (g *Gateway) callbackURI(issuer string) string {
 
 // finishLogin takes the institution's answer and signs the person in, with a new
 // code: whatever session the browser came with is over.
-func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) error {
+func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error) {
 	ctx, issuer := r.Context(), chi.URLParam(r, "idp")
+	var s sessions.Session
+	defer func() { g.recordSignIn(ctx, issuer, s, err) }()
 	kept, err := g.browser.Pop(ctx, flowKey)
 	if err != nil {
 		return err
@@ -69,12 +73,17 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := g.browser.SignIn(ctx, sessions.New{
+	if s, err = g.browser.SignIn(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Login, Person: person.ID, Name: person.Name, Groups: person.Groups, Bindings: bindings,
 		Issuer: who.Issuer, IdPSession: who.SessionID, Device: device(r), Address: addressOf(ctx),
 	}); err != nil {
 		return err
 	}
+	if err := g.barred(ctx, s); err != nil {
+		return err
+	}
+	g.recordRoleChange(ctx, s)
+	g.keepIDToken(ctx, who.IDToken)
 	g.log.InfoContext(ctx, "signed in", "tenant", tenant, "person", person.ID, "issuer", who.Issuer)
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, flow.ReturnTo, http.StatusSeeOther)
@@ -102,12 +111,17 @@ func (g *Gateway) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		http.SetCookie(w, g.newBookingCookie("", -1))
+		g.recordBy(r.Context(), *c.booking, audit.SignOut, "session:"+string(c.booking.ID), "")
 	}
+	idToken := g.takeIDToken(r.Context())
 	if err := g.browser.SignOut(r.Context()); err != nil {
 		return err
 	}
+	if login := cmp.Or(c.login, c.idle); login != nil {
+		g.recordBy(r.Context(), *login, audit.SignOut, "session:"+string(login.ID), "")
+	}
 	w.Header().Set("Clear-Site-Data", `"storage"`)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, g.afterSignOut(r.Context(), cmp.Or(c.login, c.idle), idToken), http.StatusSeeOther)
 	return nil
 }
 

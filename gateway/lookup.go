@@ -20,8 +20,10 @@ func (g *Gateway) lookup(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"booking": view})
 }
 
-func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, reference string) (BookingView, error) {
+func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, reference string) (_ BookingView, err error) {
 	ctx, tenant := r.Context(), tenantOf(r.Context())
+	var s sessions.Session
+	defer func() { g.recordLookup(ctx, s, err) }()
 	b, err := g.desk.Lookup(ctx, tenant, surname, reference, addressOf(ctx))
 	if err != nil {
 		return BookingView{}, err
@@ -38,10 +40,13 @@ func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, refere
 		}
 	}
 	keep := g.desk.MessagesUntil(b)
-	code, _, err := g.sessions.Create(ctx, sessions.New{
+	code, s, err := g.sessions.Create(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Booking, Person: b.Owner, Name: b.OwnerName, Booking: b.ID, Experiment: b.Experiment,
 		Device: device(r), Address: addressOf(ctx), ExpiresAt: keep, MessagesUntil: keep,
 	})
+	if err == nil {
+		err = g.barred(ctx, s)
+	}
 	if err != nil {
 		return BookingView{}, err
 	}

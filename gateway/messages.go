@@ -18,6 +18,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -96,6 +97,7 @@ func (g *Gateway) send(ctx context.Context, s sessions.Session, req MessageReque
 	if err != nil {
 		return sent{}, err
 	}
+	g.recordBy(ctx, s, audit.Send, req.To, "message "+id+", "+req.Priority)
 	out.Position = at.Pos.String()
 	body, err := json.Marshal(out)
 	if err != nil {

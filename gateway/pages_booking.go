@@ -154,7 +154,7 @@ func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
-	b, _, err := g.mine(r)
+	b, s, err := g.mine(r)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		seconds = 0 // refused by extend, with what to do
 	}
-	if _, err := g.extend(r.Context(), b, seconds); err != nil {
+	if _, err := g.extend(r.Context(), b, s, seconds); err != nil {
 		if problem, status, mendable := problemOf(err, "That could not be extended"); mendable {
 			return g.renderBooking(w, r, status, problem)
 		}
@@ -203,7 +203,7 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := web.Launch{Layout: g.layout(r, booking.Title, web.PageLaunch, &s), Booking: webBooking(booking), Messages: messages}
 	view.Resume = resume
-	activity, err := g.activity(r.Context(), b)
+	activity, err := g.activity(r.Context(), b, s)
 	switch code := lodge.CodeOf(err); {
 	case err == nil && len(activity.UIs) > 0:
 		ui := slices.IndexFunc(activity.UIs, func(u UIView) bool { return u.Name == r.URL.Query().Get("ui") })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -125,7 +126,15 @@ func (g *Gateway) setState(r *http.Request, req ExperimentStateRequest) error {
 	if !req.Online {
 		reason = shorten(orElse(strings.TrimSpace(req.Reason), "The experiment is being looked after."), 120)
 	}
-	return g.desk.SetState(r.Context(), s.Tenant, name, req.Online, reason, string(s.Person))
+	err = g.desk.SetState(r.Context(), s.Tenant, name, req.Online, reason, string(s.Person))
+	if happened(err) {
+		state := "on-line"
+		if !req.Online {
+			state = "off-line: " + reason
+		}
+		g.recordBy(r.Context(), s, audit.ExperimentState, "experiment:"+name, state)
+	}
+	return err
 }
 
 func (g *Gateway) rigsPage(w http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -17,7 +18,8 @@ import (
 func (g *Gateway) sessionView(s sessions.Session, current sessions.ID) SessionView {
 	now := g.clock.Now()
 	return SessionView{
-		ID: string(s.ID), Kind: string(s.Kind), Person: string(s.Person), Name: s.Name, Booking: s.Booking, Device: s.Device, Address: s.Address,
+		ID: string(s.ID), Kind: string(s.Kind), Person: string(s.Person), Name: s.Name, Booking: s.Booking,
+		Experiment: s.Experiment, Scopes: s.Scopes, Device: s.Device, Address: s.Address,
 		State: string(s.State(now)), Idle: s.Idle(now), Current: s.ID == current, CreatedAt: s.CreatedAt, SeenAt: s.SeenAt, ExpiresAt: s.ExpiresAt,
 	}
 }
@@ -93,7 +95,12 @@ func (g *Gateway) endMine(r *http.Request) error {
 	if !slices.ContainsFunc(mine, func(v SessionView) bool { return v.ID == id }) {
 		return errNotThere("session")
 	}
-	return g.sessions.Revoke(r.Context(), s.Tenant, sessions.ID(id), "You ended this session.")
+	const reason = "You ended this session."
+	if err := g.sessions.Revoke(r.Context(), s.Tenant, sessions.ID(id), reason); err != nil {
+		return err
+	}
+	g.recordBy(r.Context(), s, audit.SessionEnd, "session:"+id, reason)
+	return nil
 }
 
 // listSessions is the administrator's view of the tenant's live sessions.
@@ -128,22 +135,13 @@ func (g *Gateway) endSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endAny ends any session of the tenant, as its administrator.
+// endAny ends any session of the tenant but a host's, as its administrator.
 func (g *Gateway) endAny(r *http.Request) error {
 	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
 	if err != nil {
 		return err
 	}
-	id := sessions.ID(chi.URLParam(r, "id"))
-	target, err := g.sessions.Get(r.Context(), s.Tenant, id)
-	if err != nil {
-		return err
-	}
-	if err := g.sessions.Revoke(r.Context(), s.Tenant, id, "An administrator ended this session."); err != nil {
-		return err
-	}
-	g.log.InfoContext(r.Context(), "session ended", "tenant", s.Tenant, "by", s.Person, "session", id, "person", target.Person, "kind", target.Kind)
-	return nil
+	return g.endOne(withActor(r.Context(), s), s.Tenant, sessions.ID(chi.URLParam(r, "id")), "An administrator ended this session.")
 }
 
 func (g *Gateway) sessionsPage(w http.ResponseWriter, r *http.Request) error {
@@ -177,17 +175,8 @@ func (g *Gateway) endOthersForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mine, err := g.sessionsOf(r.Context(), s)
-	if err != nil {
+	if _, err := g.endMineAll(r.Context(), s, true); err != nil {
 		return err
-	}
-	for _, one := range mine {
-		if one.Current {
-			continue
-		}
-		if err := g.sessions.Revoke(r.Context(), s.Tenant, sessions.ID(one.ID), "You ended this session."); err != nil {
-			return err
-		}
 	}
 	return seeOther(w, r, "/sessions", "ended")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/survey"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -57,6 +58,7 @@ func (g *Gateway) startSurvey(ctx context.Context, s sessions.Session, req Surve
 	if err != nil {
 		return survey.Survey{}, err
 	}
+	g.recordBy(ctx, s, audit.Send, req.To, "survey "+opened.ID)
 	return opened, g.surveyChanged(ctx, opened, s.Tenant, "opened")
 }
 

@@ -27,19 +27,21 @@ type RoleView struct {
 
 // SessionView is one session as its owner or an administrator sees it.
 type SessionView struct {
-	ID        string    `json:"id"`
-	Kind      string    `json:"kind"`
-	Person    string    `json:"person,omitempty"`
-	Name      string    `json:"name,omitempty"`
-	Booking   string    `json:"booking,omitempty"`
-	Device    string    `json:"device,omitempty"`
-	Address   string    `json:"address,omitempty"`
-	State     string    `json:"state"` // pending, active, expired, revoked
-	Idle      bool      `json:"idle"`
-	Current   bool      `json:"current"`
-	CreatedAt time.Time `json:"created_at"`
-	SeenAt    time.Time `json:"seen_at"`
-	ExpiresAt time.Time `json:"expires_at"`
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	Person     string    `json:"person,omitempty"`
+	Name       string    `json:"name,omitempty"`
+	Booking    string    `json:"booking,omitempty"`
+	Experiment string    `json:"experiment,omitempty"` // of an experiment's code or a host's
+	Scopes     []string  `json:"scopes,omitempty"`     // what a code opens
+	Device     string    `json:"device,omitempty"`
+	Address    string    `json:"address,omitempty"`
+	State      string    `json:"state"` // pending, active, expired, revoked
+	Idle       bool      `json:"idle"`
+	Current    bool      `json:"current"`
+	CreatedAt  time.Time `json:"created_at"`
+	SeenAt     time.Time `json:"seen_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
 }
 
 // BookingView is a booking as its owner sees it.

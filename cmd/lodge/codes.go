@@ -18,10 +18,20 @@ import (
 	"github.com/lodge-gateway/lodge/gateway"
 )
 
-// codes makes a code for a host or a service: through the server that holds the
-// data directory, or on the store itself when none does.
+var codesVerbs = []verb{
+	{"create", "--kind host --experiment X (--data DIR | --config FILE)", (*app).codesCreate},
+	{"list", "[--json] (--data DIR | --config FILE)", (*app).codesList},
+	{"revoke", "--id ID [--reason TEXT] (--data DIR | --config FILE)", (*app).codesRevoke},
+}
+
+// codes makes, lists and revokes the codes of hosts and services.
 func (a *app) codes(ctx context.Context, args []string) error {
-	const synopsis = "codes create --kind host --experiment X (--data DIR | --config FILE)"
+	return a.choose(ctx, "codes", codesVerbs, args)
+}
+
+// codesCreate makes a code: through the server that holds the data directory, or
+// on the store itself when none does.
+func (a *app) codesCreate(ctx context.Context, synopsis string, args []string) error {
 	flags := a.flags("codes create", synopsis)
 	given, file := settingFlags(flags, storeSettings...)
 	var req gateway.CodeRequest
@@ -33,14 +43,7 @@ func (a *app) codes(ctx context.Context, args []string) error {
 	})
 	life := flags.Duration("life", 0, "how long the code is good for (default: ten years for a host, one for a service)")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if len(args) == 0 || args[0] != "create" {
-		if err := parse(flags, args); err != nil {
-			return err
-		}
-		fmt.Fprintln(a.err, "lodge: say what to do with codes: lodge codes create")
-		return errUsage
-	}
-	if err := parse(flags, args[1:]); err != nil {
+	if err := parse(flags, args); err != nil {
 		return err
 	}
 	switch {
@@ -57,12 +60,11 @@ func (a *app) codes(ctx context.Context, args []string) error {
 		return err
 	}
 	var view gateway.CodeView
-	if err := ask(ctx, cfg.Data, "/codes", req, &view); errors.Is(err, errNoServer) {
-		view, err = a.codeOffline(ctx, cfg, req)
-		if err != nil {
-			return err
-		}
-	} else if err != nil {
+	err = a.through(ctx, cfg, "/codes", req, &view, func(g *gateway.Gateway) (err error) {
+		view, err = g.CreateCode(ctx, lodge.DefaultTenant, req)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if *asJSON {
@@ -72,27 +74,36 @@ func (a *app) codes(ctx context.Context, args []string) error {
 	return err
 }
 
-func (a *app) codeOffline(ctx context.Context, cfg config, req gateway.CodeRequest) (view gateway.CodeView, err error) {
+// through asks the server that holds the data directory, a question when there
+// is no request, or does it on the store itself when none does.
+func (a *app) through(ctx context.Context, cfg config, path string, req, answer any, offline func(*gateway.Gateway) error) error {
+	if err := ask(ctx, cfg.Data, path, req, answer); !errors.Is(err, errNoServer) {
+		return err
+	}
 	n, err := newNode(ctx, cfg, a.logger(slog.LevelWarn))
 	if err != nil {
-		return view, err
+		return err
 	}
-	view, err = n.gateway.CreateCode(ctx, lodge.DefaultTenant, req)
-	return view, errors.Join(err, n.Close())
+	return errors.Join(offline(n.gateway), n.Close())
 }
 
 // storeSettings are the settings that say where the stores are: all that a
 // command needs that serves nothing.
-var storeSettings = []string{"data", "redis", "redis_file"}
+var storeSettings = []string{"data", "redis", "redis_file", "audit_head_file"}
 
 // errNoServer means that nobody holds the data directory.
 var errNoServer = errors.New("no server is running on that data directory")
 
-// ask posts a request to the server that holds a data directory.
+// ask posts a request to the server that holds a data directory; without one it
+// gets what is there.
 func ask(ctx context.Context, data, path string, req, answer any) error {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return err
+	method, body := http.MethodGet, []byte(nil)
+	if req != nil {
+		var err error
+		if body, err = json.Marshal(req); err != nil {
+			return err
+		}
+		method = http.MethodPost
 	}
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -101,7 +112,7 @@ func ask(ctx context.Context, data, path string, req, answer any) error {
 			return d.DialContext(ctx, "unix", filepath.Join(data, adminSocket))
 		},
 	}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://lodge"+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, "http://lodge"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type config struct {
 	JWTSecret      []byte // of practable's signed tokens; empty: none are accepted
 	LoginLife      time.Duration
 	LoginIdle      time.Duration
+	LoginCap       int    // logins a person has at once; 0: any number
+	AuditHeadFile  string // empty: audit.head in Data
 	MessagePeriod  time.Duration
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
@@ -55,6 +57,8 @@ var settings = []setting{
 	{"jwt_secret_file", "file that holds the secret of practable's signed tokens, 32 bytes at least (default: only codes are accepted)", jwtSecret},
 	{"login_life", "absolute life of a login (default 12h, at most 24h)", duration(func(c *config) *time.Duration { return &c.LoginLife }, 24*time.Hour)},
 	{"login_idle", "a login is narrowed after so long unused (default 1h)", duration(func(c *config) *time.Duration { return &c.LoginIdle }, 24*time.Hour)},
+	{"login_cap", "logins a person may have at once; one more ends the one unused the longest (default 0: any number)", number(func(c *config) *int { return &c.LoginCap }, 1000)},
+	{"audit_head_file", "file outside the database that shows whether the audit trail was cut (default: audit.head in data; better where the database's administrators cannot write)", directory(func(c *config) *string { return &c.AuditHeadFile })},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},

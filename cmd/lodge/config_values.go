@@ -107,6 +107,17 @@ func commaList(v string) []string {
 	return out
 }
 
+func number(field func(*config) *int, largest int) func(*config, source) error {
+	return func(c *config, from source) error {
+		n, err := strconv.Atoi(from.value)
+		if err != nil || n < 0 || n > largest {
+			return fmt.Errorf("%q is not a number from 0 to %d", from.value, largest)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
 func duration(field func(*config) *time.Duration, longest time.Duration) func(*config, source) error {
 	return func(c *config, from source) error {
 		d, err := time.ParseDuration(from.value)

@@ -31,6 +31,7 @@ const firstKey = "1"
 type keys struct {
 	messages messaging.Keyring
 	bookings booking.Keys
+	audit    []byte // 32 bytes, of the audit trail's chain
 }
 
 // loadKeys reads the root key of a data directory, making it at first. It comes
@@ -51,6 +52,7 @@ func loadKeys(dir string) (keys, error) {
 		messages: messaging.Keyring{Names: derive("message names"), Seals: map[string][]byte{firstKey: derive("message seals")}, Current: firstKey},
 		bookings: booking.Keys{PepperID: firstKey, Pepper: derive("lookup pepper"), Seal: derive("reference seal")},
 	}
+	k.audit = derive("audit")
 	return k, errors.Join(errs...)
 }
 

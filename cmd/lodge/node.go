@@ -13,6 +13,7 @@ import (
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -55,6 +56,11 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, db.Close)
+	trail, err := audit.Open(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), clock, log)
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, trail.Close)
 
 	parts, err := n.sessions(ctx, db, clock)
 	if err != nil {
@@ -82,6 +88,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
 	}
+	parts.Audit = trail
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
@@ -97,7 +104,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 // keeps the journals of revocations and denials either way.
 func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (gateway.Parts, error) {
 	journal, denials := sqlite.NewJournal(db), sqlite.NewDenials(db)
-	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace}
+	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace, LoginCap: n.cfg.LoginCap}
 	if n.cfg.Redis == "" {
 		signals := sessions.NewLocalSignals()
 		return gateway.Parts{

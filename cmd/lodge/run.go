@@ -37,7 +37,9 @@ var commands = []command{
 	{"demo", "everything in one process, to try Lodge out", (*app).demo},
 	{"serve", "the gateway, with the relay", (*app).serve},
 	{"apply", "put a catalogue into an empty store", (*app).apply},
-	{"codes", "make codes for hosts and services", (*app).codes},
+	{"codes", "make, list and revoke codes for hosts and services", (*app).codes},
+	{"sessions", "list and end sessions", (*app).sessions},
+	{"audit", "look whether the audit trail was tampered with", (*app).audit},
 	{"version", "print the version", (*app).version},
 }
 

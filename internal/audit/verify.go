@@ -45,13 +45,20 @@ func (r *Report) find(kind string, seq uint64, format string, args ...any) {
 	}
 }
 
-// Verify reads the trail behind an entry, 0 for the whole of it, and reports what
-// was changed, is missing or was cut off. At most 100 findings are named. The
-// error is a failure to read, which says nothing about the trail.
+// Verify is the function Verify for an open trail.
 func (t *Trail) Verify(ctx context.Context, after uint64) (Report, error) {
-	r := Report{After: after, Head: Head{MAC: t.seal.genesis()}, Findings: []Finding{}}
+	return Verify(ctx, t.store, t.seal.key, t.anchor.path, after)
+}
+
+// Verify reads a trail behind an entry, 0 for the whole of it, and reports what
+// was changed, is missing or was cut off. At most 100 findings are named. It
+// changes nothing. The error is a failure to read, which says nothing about the
+// trail.
+func Verify(ctx context.Context, store Store, key []byte, headFile string, after uint64) (Report, error) {
+	seal := sealer{key}
+	r := Report{After: after, Head: Head{MAC: seal.genesis()}, Findings: []Finding{}}
 	// Before the entries: what is recorded meanwhile is behind it.
-	anchor, err := t.anchor.read()
+	anchor, err := anchorFile{headFile}.read()
 	switch {
 	case errors.Is(err, errNoAnchor), errors.Is(err, errBadAnchor):
 		r.find(FoundHead, 0, "the head file is missing or not readable: nobody can tell whether the newest entries were cut off")
@@ -61,7 +68,7 @@ func (t *Trail) Verify(ctx context.Context, after uint64) (Report, error) {
 	anchored := err == nil
 	r.Anchor = anchor
 	if after > 0 {
-		start, err := t.store.Read(ctx, after-1, 1)
+		start, err := store.Read(ctx, after-1, 1)
 		if err != nil {
 			return r, err
 		}
@@ -73,12 +80,12 @@ func (t *Trail) Verify(ctx context.Context, after uint64) (Report, error) {
 	}
 	matched := anchored && r.Head == anchor
 	for {
-		page, err := t.store.Read(ctx, r.Head.Seq, verifyPage)
+		page, err := store.Read(ctx, r.Head.Seq, verifyPage)
 		if err != nil {
 			return r, err
 		}
 		for i := range page {
-			t.verify(&r, &page[i])
+			r.look(seal, &page[i])
 			matched = matched || anchored && r.Head == anchor
 		}
 		if len(page) < verifyPage {
@@ -95,13 +102,13 @@ func (t *Trail) Verify(ctx context.Context, after uint64) (Report, error) {
 	return r, nil
 }
 
-// verify looks at the next entry.
-func (t *Trail) verify(r *Report, e *Entry) {
+// look takes the next entry.
+func (r *Report) look(seal sealer, e *Entry) {
 	switch {
 	case e.Seq != r.Head.Seq+1:
 		// What it was chained to is not there to check it by.
 		r.find(FoundMissing, r.Head.Seq+1, "%s missing", entries(r.Head.Seq+1, e.Seq-1))
-	case t.seal.mac(r.Head.MAC, e) != e.MAC:
+	case seal.mac(r.Head.MAC, e) != e.MAC:
 		r.find(FoundChanged, e.Seq, "entry %d is not what was written, or not where it was", e.Seq)
 	case e.Action == Broken:
 		r.find(FoundBroken, e.Seq, "at entry %d it was noticed that %s", e.Seq, e.Reason)
