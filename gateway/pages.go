@@ -43,6 +43,9 @@ var flashes = map[string]string{
 	"ended":     "Ended.",
 	"offline":   "The experiment is off-line. Its bookings stay.",
 	"online":    "The experiment is back.",
+
+	"signed-out":      "You are signed out.",
+	"signed-out-here": "You are signed out here. Your institution did not answer: on a shared computer, sign out there too.",
 }
 
 // seeOther sends the browser on after a form, so that a reload repeats nothing.

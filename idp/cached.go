@@ -81,6 +81,13 @@ func (c *cached[T]) fetchUntilDeadline(ctx context.Context) (T, error) {
 	return c.fetch(stay)
 }
 
+// known returns the newest value there was, however old, without asking.
+func (c *cached[T]) known() (value T, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value, !c.at.IsZero()
+}
+
 // look returns what is known without asking: a value young enough, or the failure
 // of a moment ago.
 func (c *cached[T]) look(maxAge time.Duration) (value T, err error, done bool) {

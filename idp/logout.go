@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 )
 
 // LogoutOptions say who leaves and where they go.
@@ -11,6 +12,25 @@ type LogoutOptions struct {
 	IDToken     string // Identity.IDToken of the login that ends; optional
 	RedirectURI string // where the issuer sends the browser then, as registered there; optional
 	State       string // comes back with RedirectURI; optional
+}
+
+// Origins returns the origins that Logout may send a browser to: those of the
+// issuers, and those of their sign-out pages as far as they are known by now.
+func (rp *RelyingParty) Origins() []string {
+	var origins []string
+	add := func(address string) {
+		if u, err := url.Parse(address); err == nil && u.Host != "" && !slices.Contains(origins, u.Scheme+"://"+u.Host) {
+			origins = append(origins, u.Scheme+"://"+u.Host)
+		}
+	}
+	for _, one := range rp.order {
+		is := rp.issuers[one.ID]
+		add(is.cfg.URL)
+		if meta, ok := is.metadata.known(); ok {
+			add(meta.EndSession)
+		}
+	}
+	return origins
 }
 
 // Logout returns where to send a browser so that the person leaves the issuer too

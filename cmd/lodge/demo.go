@@ -116,7 +116,7 @@ func (a *app) newDemo(ctx context.Context, data, listen, redisURL string, log *s
 	}
 	d.issuer, err = idptest.New(idptest.Config{
 		Issuer: cfg.Issuers[0].URL, Accounts: idptest.DemoAccounts(), KeyFile: filepath.Join(data, "issuer.pem"),
-		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{cfg.PublicURL + "/callback/dev"}, PostLogoutURIs: []string{cfg.PublicURL + "/"}}},
+		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{cfg.PublicURL + "/callback/dev"}, PostLogoutURIs: []string{cfg.PublicURL + "/signed-out"}, BackchannelURI: cfg.PublicURL + "/backchannel-logout/dev"}},
 	})
 	if err != nil {
 		return nil, nil, nil, err
