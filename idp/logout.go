@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 )
 
@@ -14,12 +15,15 @@ type LogoutOptions struct {
 	State       string // comes back with RedirectURI; optional
 }
 
+// hostPattern keeps out what would be more than an origin in a policy's text.
+var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9.:\[\]-]+$`)
+
 // Origins returns the origins that Logout may send a browser to: those of the
 // issuers, and those of their sign-out pages as far as they are known by now.
 func (rp *RelyingParty) Origins() []string {
 	var origins []string
 	add := func(address string) {
-		if u, err := url.Parse(address); err == nil && u.Host != "" && !slices.Contains(origins, u.Scheme+"://"+u.Host) {
+		if u, err := url.Parse(address); err == nil && hostPattern.MatchString(u.Host) && !slices.Contains(origins, u.Scheme+"://"+u.Host) {
 			origins = append(origins, u.Scheme+"://"+u.Host)
 		}
 	}
