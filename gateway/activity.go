@@ -77,7 +77,7 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	for _, stream := range experiment.Streams {
 		activity.Streams = append(activity.Streams, StreamView{
 			For: stream.For, URL: g.cfg.PublicURL + "/session/" + stream.Topic, Token: code,
-			ConnectionType: orElse(stream.ConnectionType, "session"), Scopes: stream.Scopes, Topic: stream.Topic,
+			ConnectionType: orElse(stream.ConnectionType, "session"), Scopes: list(stream.Scopes), Topic: stream.Topic,
 		})
 	}
 	for _, name := range cat.UIsOf(now.UISet) {

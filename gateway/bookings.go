@@ -64,7 +64,11 @@ func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	view, err := g.bookFor(r, s, req, r.Header.Get("Idempotency-Key"))
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	view, err := g.bookFor(r, s, req, key)
 	if err != nil {
 		return err
 	}

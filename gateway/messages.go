@@ -49,7 +49,11 @@ func (g *Gateway) sendMessage(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	done, err := g.send(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	done, err := g.send(r.Context(), s, req, key)
 	if err != nil {
 		return err
 	}
@@ -135,6 +139,16 @@ func (g *Gateway) sentAs(ctx context.Context, s sessions.Session, id string) (se
 		return mine[i], nil
 	}
 	return sent{}, nil
+}
+
+// idempotencyKey returns the key by which a repeated request is known; empty
+// without one.
+func idempotencyKey(r *http.Request) (string, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if len(key) > 255 {
+		return "", lodge.E(lodge.CodeInvalid, "The idempotency key is longer than 255 characters.")
+	}
+	return key, nil
 }
 
 // keyID derives an id from a person's idempotency key: the same key, the same id.

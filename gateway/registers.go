@@ -35,7 +35,11 @@ func (g *Gateway) openRegister(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	register, err := g.startRegister(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	register, err := g.startRegister(r.Context(), s, req, key)
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,10 @@ func (g *Gateway) experimentView(ctx context.Context, tenant lodge.Tenant, cat *
 }
 
 func (g *Gateway) putExperimentState(w http.ResponseWriter, r *http.Request) error {
+	// Who may is known before what is wanted is read.
+	if _, err := g.holding(r, lodge.RoleTechnician, lodge.ScopeOf("experiment", chi.URLParam(r, "id"))); err != nil {
+		return err
+	}
 	var req ExperimentStateRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err

@@ -21,9 +21,12 @@ var OpenAPI []byte
 // A handler answers a request or returns why it cannot; errors.go does the rest.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// Handler returns every public route of the gateway. This list is the whole of
-// it: what is not here is not served.
-func (g *Gateway) Handler() http.Handler {
+// Handler serves every public route of the gateway.
+func (g *Gateway) Handler() http.Handler { return g.forwardAuth(g.routes()) }
+
+// routes lists them. This list is the whole of it: what is not here is not
+// served.
+func (g *Gateway) routes() chi.Router {
 	r := chi.NewRouter()
 	r.Use(g.protect, g.identify, g.observe, middleware.GetHead)
 	r.NotFound(g.notFound)
@@ -110,7 +113,7 @@ func (g *Gateway) Handler() http.Handler {
 
 		g.pageRoutes(r)
 	})
-	return g.forwardAuth(r)
+	return r
 }
 
 // pageRoutes are the pages people see; each works as plain links and forms.

@@ -30,7 +30,11 @@ func (g *Gateway) openSurvey(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	opened, err := g.startSurvey(r.Context(), s, req, r.Header.Get("Idempotency-Key"))
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	opened, err := g.startSurvey(r.Context(), s, req, key)
 	if err != nil {
 		return err
 	}

@@ -275,8 +275,8 @@ type RegisterView struct {
 type MarkView struct {
 	Person    string    `json:"person"`
 	Name      string    `json:"name"`
-	State     string    `json:"state"`  // expected, present, late, excused, absent
-	Source    string    `json:"source"` // experiment, messages, confirmed, manual, closed
+	State     string    `json:"state"`  // expected, present, absent
+	Source    string    `json:"source"` // experiment, messages, confirmed, closed; empty while nothing is known
 	Confirmed bool      `json:"confirmed"`
 	FirstSeen time.Time `json:"first_seen,omitzero"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
