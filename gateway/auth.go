@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -18,6 +20,10 @@ func bearer(r *http.Request) string {
 	}
 	return value
 }
+
+// touchLimit is how long a request waits for its own note that somebody was there:
+// a store that takes no writes is no reason to keep them waiting.
+const touchLimit = 500 * time.Millisecond
 
 // errSignIn is what a request without a good session is told.
 func errSignIn() error {
@@ -58,7 +64,10 @@ func (g *Gateway) callers(r *http.Request) (callers, error) {
 		if s == nil {
 			continue
 		}
-		if err := g.sessions.Touch(r.Context(), *s); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), touchLimit)
+		err := g.sessions.Touch(ctx, *s)
+		cancel()
+		if err != nil {
 			// An unrecorded visit is no reason to turn somebody away.
 			g.log.WarnContext(r.Context(), "touch", "err", err)
 		}
@@ -95,7 +104,11 @@ func (g *Gateway) cookie(r *http.Request, name string, kind sessions.Kind) (*ses
 			return nil, nil //nolint:nilnil // see above
 		}
 	}
-	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), found[0].Value)
+	check := g.sessions.Check
+	if r.Context().Value(keyRecent) != nil {
+		check = g.sessions.CheckRecent
+	}
+	s, err := check(r.Context(), tenantOf(r.Context()), found[0].Value)
 	switch {
 	case lodge.CodeOf(err) == lodge.CodeUnauthenticated, err == nil && s.Kind != kind:
 		return nil, nil //nolint:nilnil // one that is not good counts as none

@@ -18,7 +18,7 @@ const verifyPath = "/auth/verify"
 // protected there as all others.
 func (g *Gateway) forwardAuth(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != verifyPath || r.Method != http.MethodGet || g.log.Enabled(r.Context(), slog.LevelDebug) {
+		if r.URL.Path != verifyPath || r.Method != http.MethodGet {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -27,13 +27,16 @@ func (g *Gateway) forwardAuth(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		ctx := context.WithValue(r.Context(), keyTenant, tenant)
+		ctx := context.WithValue(context.WithValue(r.Context(), keyTenant, tenant), keyRecent, true)
 		s, err := g.person(r.WithContext(ctx))
 		if err != nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyRefusal, err)))
 			return
 		}
 		g.admit(w, &s)
+		if g.log.Enabled(ctx, slog.LevelDebug) {
+			g.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", verifyPath), slog.Int("status", http.StatusOK))
+		}
 	})
 }
 

@@ -226,6 +226,7 @@ func (m *Manager) change(ctx context.Context, s Session, fn func(*Session) bool)
 
 // changed tells this node's watches and the other nodes that a session changed.
 func (m *Manager) changed(ctx context.Context, k key) {
+	m.recent.drop(k)
 	if m.live.has(k) {
 		m.dirty.add(k)
 	}

@@ -18,8 +18,11 @@ type Options struct {
 	LeaseGrace time.Duration // how long a watched session outlives an unreachable store; 15 s
 	TouchEvery time.Duration // how often activity is written at the most; 1 min
 	Collect    time.Duration // how often ended sessions are removed; 10 min
-	LoginCap   int           // login sessions a person has at once; one more ends the one unused the longest; 0 means any number
-	Logger     *slog.Logger  // slog.Default
+	// Keep lets CheckRecent use what was read so long ago, unless a hint says that it
+	// changed; 0: nothing is kept. At most MaxKeep.
+	Keep     time.Duration
+	LoginCap int          // login sessions a person has at once; one more ends the one unused the longest; 0 means any number
+	Logger   *slog.Logger // slog.Default
 }
 
 func (o Options) withDefaults() Options {
@@ -36,6 +39,7 @@ func (o Options) withDefaults() Options {
 			*d.value = d.def
 		}
 	}
+	o.Keep = max(0, min(o.Keep, MaxKeep))
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -53,6 +57,7 @@ type Manager struct {
 	opts    Options
 
 	live    liveTable
+	recent  recentTable
 	dirty   dirtySet
 	reading sync.Mutex // held while a batch of watched sessions is read and told
 
@@ -68,6 +73,7 @@ func NewManager(store Store, journal Journal, signals Signals, clock lodge.Clock
 		owed: map[key]debt{},
 	}
 	m.live.init()
+	m.recent.init()
 	m.dirty.init()
 	return m
 }

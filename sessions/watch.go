@@ -33,6 +33,7 @@ func (m *Manager) Watch(tenant lodge.Tenant, id ID, fn func(Session, error)) (st
 // hinted notes a signal. The poll is asked for everything when some were lost.
 func (m *Manager) hinted(sig Signal, poll chan<- struct{}) {
 	if sig.Tenant == "" {
+		m.recent.dropAll()
 		select {
 		case poll <- struct{}{}:
 		default:
@@ -40,7 +41,9 @@ func (m *Manager) hinted(sig Signal, poll chan<- struct{}) {
 		return
 	}
 	for _, id := range sig.IDs {
-		if k := (key{sig.Tenant, id}); m.live.has(k) {
+		k := key{sig.Tenant, id}
+		m.recent.drop(k)
+		if m.live.has(k) {
 			m.dirty.add(k)
 		}
 	}

@@ -79,46 +79,44 @@ func (l *lab) startRedis(ctx context.Context, settings []string) error {
 	return err
 }
 
-// startGateways starts the issuer and the gateways, which must know each other's
-// addresses beforehand.
+// startGateways starts gateways, each with an issuer of its own: one holds no
+// more than 10,000 sign-ins at a time.
 func (l *lab) startGateways(ctx context.Context, o labOptions) error {
-	var addrs []string // of the issuer, then of each gateway and its assets
-	for range 1 + 2*o.gateways {
-		addr, err := freeAddr()
-		if err != nil {
-			return err
-		}
-		addrs = append(addrs, addr)
-	}
-	var redirects []string
-	for i := range o.gateways {
-		redirects = append(redirects, "http://"+addrs[1+2*i]+"/callback/dev")
-	}
-	p, err := child(ctx, "issuer", "-listen", addrs[0], "-redirects", strings.Join(redirects, ","), "-people", fmt.Sprint(o.people))
-	if err != nil {
-		return err
-	}
-	l.running = append(l.running, p)
-	if _, err := p.serve("ready at "); err != nil {
-		return err
-	}
 	catalogue := filepath.Join(l.dir, "catalogue.yaml")
 	if err := os.WriteFile(catalogue, samples.Lodge, 0o600); err != nil {
 		return err
 	}
-	for i := range o.gateways {
-		if err := l.startGateway(ctx, o, i, addrs[0], addrs[1+2*i], addrs[2+2*i], catalogue); err != nil {
+	for n := range o.gateways {
+		data := filepath.Join(l.dir, fmt.Sprintf("node%d", n))
+		apply := exec.CommandContext(ctx, o.binary, "apply", "-f", catalogue, "--data", data)
+		if out, err := apply.CombinedOutput(); err != nil {
+			return fmt.Errorf("lodge apply: %w: %s", err, out)
+		}
+		if err := l.startGateway(ctx, o, data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *lab) startGateway(ctx context.Context, o labOptions, n int, issuer, public, assets, catalogue string) error {
-	data := filepath.Join(l.dir, fmt.Sprintf("node%d", n))
-	apply := exec.CommandContext(ctx, o.binary, "apply", "-f", catalogue, "--data", data)
-	if out, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("lodge apply: %w: %s", err, out)
+// startGateway starts a gateway on a data directory, and its issuer, which must
+// know each other's addresses beforehand.
+func (l *lab) startGateway(ctx context.Context, o labOptions, data string) error {
+	var addrs [3]string
+	for i := range addrs {
+		var err error
+		if addrs[i], err = freeAddr(); err != nil {
+			return err
+		}
+	}
+	public, assets, issuer := addrs[0], addrs[1], addrs[2]
+	p, err := child(ctx, "issuer", "-listen", issuer, "-redirects", "http://"+public+"/callback/dev", "-people", fmt.Sprint(o.people))
+	if err != nil {
+		return err
+	}
+	l.running = append(l.running, p)
+	if _, err := p.serve("ready at "); err != nil {
+		return err
 	}
 	_, issuerPort, _ := net.SplitHostPort(issuer)
 	_, assetsPort, _ := net.SplitHostPort(assets)
@@ -131,8 +129,7 @@ func (l *lab) startGateway(ctx context.Context, o labOptions, n int, issuer, pub
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	p, err := start(ctx, "lodge", o.binary, "serve", "--config", file)
-	if err != nil {
+	if p, err = start(ctx, "lodge", o.binary, "serve", "--config", file); err != nil {
 		return err
 	}
 	l.running = append(l.running, p)

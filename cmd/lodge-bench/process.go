@@ -64,7 +64,7 @@ func (p *process) await(text string) (string, error) {
 			return strings.TrimSpace(rest), nil
 		}
 	}
-	return "", errors.Join(fmt.Errorf("%s ended before it said %q", p.name, text), p.lines.Err(), p.cmd.Wait())
+	return "", errors.Join(fmt.Errorf("%s ended before it said %q", p.name, text), p.lines.Err())
 }
 
 // serve waits until a server says that it is ready, and reads on.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/sessions"
 )
 
 // config is what an operator decides. Each key can be given as a flag
@@ -32,6 +33,7 @@ type config struct {
 	MessagePeriod  time.Duration
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
+	SessionCache   time.Duration // 0: each check reads the store
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
 }
@@ -62,6 +64,7 @@ var settings = []setting{
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
+	{"session_cache", "/auth/verify may use what it read up to so long ago, unless a hint says that it changed; at most 5s (default 0s: each check reads the session store)", lease(func(c *config) *time.Duration { return &c.SessionCache }, 0, sessions.MaxKeep)},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
 }
 

@@ -84,6 +84,9 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	}
 	persons := sqlite.NewPersons(db)
 	n.persons, parts.Logouts = persons, persons
+	if parts.Grants, err = idp.NewGrants(persons, keys.grants); err != nil {
+		return nil, err
+	}
 	n.assets = web.Samples()
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
@@ -104,7 +107,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 // keeps the journals of revocations and denials either way.
 func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (gateway.Parts, error) {
 	journal, denials := sqlite.NewJournal(db), sqlite.NewDenials(db)
-	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace, LoginCap: n.cfg.LoginCap}
+	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace, LoginCap: n.cfg.LoginCap, Keep: n.cfg.SessionCache}
 	if n.cfg.Redis == "" {
 		signals := sessions.NewLocalSignals()
 		return gateway.Parts{
