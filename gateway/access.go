@@ -27,6 +27,10 @@ func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 
 func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error) {
 	s, err := a.g.sessions.Get(ctx, old.Tenant, sessions.ID(old.Session))
+	if lodge.CodeOf(err) == lodge.CodeNotFound {
+		// The store has lost it, or it was collected: to its holder as if it had run out.
+		return relay.Grant{}, lodge.Wrap(lodge.CodeUnauthenticated, "This code is not known any more; launch the experiment again.", err)
+	}
 	if err != nil {
 		return relay.Grant{}, err
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// ask sends one command over a connection of its own and returns the reply, a
+// Ask sends one command over a connection of its own and returns the reply, a
 // bulk or a simple string. The test fails on an error.
-func (s *Server) ask(args ...string) string {
+func (s *Server) Ask(args ...string) string {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Server) await(within time.Duration, command string, texts ...string) st
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		answer := s.ask(strings.Fields(command)...)
+		answer := s.Ask(strings.Fields(command)...)
 		if containsAll(answer, texts) {
 			return answer
 		}
@@ -91,7 +91,7 @@ func (s *Server) awaitOffset(offset string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		for line := range strings.Lines(s.ask("INFO", "replication")) {
+		for line := range strings.Lines(s.Ask("INFO", "replication")) {
 			if text, found := strings.CutPrefix(strings.TrimSpace(line), "slave_repl_offset:"); found {
 				if has, err := strconv.ParseInt(text, 10, 64); err == nil && has >= want {
 					return

@@ -93,7 +93,7 @@ func (f *Failover) missing() string {
 		facts = append(facts, fact{s, "sentinel", []string{"status=ok,address=" + master.Addr() + ",slaves=2,", fmt.Sprintf("sentinels=%d\r", len(f.Sentinels))}})
 	}
 	for _, fact := range facts {
-		if info := fact.of.ask("INFO", fact.section); !containsAll(info, fact.texts) {
+		if info := fact.of.Ask("INFO", fact.section); !containsAll(info, fact.texts) {
 			return fmt.Sprintf("%s has not %q:\n%s", fact.of.Addr(), fact.texts, info)
 		}
 	}
@@ -114,7 +114,7 @@ var masterAddress = regexp.MustCompile(`name=` + MasterName + `,status=\w+,addre
 // Master returns the server that the Sentinels hold to be the master.
 func (f *Failover) Master() *Server {
 	f.t.Helper()
-	m := masterAddress.FindStringSubmatch(f.Sentinels[0].ask("INFO", "sentinel"))
+	m := masterAddress.FindStringSubmatch(f.Sentinels[0].Ask("INFO", "sentinel"))
 	for _, node := range f.nodes {
 		if m != nil && node.Addr() == m[1] {
 			return node
@@ -134,7 +134,7 @@ func (f *Failover) Replicas() []*Server {
 // Replicated waits until both replicas have all that the master has.
 func (f *Failover) Replicated() {
 	f.t.Helper()
-	for line := range strings.Lines(f.Master().ask("INFO", "replication")) {
+	for line := range strings.Lines(f.Master().Ask("INFO", "replication")) {
 		if offset, found := strings.CutPrefix(strings.TrimSpace(line), "master_repl_offset:"); found {
 			for _, replica := range f.Replicas() {
 				replica.awaitOffset(offset)
@@ -151,7 +151,7 @@ func (f *Failover) Replicated() {
 func (f *Failover) Deafen() {
 	f.t.Helper()
 	for _, replica := range f.Replicas() {
-		replica.ask("REPLICAOF", "127.0.0.1", "1") // nobody listens there
+		replica.Ask("REPLICAOF", "127.0.0.1", "1") // nobody listens there
 	}
 }
 
