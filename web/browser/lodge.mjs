@@ -66,7 +66,7 @@ export class Demo {
 }
 
 /** eventually asks again and again until the answer is truthy, and returns it. */
-export async function eventually(what, probe, limit = 20000) {
+export async function eventually(what, probe, limit = 30000) {
   const end = Date.now() + limit
   let last
   for (;;) {
