@@ -190,6 +190,8 @@ func testManager(t *testing.T, open func(t *testing.T) Backend) {
 		}
 	})
 
+	t.Run("NothingAUserDoesTouchesHosts", func(t *testing.T) { testHostsAreSpared(t, open) })
+
 	t.Run("Sec6_RevocationReachesWatchesOnEveryNode", func(t *testing.T) {
 		// The poll is out of reach: what arrives was pushed.
 		opts := sessions.Options{LeasePoll: time.Hour, LeaseGrace: 3 * time.Hour}
