@@ -1,0 +1,216 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/deploy/samples"
+	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/idp/idptest"
+	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+// deadline bounds every wait. A test that passes never waits for it.
+const deadline = 10 * time.Second
+
+// otherTenant answers under a host name of its own on the same node.
+const (
+	otherTenant lodge.Tenant = "other"
+	otherHost                = "other.lodge.test"
+)
+
+// A clock is a lodge.Clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// logged is what was logged, at every level.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// A lab is a whole gateway on real listeners: embedded stores in a directory of
+// the test's, the development issuer, the sample laboratory. Its time stands
+// still unless the test moves it.
+type lab struct {
+	*testing.T
+	url    string // the gateway's origin
+	assets string // the origin of experiment UIs
+	dir    string
+	clock  *clock
+	log    *logged
+
+	gateway  *gateway.Gateway
+	sessions *sessions.Manager
+	persons  *sqlite.Persons
+	desk     *booking.Desk
+	trail    *audit.Trail
+}
+
+// newLab starts a lab; change adjusts the gateway's configuration.
+func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
+	t.Helper()
+	l := &lab{T: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)}, log: &logged{}}
+	log := slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	public, assets, issuer := l.listen("127.0.0.1:0"), l.listen("localhost:0"), l.listen("localhost:0")
+	l.url, l.assets = "http://"+public.Addr().String(), "http://localhost:"+port(assets)
+	issuerURL := "http://localhost:" + port(issuer)
+
+	db, err := sqlite.Open(t.Context(), filepath.Join(l.dir, "lodge.db"))
+	l.must(err)
+	l.atEnd(db.Close)
+	logs := sqlite.NewLog(db)
+	l.atEnd(logs.Close)
+	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	topics, err := messaging.NewTopics(logs, messaging.Keyring{Names: key(1), Seals: map[string][]byte{"1": key(2)}, Current: "1"}, messaging.TopicsOptions{Logger: log})
+	l.must(err)
+	l.desk, err = booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log})
+	l.must(err)
+	catalogue, _, err := booking.ReadManifest(bytes.NewReader(samples.Lodge), "lodge.yaml", false)
+	l.must(err)
+	for _, tenant := range []lodge.Tenant{lodge.DefaultTenant, otherTenant} {
+		l.must(l.desk.Apply(t.Context(), tenant, catalogue))
+	}
+	cfg := gateway.Config{
+		PublicURL: l.url, AssetsURL: l.assets, LeasePoll: 100 * time.Millisecond, LeaseGrace: 5 * time.Second,
+		Hosts: map[string]lodge.Tenant{public.Addr().String(): lodge.DefaultTenant, otherHost: otherTenant},
+	}
+	for _, fn := range change {
+		fn(&cfg)
+	}
+	signals := sessions.NewLocalSignals()
+	l.sessions = sessions.NewManager(sqlite.NewSessions(db), sqlite.NewJournal(db), signals, l.clock, sessions.Options{Logger: log, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace})
+	l.persons = sqlite.NewPersons(db)
+	for _, account := range idptest.DemoAccounts() {
+		_, err := l.persons.SignedIn(t.Context(), lodge.DefaultTenant, idp.Identity{
+			Issuer: "dev", Subject: account.Name, Name: account.FullName, FamilyName: account.FamilyName, Groups: account.Groups,
+		})
+		l.must(err)
+	}
+	provider, err := idptest.New(idptest.Config{
+		Issuer: issuerURL, Accounts: idptest.DemoAccounts(), Clock: l.clock,
+		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{l.url + "/callback/dev"}}},
+	})
+	l.must(err)
+	issuers, err := idp.New([]idp.IssuerConfig{{ID: "dev", Name: "Development", URL: issuerURL, ClientID: "lodge", Insecure: true}}, l.clock, idp.Options{Timeout: deadline})
+	l.must(err)
+	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), l.clock, log)
+	l.must(err)
+	l.atEnd(l.trail.Close)
+	l.gateway, err = gateway.New(cfg, gateway.Parts{
+		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: topics, Log: log,
+		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail,
+	})
+	l.must(err)
+	l.run()
+	l.serve(issuer, provider)
+	l.serve(assets, l.gateway.Assets(fs.FS(web.Samples())))
+	l.serve(public, l.gateway.Handler())
+	l.atEnd(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		return l.gateway.Drain(ctx)
+	})
+	return l
+}
+
+// run runs the gateway until the test's end.
+func (l *lab) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.gateway.Run(ctx) }()
+	l.atEnd(func() error {
+		cancel()
+		return <-done
+	})
+	ready, stop := context.WithTimeout(context.Background(), deadline)
+	defer stop()
+	l.must(l.gateway.Ready(ready))
+}
+
+func (l *lab) listen(address string) net.Listener {
+	l.Helper()
+	listener, err := net.Listen("tcp4", address)
+	l.must(err)
+	return listener
+}
+
+// serve serves until the test's end.
+func (l *lab) serve(listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: deadline}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	l.atEnd(func() error {
+		err := server.Close()
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+}
+
+// atEnd calls fn at the test's end; what was named last goes first.
+func (l *lab) atEnd(fn func() error) {
+	l.Cleanup(func() {
+		if err := fn(); err != nil {
+			l.Error(err)
+		}
+	})
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+func port(l net.Listener) string {
+	_, p, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		panic(err) // a listener's address always has one
+	}
+	return p
+}
