@@ -72,9 +72,14 @@ type Config struct {
 	SendRate     int   // messages, surveys and registers of one person a minute; default 60
 	LaunchRate   int   // experiment codes, and openings by reference, of one booking a minute; default 60
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
+
+	// RefreshEvery is how often an issuer that allows it is asked again about
+	// somebody signed in and active; default 10 min. RefreshPoll is how often it is
+	// looked who is due; default 15 s.
+	RefreshEvery, RefreshPoll time.Duration
 }
 
-// Parts are the leaves the gateway joins. All but the last three are required.
+// Parts are the leaves the gateway joins. All but the last four are required.
 type Parts struct {
 	Clock    lodge.Clock
 	Sessions *sessions.Manager
@@ -90,6 +95,8 @@ type Parts struct {
 	Denials relay.Denials
 	// Signals reach the other nodes; nil when there are none.
 	Signals sessions.Signals
+	// Grants keeps what issuers can be asked again with; without it nobody is.
+	Grants *idp.Grants
 	// Audit is the trail of decisions; without it they are not recorded.
 	Audit Recorder
 }
@@ -106,6 +113,7 @@ type Gateway struct {
 	idp      *idp.RelyingParty
 	persons  idp.Store
 	logouts  idp.LogoutTokens
+	grants   *idp.Grants // may be nil
 	desk     *booking.Desk
 	topics   *messaging.Topics
 	surveys  *survey.Desk
@@ -145,7 +153,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
-		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, desk: parts.Desk, topics: parts.Topics,
+		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics,
 		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
 		pages: pages, audit: parts.Audit, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
@@ -225,6 +233,8 @@ func (c *Config) complete() error {
 	setDefault(&c.SendRate, 60)
 	setDefault(&c.LaunchRate, 60)
 	setDefault(&c.SignInRate, 300)
+	setDefault(&c.RefreshEvery, 10*time.Minute)
+	setDefault(&c.RefreshPoll, 15*time.Second)
 	return errors.Join(errs...)
 }
 
@@ -277,6 +287,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run,
+	}
+	if g.grants != nil {
+		all["refresh"] = refresher{g}.Run
 	}
 	if g.audit != nil {
 		all["audit"] = g.audit.Run

@@ -114,8 +114,12 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1"}, gateway.Parts{
-		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Desk: desk, Topics: topics, Log: log,
+	grants, err := idp.NewGrants(w.persons, key(5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1", RefreshPoll: 5 * time.Millisecond}, gateway.Parts{
+		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Grants: grants, Desk: desk, Topics: topics, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -84,6 +84,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	}
 	g.recordRoleChange(ctx, s)
 	g.keepIDToken(ctx, who.IDToken)
+	refresher{g}.keep(ctx, s, who.Grant)
 	g.log.InfoContext(ctx, "signed in", "tenant", tenant, "person", person.ID, "issuer", who.Issuer)
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, flow.ReturnTo, http.StatusSeeOther)

@@ -112,7 +112,7 @@ func (is *issuer) redeem(ctx context.Context, meta metadata, code, verifier, red
 // known turns the tokens into an identity.
 func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token, nonce string) (Identity, error) {
 	raw, _ := token.Extra("id_token").(string)
-	said, err := is.verify(ctx, raw, token.AccessToken, nonce)
+	said, err := is.verify(ctx, raw, token.AccessToken, nonce, false)
 	switch {
 	case errors.Is(err, errToken):
 		return Identity{}, lodge.Wrap(lodge.CodeUnauthenticated,
@@ -124,7 +124,11 @@ func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token,
 	if err := is.complete(ctx, meta, token, said); err != nil {
 		return Identity{}, is.unavailable(err)
 	}
-	return is.identity(said, raw)
+	who, err := is.identity(said, raw)
+	if err == nil && token.RefreshToken != "" {
+		who.Grant = &Grant{Subject: who.Subject, Nonce: nonce, Token: token.RefreshToken}
+	}
+	return who, err
 }
 
 // complete adds what the ID token leaves out: in the code flow many issuers give

@@ -81,5 +81,6 @@ type Identity struct {
 	Bindings   []lodge.Binding // of rules, likewise
 	Reasons    []Reason        // why each of them
 	SessionID  string          // the issuer's "sid", for back-channel logout; may be empty
+	Grant      *Grant          // to ask again with; nil when the issuer gave none
 	IDToken    string          // the raw token, a hint for Logout; never logged
 }

@@ -32,6 +32,7 @@ type keys struct {
 	messages messaging.Keyring
 	bookings booking.Keys
 	audit    []byte // 32 bytes, of the audit trail's chain
+	grants   []byte // 32 bytes, that refresh tokens are sealed under
 }
 
 // loadKeys reads the root key of a data directory, making it at first. It comes
@@ -53,6 +54,7 @@ func loadKeys(dir string) (keys, error) {
 		bookings: booking.Keys{PepperID: firstKey, Pepper: derive("lookup pepper"), Seal: derive("reference seal")},
 	}
 	k.audit = derive("audit")
+	k.grants = derive("refresh token seal")
 	return k, errors.Join(errs...)
 }
 

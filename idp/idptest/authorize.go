@@ -106,6 +106,7 @@ func (p *provider) signIn(w http.ResponseWriter, r *http.Request, client Client,
 		challenge:   r.Form.Get("code_challenge"),
 		nonce:       r.Form.Get("nonce"),
 		session:     rand.Text(),
+		offline:     slices.Contains(strings.Fields(r.Form.Get("scope")), "offline_access"),
 	})
 	if !ok {
 		p.respond(w, r, r.Form, url.Values{"error": {"temporarily_unavailable"}})

@@ -11,6 +11,7 @@ import (
 const (
 	codeLife  = 60 * time.Second
 	tokenLife = 5 * time.Minute
+	renewLife = 24 * time.Hour
 	maxGrants = 10_000 // of each sort, held at once
 )
 
@@ -22,6 +23,7 @@ type grant struct {
 	challenge   string // PKCE, S256
 	nonce       string
 	session     string // the "sid" claim
+	offline     bool   // the scope offline_access was asked for
 	at          time.Time
 	ends        time.Time
 	used        bool   // the code has been redeemed
@@ -30,14 +32,15 @@ type grant struct {
 
 // grants are the codes and access tokens given out, in memory.
 type grants struct {
-	clock  lodge.Clock
-	mu     sync.Mutex
-	codes  map[string]*grant // guarded by mu
-	tokens map[string]*grant // guarded by mu
+	clock    lodge.Clock
+	mu       sync.Mutex
+	codes    map[string]*grant // guarded by mu
+	tokens   map[string]*grant // guarded by mu
+	renewals map[string]*grant // guarded by mu: by refresh token, each good once
 }
 
 func newGrants(clock lodge.Clock) *grants {
-	return &grants{clock: clock, codes: map[string]*grant{}, tokens: map[string]*grant{}}
+	return &grants{clock: clock, codes: map[string]*grant{}, tokens: map[string]*grant{}, renewals: map[string]*grant{}}
 }
 
 // code returns a code for g, and false when too many are out.
@@ -93,13 +96,43 @@ func (s *grants) access(token string) (grant, bool) {
 	return *g, true
 }
 
-// end takes back the access tokens of one sign-in.
+// refresh returns a refresh token for g, until somebody signs out.
+func (s *grants) refresh(g grant) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	token := rand.Text()
+	g.ends = s.clock.Now().Add(renewLife)
+	s.renewals[token] = &g
+	return token
+}
+
+// renew spends a refresh token of a client for an access token.
+func (s *grants) renew(token, client string) (g grant, access string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	found := s.renewals[token]
+	if found == nil || found.client != client || len(s.tokens) >= maxGrants {
+		return grant{}, "", false
+	}
+	delete(s.renewals, token)
+	access = rand.Text()
+	live := *found
+	live.ends = s.clock.Now().Add(tokenLife)
+	s.tokens[access] = &live
+	return *found, access, true
+}
+
+// end takes back the access and refresh tokens of one sign-in.
 func (s *grants) end(session string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for token, g := range s.tokens {
-		if g.session == session {
-			delete(s.tokens, token)
+	for _, m := range []map[string]*grant{s.tokens, s.renewals} {
+		for token, g := range m {
+			if g.session == session {
+				delete(m, token)
+			}
 		}
 	}
 }
@@ -107,7 +140,7 @@ func (s *grants) end(session string) {
 // sweep forgets what has ended. The caller holds mu.
 func (s *grants) sweep() {
 	now := s.clock.Now()
-	for _, m := range []map[string]*grant{s.codes, s.tokens} {
+	for _, m := range []map[string]*grant{s.codes, s.tokens, s.renewals} {
 		for key, g := range m {
 			if !now.Before(g.ends) {
 				delete(m, key)

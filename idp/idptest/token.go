@@ -21,10 +21,23 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusUnauthorized, "invalid_client", "unknown client or wrong secret")
 		return
 	}
-	if r.PostForm.Get("grant_type") != "authorization_code" {
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "only authorization_code is supported")
-		return
+	switch r.PostForm.Get("grant_type") {
+	case "authorization_code":
+		p.redeem(w, r, client)
+	case "refresh_token":
+		g, access, ok := p.grants.renew(r.PostForm.Get("refresh_token"), client.ID)
+		if !ok {
+			oauthError(w, http.StatusBadRequest, "invalid_grant", "the refresh token is unknown, used or taken back, or another client's")
+			return
+		}
+		g.nonce = "" // OpenID Connect Core 1.0, section 12.2
+		p.answer(w, g, access)
+	default:
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "only authorization_code and refresh_token are supported")
 	}
+}
+
+func (p *provider) redeem(w http.ResponseWriter, r *http.Request, client Client) {
 	g, access, ok := p.grants.redeem(r.PostForm.Get("code"), func(g grant) bool {
 		return g.client == client.ID &&
 			g.redirectURI == r.PostForm.Get("redirect_uri") &&
@@ -34,6 +47,11 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusBadRequest, "invalid_grant", "the code is unknown, used or expired, or was given for another client, redirect_uri or code_challenge")
 		return
 	}
+	p.answer(w, g, access)
+}
+
+// answer sends the tokens of a grant; with a refresh token when it was asked for.
+func (p *provider) answer(w http.ResponseWriter, g grant, access string) {
 	idToken, err := p.idToken(g, access)
 	if err != nil {
 		oauthError(w, http.StatusInternalServerError, "server_error", "the token could not be signed")
@@ -45,6 +63,9 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		"expires_in":   int(tokenLife.Seconds()),
 		"scope":        "openid profile email",
 		"id_token":     idToken,
+	}
+	if g.offline {
+		response["refresh_token"] = p.grants.refresh(g)
 	}
 	if p.cfg.Faults.Token != nil {
 		p.cfg.Faults.Token(response)
