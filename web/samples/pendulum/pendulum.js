@@ -13,11 +13,16 @@ lodge.messages()
 const span = 10
 const readings = []
 const dataRate = rate('data-rate')
+// The rig's clock against ours: the reading that came quickest knows best, so
+// that one which is late is drawn where it belongs.
+let offset = Infinity
+data.on('state', () => { offset = Infinity })
 data.on('message', ({detail}) => {
   const reading = parse(detail)
   if (typeof reading?.angle !== 'number') return
   dataRate.count()
-  readings.push({at: performance.now() / 1000, angle: reading.angle})
+  offset = Math.min(offset, performance.now() - reading.t)
+  readings.push({at: (reading.t + offset) / 1000, angle: reading.angle})
   while (readings.length && readings[0].at < readings.at(-1).at - span) readings.shift()
 })
 
