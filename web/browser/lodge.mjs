@@ -11,6 +11,8 @@ const running = new Set()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
+// Whoever stops the tests stops what they started.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
 /** Demo is a running demo; kill() ends it as a crash would and starts it again. */
 export class Demo {
