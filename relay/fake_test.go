@@ -48,6 +48,15 @@ func (a *fakeAccess) allow(code, topic string, read, write bool, ends time.Time)
 	}
 }
 
+// book makes a code that was allowed one of a booking.
+func (a *fakeAccess) book(code, topic, booking string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := a.codes[code+" "+topic]
+	g.Booking = booking
+	a.codes[code+" "+topic] = g
+}
+
 func (a *fakeAccess) Grant(ctx context.Context, tenant lodge.Tenant, code, topic string) (Grant, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -164,6 +173,8 @@ func routes(r *Relay) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/session/", r.Session)
 	mux.HandleFunc("/status", r.Status)
+	mux.HandleFunc("/bids/deny", r.Deny)
+	mux.HandleFunc("/bids/allow", r.Allow)
 	return mux
 }
 

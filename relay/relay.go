@@ -13,6 +13,11 @@
 // seconds in case a hint was lost. A refusal ends the connection with a close
 // frame that says why; a store that does not answer ends it after one lease.
 //
+// Beside the opaque codes that Access knows it can take signed tokens of a
+// booking system that still hands them out (Tokens). Such a token cannot be taken
+// back by whoever signed it, so the relay asks Denials about it as often as it
+// asks Access about a code; a booking that is denied there loses its codes too.
+//
 // Nobody waits for anybody else. Each topic has its own room, each connection
 // its own bounded queue and its own writer; what to do when a queue is full is
 // decided per topic (Overflow), and every message that is not delivered is
