@@ -127,7 +127,7 @@ func (g *Gateway) putDisabled(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, err := g.persons.Get(ctx, by.Tenant, id)
 	if err != nil || len(found) == 0 {
-		return cmp.Or(err, error(errNotThere("person")))
+		return cmp.Or(err, errNotThere("person"))
 	}
 	return writeJSON(w, http.StatusOK, personView(found[0]))
 }

@@ -43,7 +43,7 @@ func (g *Gateway) RevokeSessions(ctx context.Context, tenant lodge.Tenant, req R
 	case req.Person != "" && req.Session == "" && !req.All:
 		people, err := g.persons.Get(ctx, tenant, lodge.PersonID(req.Person))
 		if err != nil || len(people) == 0 {
-			return RevokedView{}, cmp.Or(err, error(errNotThere("person")))
+			return RevokedView{}, cmp.Or(err, errNotThere("person"))
 		}
 		n, err := g.sessions.RevokePerson(ctx, tenant, people[0].ID, reason)
 		g.recordEnded(ctx, tenant, "person:"+req.Person, n, reason, err)
