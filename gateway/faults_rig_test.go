@@ -239,7 +239,11 @@ func (w *faultWorld) signIn(c *http.Client, name string) (int, []byte) {
 
 // exchange asks for an address of the stream with its code.
 func (w *faultWorld) exchange() (status int, uri string) {
-	status, raw := w.do(w.client(), "POST", w.stream.URL, nil, w.stream.Token)
+	return w.exchangeWith(w.client(), w.stream.URL, w.stream.Token)
+}
+
+func (w *faultWorld) exchangeWith(c *http.Client, address, code string) (status int, uri string) {
+	status, raw := w.do(c, "POST", address, nil, code)
 	var body struct{ URI string }
 	if status == http.StatusOK {
 		if err := json.Unmarshal(raw, &body); err != nil {

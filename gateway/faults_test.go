@@ -149,7 +149,7 @@ func (w *faultWorld) comesBack() {
 // Each answer of the store comes half a second late: slower, and nothing more.
 func TestRel09_FaultStoreSlow(t *testing.T) {
 	t.Parallel()
-	w := newFaultWorldWith(t, true, 2*time.Second, 6*time.Second)
+	w := newFaultWorldWith(t, true, 5*time.Second, 15*time.Second)
 	w.proxy.Delay(500 * time.Millisecond)
 	since := time.Now()
 	got, took := w.probe()
