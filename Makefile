@@ -41,8 +41,12 @@ $(TOOLS)/golangci-lint: internal/tools/go.mod
 $(TOOLS)/staticcheck: internal/tools/go.mod
 	go build -C internal/tools -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
 
-bench: ## the benchmarks of every package, and the time from revocation to the closed socket
+bench: ## the benchmarks of every package, then lodge-bench beside the bare limits
 	go test -run '^$$' -bench . -benchmem ./...
+	mkdir -p $(ARTIFACTS)
+	go run ./cmd/lodge-bench verify --json $(ARTIFACTS)/verify.json
+	go run ./cmd/lodge-bench revoke --json $(ARTIFACTS)/revoke.json
+	go run ./cmd/lodge-bench revoke --push off --json $(ARTIFACTS)/revoke-push-off.json
 
 soak: ## the long versions of the tests that race and kill
 	CGO_ENABLED=1 LODGE_SOAK=1 go test -race -timeout 60m ./...

@@ -61,7 +61,7 @@ func (g *Gateway) callers(r *http.Request) (callers, error) {
 		return c, err
 	}
 	for _, s := range []*sessions.Session{c.login, c.booking} {
-		if s == nil {
+		if s == nil || !g.sessions.TouchDue(s) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), touchLimit)

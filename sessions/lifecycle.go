@@ -128,10 +128,16 @@ func (m *Manager) Touch(ctx context.Context, s Session) error {
 	return err
 }
 
+// TouchDue reports whether Touch would write anything.
+func (m *Manager) TouchDue(s *Session) bool {
+	now := m.clock.Now()
+	return s.State(now) == Active && now.Sub(s.SeenAt) >= m.opts.TouchEvery
+}
+
 func (m *Manager) touch(ctx context.Context, s Session) (Session, error) {
 	return m.change(ctx, s, func(s *Session) bool {
 		now := micro(m.clock.Now())
-		if s.State(now) != Active || now.Sub(s.SeenAt) < m.opts.TouchEvery {
+		if !m.TouchDue(s) {
 			return false
 		}
 		s.SeenAt = now

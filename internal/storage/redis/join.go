@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// flights is how many joined reads of a tenant are under way at once. One
-	// alone would make every reader wait for the whole of somebody else's round
-	// trip; many would join nothing.
-	flights = 2
+	// flights is how many reads of a tenant are under way at once. With one, who
+	// comes meanwhile waits for what is left of that round trip; with more, fewer are
+	// joined, and a check costs more.
+	flights = 1
 	// seats is how many readers one joined read takes. Who finds none reads alone.
 	seats = 256
 	// flightLimit bounds a joined read, which no reader's own context ends.
