@@ -25,9 +25,9 @@ const raceLimit = 15 * time.Second
 
 // Connects are raced against revocations of their very sessions, half at the
 // relay and half at the message socket: each is refused, or closed with the
-// reason. 2,000 of them; 100,000 with LODGE_SOAK.
+// reason. 400 of them; 100,000 with LODGE_SOAK.
 func TestRel05_ConnectsRacedWithRevocationsLeaveNoSurvivor(t *testing.T) {
-	total := 2000
+	total := 400
 	if os.Getenv("LODGE_SOAK") != "" {
 		total = 100_000
 	}
