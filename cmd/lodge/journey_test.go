@@ -356,7 +356,9 @@ func (j *journeyState) after6(t *testing.T) {
 	}
 	j.ada.refusedWith(403, "GET", "/api/v1/surveys/"+j.survey.ID+"/results", nil)
 
-	j.register = call[gateway.RegisterView](j.grace, 201, "POST", "/api/v1/registers", gateway.RegisterRequest{Title: "This hour", Group: "physics-1"})
+	j.register = call[gateway.RegisterView](j.grace, 201, "POST", "/api/v1/registers", gateway.RegisterRequest{
+		Title: "This hour", Group: "physics-1", Start: time.Now().Add(-30 * time.Minute), End: time.Now().Add(30 * time.Minute),
+	})
 	if m := j.mark("Ada Lovelace"); m.State != "present" || m.Source != "experiment" || m.Confirmed {
 		t.Errorf("Ada is %+v, want present because she was in the experiment", m)
 	}
