@@ -55,5 +55,5 @@ func writeJSON(path string, report any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(body, '\n'), 0o644)
+	return os.WriteFile(path, append(body, '\n'), 0o600)
 }
