@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -151,14 +152,45 @@ func (d *demo) seed(ctx context.Context) error {
 			}
 		}
 	}
-	for experiment := range cat.Experiments {
-		view, err := d.gateway.CreateCode(ctx, lodge.DefaultTenant, gateway.CodeRequest{Kind: "host", Experiment: experiment})
-		if err != nil {
-			return err
+	return d.keepCodes(ctx, cat)
+}
+
+// rigCode is a rig's host code, kept in a file as the hardware would keep it.
+type rigCode struct{ ID, Code string }
+
+const rigFile = "rigs.json"
+
+// keepCodes gives each rig the code it had before, or a new one.
+func (d *demo) keepCodes(ctx context.Context, cat booking.Catalogue) error {
+	path := filepath.Join(d.cfg.Data, rigFile)
+	kept := map[string]rigCode{}
+	if body, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(body, &kept); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
-		d.codes[experiment] = view.Code
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return nil
+	live, err := d.gateway.Codes(ctx, lodge.DefaultTenant)
+	if err != nil {
+		return err
+	}
+	for experiment := range cat.Experiments {
+		known := kept[experiment]
+		if !slices.ContainsFunc(live.Codes, func(v gateway.SessionView) bool { return v.ID == known.ID && v.State == "active" }) {
+			view, err := d.gateway.CreateCode(ctx, lodge.DefaultTenant, gateway.CodeRequest{Kind: "host", Experiment: experiment})
+			if err != nil {
+				return err
+			}
+			known = rigCode{ID: view.Session.ID, Code: view.Code}
+		}
+		kept[experiment], d.codes[experiment] = known, known.Code
+	}
+	body, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, body)
 }
 
 // bookFor books the second pendulum for half an hour from now, unless the person
