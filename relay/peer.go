@@ -204,7 +204,7 @@ func (p *peer) readAll(buf []byte, r io.Reader) ([]byte, error) {
 		}
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if timed {
 				err = p.wire.Load().SetReadDeadline(time.Time{})
 			} else {

@@ -96,9 +96,9 @@ func (d *Denials) Denied(ctx context.Context, tenant lodge.Tenant, now time.Time
 		return nil, fmt.Errorf("redis: denials: %d answers to %d questions", len(ends), len(keys))
 	}
 	var found []relay.DenialKey
-	for i, end := range ends {
-		if end > float64(now.UnixMilli()) {
-			found = append(found, keys[i])
+	for i, key := range keys {
+		if ends[i] > float64(now.UnixMilli()) {
+			found = append(found, key)
 		}
 	}
 	return found, nil
