@@ -96,7 +96,7 @@ func newReference() string {
 	out := make([]byte, 0, ReferenceLength)
 	var buf [16]byte
 	for len(out) < ReferenceLength {
-		rand.Read(buf[:]) //nolint:errcheck // never fails: crypto/rand ends the program instead
+		_, _ = rand.Read(buf[:]) // never fails: crypto/rand ends the program instead
 		for _, c := range buf {
 			// 243 is the largest multiple of 27 that a byte holds.
 			if c < 243 && len(out) < ReferenceLength {

@@ -122,7 +122,7 @@ func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, erro
 	}
 	if c.login == nil {
 		_, err := c.main() // says to sign in, or to continue
-		return booking.Booking{}, sessions.Session{}, cmp.Or(err, error(errNotThere("booking")))
+		return booking.Booking{}, sessions.Session{}, cmp.Or(err, errNotThere("booking"))
 	}
 	b, err := g.desk.Get(r.Context(), c.login.Tenant, id)
 	if lodge.CodeOf(err) == lodge.CodeNotFound || (err == nil && b.Owner != c.login.Person) {

@@ -43,7 +43,7 @@ func (c *cached[T]) get(ctx context.Context) (T, error) { return c.newer(ctx, fr
 
 // newer returns a value that is at most maxAge old, fetching when there is none.
 func (c *cached[T]) newer(ctx context.Context, maxAge time.Duration) (T, error) {
-	if value, err, done := c.look(maxAge); done {
+	if value, done, err := c.look(maxAge); done {
 		return value, err
 	}
 	select {
@@ -54,7 +54,7 @@ func (c *cached[T]) newer(ctx context.Context, maxAge time.Duration) (T, error) 
 		return none, ctx.Err()
 	}
 	// Somebody else may have fetched, or failed to, while this one waited.
-	if value, err, done := c.look(maxAge); done {
+	if value, done, err := c.look(maxAge); done {
 		return value, err
 	}
 	value, err := c.fetchUntilDeadline(ctx)
@@ -90,15 +90,15 @@ func (c *cached[T]) known() (value T, ok bool) {
 
 // look returns what is known without asking: a value young enough, or the failure
 // of a moment ago.
-func (c *cached[T]) look(maxAge time.Duration) (value T, err error, done bool) {
+func (c *cached[T]) look(maxAge time.Duration) (value T, done bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.clock.Now()
 	switch {
 	case !c.at.IsZero() && now.Sub(c.at) <= maxAge:
-		return c.value, nil, true
+		return c.value, true, nil
 	case c.err != nil && now.Before(c.retryAt):
-		return value, c.err, true
+		return value, true, c.err
 	}
-	return value, nil, false
+	return value, false, nil
 }

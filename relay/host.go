@@ -213,7 +213,7 @@ func (c *Connector) dial(ctx context.Context) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, resp, err := websocket.Dial(ctx, uri, &websocket.DialOptions{HTTPClient: c.Client, CompressionMode: websocket.CompressionDisabled}) //nolint:bodyclose // the library has read and replaced it
+	conn, resp, err := websocket.Dial(ctx, uri, &websocket.DialOptions{HTTPClient: c.Client, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			return nil, refusedBy(resp)

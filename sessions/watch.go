@@ -50,20 +50,15 @@ func (m *Manager) hinted(sig Signal, poll chan<- struct{}) {
 }
 
 // reread reads sessions from the store, batch by batch, and tells their watches.
-// It returns false when the store did not answer for some of them.
-func (m *Manager) reread(ctx context.Context, all map[lodge.Tenant][]ID) bool {
-	ok := true
+// What the store does not answer for is left to the next poll.
+func (m *Manager) reread(ctx context.Context, all map[lodge.Tenant][]ID) {
 	for tenant, ids := range all {
 		for batch := range slices.Chunk(ids, leaseBatch) {
-			if err := m.rereadBatch(ctx, tenant, batch); err != nil {
-				if ctx.Err() == nil {
-					m.opts.Logger.WarnContext(ctx, "sessions: watched sessions not read", "tenant", tenant, "sessions", len(batch), "error", err)
-				}
-				ok = false
+			if err := m.rereadBatch(ctx, tenant, batch); err != nil && ctx.Err() == nil {
+				m.opts.Logger.WarnContext(ctx, "sessions: watched sessions not read", "tenant", tenant, "sessions", len(batch), "error", err)
 			}
 		}
 	}
-	return ok
 }
 
 func (m *Manager) rereadBatch(ctx context.Context, tenant lodge.Tenant, ids []ID) error {

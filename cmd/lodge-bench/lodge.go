@@ -50,7 +50,7 @@ func openLab(ctx context.Context, o labOptions) (*lab, error) {
 	l := &lab{dir: dir}
 	if o.binary == "" {
 		o.binary = filepath.Join(dir, "lodge")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "github.com/lodge-gateway/lodge/cmd/lodge") //nolint:gosec // the path is ours
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "github.com/lodge-gateway/lodge/cmd/lodge")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return l, fmt.Errorf("building lodge: %w", err)
@@ -88,7 +88,7 @@ func (l *lab) startGateways(ctx context.Context, o labOptions) error {
 	}
 	for n := range o.gateways {
 		data := filepath.Join(l.dir, fmt.Sprintf("node%d", n))
-		apply := exec.CommandContext(ctx, o.binary, "apply", "-f", catalogue, "--data", data) //nolint:gosec // a bench runs what its user names
+		apply := exec.CommandContext(ctx, o.binary, "apply", "-f", catalogue, "--data", data)
 		if out, err := apply.CombinedOutput(); err != nil {
 			return fmt.Errorf("lodge apply: %w: %s", err, out)
 		}

@@ -26,7 +26,7 @@ type process struct {
 
 // start runs a program. It is asked to end with ctx, and killed a little later.
 func start(ctx context.Context, name, path string, args ...string) (*process, error) {
-	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // a bench runs what its user names
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.SysProcAttr = dieWithParent()
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

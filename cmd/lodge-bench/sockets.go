@@ -109,7 +109,7 @@ func newClient(ctx context.Context, plan *socketPlan, n int) (*client, error) {
 
 // connect opens the client's socket and reads it until it is closed.
 func (c *client) connect(ctx context.Context, wg *sync.WaitGroup, gatewayURL string) error {
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(gatewayURL, "http")+"/api/v1/messages/ws", &websocket.DialOptions{ //nolint:bodyclose // the library closes it
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(gatewayURL, "http")+"/api/v1/messages/ws", &websocket.DialOptions{
 		HTTPHeader: http.Header{"Cookie": {loginCookie + "=" + c.code}, "Origin": {gatewayURL}},
 	})
 	if err != nil {

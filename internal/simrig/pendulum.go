@@ -41,8 +41,9 @@ func (s state) acceleration(theta, omega float64) float64 {
 	return -gravity/length*math.Sin(theta) - damping*omega + torque*s.drive
 }
 
-// after returns the state h seconds later (Runge-Kutta, fourth order).
-func (s state) after(h float64) state {
+// after returns the state one step later (Runge-Kutta, fourth order).
+func (s state) after() state {
+	const h = step
 	k1v, k1a := s.omega, s.acceleration(s.theta, s.omega)
 	k2v, k2a := s.omega+h/2*k1a, s.acceleration(s.theta+h/2*k1v, s.omega+h/2*k1a)
 	k3v, k3a := s.omega+h/2*k2a, s.acceleration(s.theta+h/2*k2v, s.omega+h/2*k2a)
@@ -82,7 +83,7 @@ func (p *pendulum) advance(now time.Time) {
 		p.when = now.Add(-longest)
 	}
 	for !p.when.Add(h).After(now) {
-		p.state = p.state.after(step)
+		p.state = p.state.after()
 		p.when = p.when.Add(h)
 	}
 }

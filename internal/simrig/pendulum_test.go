@@ -10,7 +10,7 @@ import (
 
 func run(s state, seconds float64) state {
 	for range int(seconds / step) {
-		s = s.after(step)
+		s = s.after()
 	}
 	return s
 }
@@ -20,7 +20,7 @@ func TestPeriod(t *testing.T) {
 	s := state{theta: 0.05}
 	var crossings []float64
 	for i := range int(20 / step) {
-		next := s.after(step)
+		next := s.after()
 		if s.theta > 0 && next.theta <= 0 {
 			crossings = append(crossings, float64(i)*step)
 		}
@@ -42,7 +42,7 @@ func TestEnergyLaws(t *testing.T) {
 			brake: rapid.Bool().Draw(t, "brake"),
 		}
 		for range 200 {
-			next := s.after(step)
+			next := s.after()
 			if next.energy() > s.energy()+1e-6 {
 				t.Fatalf("energy grows from %v to %v", s.energy(), next.energy())
 			}

@@ -113,7 +113,7 @@ func TestRel06_NoSessionIsBackAfterAFailover(t *testing.T) {
 	var longest time.Duration
 	var knocks int64
 	for round := range rounds {
-		make := func(booking string) (codes []string, ids []sessions.ID) {
+		mint := func(booking string) (codes []string, ids []sessions.ID) {
 			for range each {
 				code, s, err := nodes[0].Create(t.Context(), sessions.New{
 					Tenant: "t1", Kind: sessions.Experiment, Person: "p1", Booking: booking, Experiment: "pend00",
@@ -127,8 +127,8 @@ func TestRel06_NoSessionIsBackAfterAFailover(t *testing.T) {
 			return codes, ids
 		}
 		cancelled := fmt.Sprint("cancelled-", round)
-		dead, deadIDs := make(cancelled)
-		kept, _ := make(fmt.Sprint("kept-", round))
+		dead, deadIDs := mint(cancelled)
+		kept, _ := mint(fmt.Sprint("kept-", round))
 		f.Replicated()
 		f.Deafen()
 		if err := nodes[0].Cancel(t.Context(), "t1", cancelled, "The lab closes early.", time.Time{}); err != nil {

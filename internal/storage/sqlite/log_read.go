@@ -11,7 +11,7 @@ const maxPageBytes = 8 << 20
 
 // Read implements messaging.Log.
 func (l *Log) Read(ctx context.Context, name messaging.Topic, after messaging.Pos, limit int) (messaging.Page, error) {
-	return l.page(ctx, name, limit, func(tx *Tx, t *logTopic, page *messaging.Page) error {
+	return l.page(ctx, name, func(tx *Tx, t *logTopic, page *messaging.Page) error {
 		seq, err := t.find(tx, after)
 		if err != nil {
 			return err
@@ -25,7 +25,7 @@ func (l *Log) Read(ctx context.Context, name messaging.Topic, after messaging.Po
 
 // ReadBack implements messaging.Log.
 func (l *Log) ReadBack(ctx context.Context, name messaging.Topic, before messaging.Pos, limit int) (messaging.Page, error) {
-	return l.page(ctx, name, limit, func(tx *Tx, t *logTopic, page *messaging.Page) error {
+	return l.page(ctx, name, func(tx *Tx, t *logTopic, page *messaging.Page) error {
 		seq := t.seq + 1
 		if !before.IsZero() {
 			var err error
@@ -42,7 +42,7 @@ func (l *Log) ReadBack(ctx context.Context, name messaging.Topic, before messagi
 	})
 }
 
-func (l *Log) page(ctx context.Context, name messaging.Topic, limit int, fill func(*Tx, *logTopic, *messaging.Page) error) (messaging.Page, error) {
+func (l *Log) page(ctx context.Context, name messaging.Topic, fill func(*Tx, *logTopic, *messaging.Page) error) (messaging.Page, error) {
 	var page messaging.Page
 	err := l.view(ctx, func(tx *Tx) error {
 		t, err := loadLogTopic(tx, name)
