@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/gateway"
@@ -154,7 +155,7 @@ func TestSec41_RoleChangeIsRecorded(t *testing.T) {
 	grace := l.signedIn("grace")
 	me := grace.me()
 	l.must(l.sessions.Refresh(t.Context(), lodge.DefaultTenant, lodge.PersonID(me.Person), me.Groups, []lodge.Binding{{Role: lodge.RoleViewer, Scope: lodge.ScopeTenant}}))
-	l.clock.pass(1)
+	l.clock.pass(time.Second)
 	grace.signIn("grace")
 	l.recorded(audit.RoleChange, "person:"+me.Person, "person:"+me.Person)
 	if last := l.entries(audit.RoleChange)[0]; !strings.Contains(last.Reason, "before: roles viewer@tenant") || !strings.Contains(last.Reason, "now: roles instructor@") {
