@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -190,4 +191,20 @@ func BenchmarkUpdate64(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	db := open(t)
+	if err := db.Update(context.Background(), put("a", "1")); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		info, err := os.Stat(db.path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("lodge.db%s has mode %v", suffix, info.Mode().Perm())
+		}
+	}
 }
