@@ -53,11 +53,12 @@ type callers struct {
 }
 
 // callers reads the cookies of a request and notes that their sessions are in
-// use, unless it was a script that asked: a page that was left open and refreshes
-// itself is no sign of somebody there.
+// use, unless it was a script that read: a page of ours that was left open and
+// refreshes itself is no sign of somebody there. (What stands behind a proxy may
+// be used by scripts alone.)
 func (g *Gateway) callers(r *http.Request) (callers, error) {
 	c, err := g.holds(r)
-	if err != nil || (r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Dest") == "empty") {
+	if err != nil || (r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.URL.Path != verifyPath) {
 		return c, err
 	}
 	for _, s := range []*sessions.Session{c.login, c.booking} {

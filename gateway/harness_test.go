@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,8 +30,8 @@ const deadline = 10 * time.Second
 
 // otherTenant answers under a host name of its own on the same node.
 const (
-	otherTenant lodge.Tenant = "other"
-	otherHost                = "other.lodge.test"
+	otherTenant = lodge.Tenant("other")
+	otherHost   = "other.lodge.test"
 )
 
 // A clock is a lodge.Clock that a test moves.
@@ -146,7 +145,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	l.must(err)
 	l.run()
 	l.serve(issuer, provider)
-	l.serve(assets, l.gateway.Assets(fs.FS(web.Samples())))
+	l.serve(assets, l.gateway.Assets(web.Samples()))
 	l.serve(public, l.gateway.Handler())
 	l.atEnd(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)

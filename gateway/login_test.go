@@ -161,6 +161,7 @@ func TestSec05_IdleLogin(t *testing.T) {
 		t.Fatalf("used an hour ago: %d", got.status)
 	}
 	ada.messages().caughtUp()
+	soren := l.signedIn("soren")
 	l.clock.pass(2 * time.Minute)
 
 	got := ada.do("GET", "/api/v1/me", nil)
@@ -184,13 +185,19 @@ func TestSec05_IdleLogin(t *testing.T) {
 		t.Errorf("an answer over the socket: %+v", reply)
 	}
 
+	for range 3 { // an application behind a proxy, used by its scripts alone
+		l.clock.pass(50 * time.Minute)
+		if got := soren.do("GET", "/auth/verify", nil, pair{"Sec-Fetch-Dest", "empty"}); got.status != 200 {
+			t.Errorf("through the proxy: %d", got.status)
+		}
+	}
 	if got := ada.do("POST", "/continue", url.Values{"return": {"/messages"}}); got.status != 303 || got.header.Get("Location") != "/messages" {
 		t.Errorf("continue: %d to %s", got.status, got.header.Get("Location"))
 	}
 	ada.me()
 	l.clock.pass(30 * time.Minute)
 	ada.me()
-	l.clock.pass(10 * time.Hour)
+	l.clock.pass(7 * time.Hour)
 	if got := ada.do("POST", "/continue", url.Values{}); got.status != 303 {
 		t.Errorf("continue after the end: %d", got.status)
 	}

@@ -25,7 +25,6 @@ type operation struct {
 	method    string
 	path      string   // as in the document: /api/v1/bookings/{id}
 	segments  []string // of path
-	pointer   string   // JSON pointer of the operation
 	body      *jsonschema.Schema
 	responses map[string]response // by status, and "default"
 }
