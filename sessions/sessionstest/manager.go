@@ -215,15 +215,15 @@ func testManager(t *testing.T, open func(t *testing.T) Backend) {
 	t.Run("JournalWinsOverAStoreThatForgot", func(t *testing.T) {
 		r := newRig(t, open, sessions.Options{})
 		code, s := r.make(t, sessions.Experiment)
+		r.is(t, code, nil)
+		changed := make(chan sessions.Session, 8)
+		defer r.Watch("t1", s.ID, func(s sessions.Session, _ error) { changed <- s })()
 		err := r.Journal.Record(t.Context(), sessions.Revocation{
 			Tenant: "t1", ID: s.ID, At: Base, Reason: "cancelled", MessagesUntil: Base, End: s.End(),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.is(t, code, nil)
-		changed := make(chan sessions.Session, 8)
-		defer r.Watch("t1", s.ID, func(s sessions.Session, _ error) { changed <- s })()
 		r.run(t, sessions.NewManager(r.Store, r.Journal, r.Signals, r.clock, sessions.Options{}))
 		for now := await(t, changed); now.State(Base) != sessions.Revoked; {
 			now = await(t, changed)
