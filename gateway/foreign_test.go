@@ -157,6 +157,16 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	// Sessions of others are nobody's but the administrator's.
+	theirs := call[gateway.SessionsView](root, 200, "GET", "/api/v1/admin/sessions?kind=login&person="+ada.me().Person, nil).Sessions
+	if len(theirs) != 1 || theirs[0].ID != ada.me().Session.ID || theirs[0].Current {
+		t.Errorf("Ada's logins: %+v", theirs)
+	}
+	explain := "/api/v1/admin/persons/" + grace.me().Person + "/explain"
+	if got := call[gateway.ExplanationView](root, 200, "GET", explain, nil); len(got.Roles) != 1 || got.Roles[0].Role != "instructor" {
+		t.Errorf("Grace's roles: %+v", got)
+	}
+	grace.refused(403, "GET", explain, nil)
+	root.refused(404, "GET", "/api/v1/admin/persons/nobody/explain", nil)
 	ada.refused(404, "DELETE", "/api/v1/me/sessions/"+grace.me().Session.ID, nil)
 	root.refused(404, "DELETE", "/api/v1/me/sessions/"+grace.me().Session.ID, nil)
 	if got := root.do("DELETE", "/api/v1/admin/sessions/"+linus.me().Session.ID, nil); got.status != 204 {
