@@ -204,22 +204,24 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serving runs `lodge serve` until the returned function is called, which
-// returns its exit status.
+// serving runs `lodge serve` on embedded stores until the returned function is
+// called, which returns its exit status.
 func serving(t *testing.T, data string) (stop func() int) {
+	t.Helper()
+	return servingWith(t, "http://127.0.0.1", "--data", data, "--listen", "127.0.0.1:0", "--assets-listen", "127.0.0.1:0",
+		"--public-url", "http://127.0.0.1", "--assets-url", "http://localhost", "--log-level", "warn")
+}
+
+// servingWith is serving with other flags, at a public URL.
+func servingWith(t *testing.T, publicURL string, flags ...string) (stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, errs := &lines{news: make(chan struct{}, 1)}, &lines{news: make(chan struct{}, 1)}
 	done := make(chan int, 1)
-	go func() {
-		done <- run(ctx, []string{
-			"serve", "--data", data, "--listen", "127.0.0.1:0", "--assets-listen", "127.0.0.1:0",
-			"--public-url", "http://127.0.0.1", "--assets-url", "http://localhost", "--log-level", "warn",
-		}, env{}.lookup, out, errs)
-	}()
+	go func() { done <- run(ctx, append([]string{"serve"}, flags...), env{}.lookup, out, errs) }()
 	deadline, stopWaiting := context.WithTimeout(ctx, 30*time.Second)
 	defer stopWaiting()
-	for !strings.Contains(out.String(), "lodge: ready at http://127.0.0.1\n") {
+	for !strings.Contains(out.String(), "lodge: ready at "+publicURL+"\n") {
 		select {
 		case <-out.news:
 		case status := <-done:
