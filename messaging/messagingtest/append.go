@@ -14,7 +14,7 @@ import (
 var appending = []property{
 	{"what was appended is read at once", readYourAppend},
 	{"the same ID again is one entry at one position", sameID},
-	{"the same ID from many callers is one entry", sameIDConcurrently},
+	{"the same ID from many callers is one entry", func(t *testing.T, log messaging.Log) { sameIDConcurrently(t, log) }},
 	{"an append given up and repeated is one entry", sameIDAfterGivingUp},
 	{"a batch is all or nothing", batchWhole},
 	{"nothing appended is nothing changed", emptyBatch},
@@ -70,12 +70,13 @@ func sameID(t *testing.T, log messaging.Log) {
 	same(t, "after the mixed batch", all(t, log, topic, messaging.Pos{}, 10), want)
 }
 
-func sameIDConcurrently(t *testing.T, log messaging.Log) {
+// sameIDConcurrently has many callers append one ID, through all the nodes.
+func sameIDConcurrently(t *testing.T, nodes ...messaging.Log) {
 	for round := range 10 {
 		m := msg(fmt.Sprint("round", round))
 		added := make([]messaging.Appended, 16)
 		together(t, len(added), func(ctx context.Context, i int) error {
-			got, err := log.Append(ctx, topic, []messaging.Msg{m}, nil)
+			got, err := nodes[i%len(nodes)].Append(ctx, topic, []messaging.Msg{m}, nil)
 			if err == nil {
 				added[i] = got[0]
 			}
@@ -93,7 +94,7 @@ func sameIDConcurrently(t *testing.T, log messaging.Log) {
 		if first != 1 {
 			t.Fatalf("%d callers were told that they were the first", first)
 		}
-		if p := page(t, log, topic, messaging.Pos{}, 100); len(p.Entries) != round+1 {
+		if p := page(t, nodes[0], topic, messaging.Pos{}, 100); len(p.Entries) != round+1 {
 			t.Fatalf("%d entries after round %d: %s", len(p.Entries), round, ids(p.Entries))
 		}
 	}

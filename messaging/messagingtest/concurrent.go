@@ -12,13 +12,14 @@ import (
 )
 
 var concurrent = []property{
-	{"all readers see one sequence, from a random moment on, and one writer's order is kept", oneSequence},
+	{"all readers see one sequence, from a random moment on, and one writer's order is kept",
+		func(t *testing.T, log messaging.Log) { oneSequence(t, log) }},
 	{"writers of many topics do not disturb one another", manyTopics},
 }
 
 // oneSequence has 16 writers, and readers that start at random moments, some
-// from the start and some from a head, and follow by pages.
-func oneSequence(t *testing.T, log messaging.Log) {
+// from the start and some from a head, and follow by pages, on all the nodes.
+func oneSequence(t *testing.T, nodes ...messaging.Log) {
 	const writers, each, readers = 16, 25, 8
 	ctx := within(t)
 	var wg sync.WaitGroup
@@ -28,7 +29,7 @@ func oneSequence(t *testing.T, log messaging.Log) {
 		begin[r] = make(chan struct{})
 		wg.Go(func() {
 			<-begin[r]
-			entries, err := follow(ctx, log, r%2 == 0, 1+r, writers*each)
+			entries, err := follow(ctx, nodes[r/2%len(nodes)], r%2 == 0, 1+r, writers*each)
 			if err != nil {
 				t.Errorf("reader %d: %v", r, err)
 			}
@@ -49,7 +50,7 @@ func oneSequence(t *testing.T, log messaging.Log) {
 				if i == moment {
 					release()
 				}
-				if _, err := log.Append(ctx, topic, []messaging.Msg{msg(fmt.Sprintf("w%d-%d", w, i))}, nil); err != nil {
+				if _, err := nodes[w%len(nodes)].Append(ctx, topic, []messaging.Msg{msg(fmt.Sprintf("w%d-%d", w, i))}, nil); err != nil {
 					t.Errorf("writer %d: %v", w, err)
 					return
 				}
@@ -61,7 +62,7 @@ func oneSequence(t *testing.T, log messaging.Log) {
 	if t.Failed() {
 		return
 	}
-	whole := all(t, log, topic, messaging.Pos{}, 1000)
+	whole := all(t, nodes[0], topic, messaging.Pos{}, 1000)
 	if len(whole) != writers*each {
 		t.Fatalf("%d entries of %d", len(whole), writers*each)
 	}

@@ -15,7 +15,7 @@ var discarding = []property{
 	{"positions are not given out again when all is discarded", discardAll},
 	{"an ID is forgotten with its entry", discardForgetsIDs},
 	{"many entries go at once", discardMany},
-	{"a reader on its way never meets a hole", discardUnderReaders},
+	{"a reader on its way never meets a hole", func(t *testing.T, log messaging.Log) { discardUnderReaders(t, log) }},
 }
 
 func discardFloor(t *testing.T, log messaging.Log) {
@@ -100,11 +100,12 @@ func discardMany(t *testing.T, log messaging.Log) {
 
 // discardUnderReaders has readers catch up while entries are added at one end
 // and discarded at the other: a reader either gets the very next entry or is
-// told that its position is lost.
-func discardUnderReaders(t *testing.T, log messaging.Log) {
+// told that its position is lost. Readers are on all the nodes.
+func discardUnderReaders(t *testing.T, nodes ...messaging.Log) {
 	const n = 120
 	ctx, stop := context.WithCancel(within(t))
 	defer stop()
+	log := nodes[0]
 	put(t, log, topic, msg("first"))
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -129,7 +130,7 @@ func discardUnderReaders(t *testing.T, log messaging.Log) {
 		wg.Go(func() {
 			var at messaging.Pos
 			for {
-				p, err := log.Read(ctx, topic, at, 1+r)
+				p, err := nodes[r%len(nodes)].Read(ctx, topic, at, 1+r)
 				if ctx.Err() != nil {
 					return
 				}

@@ -11,19 +11,20 @@ import (
 )
 
 var ifHead = []property{
-	{"one of many wins", ifHeadOneWinner},
+	{"one of many wins", func(t *testing.T, log messaging.Log) { ifHeadOneWinner(t, log) }},
 	{"only the exact head will do", ifHeadExact},
 	{"a batch that is there already succeeds", ifHeadRepeated},
 	{"after everything was discarded the floor is the head", ifHeadAfterDiscard},
 }
 
-func ifHeadOneWinner(t *testing.T, log messaging.Log) {
+// ifHeadOneWinner has many callers append behind one head, through all the nodes.
+func ifHeadOneWinner(t *testing.T, nodes ...messaging.Log) {
 	var head messaging.Pos
 	for round := range 20 {
 		var won atomic.Int32
 		at := make(chan messaging.Pos, 16)
 		together(t, 16, func(ctx context.Context, i int) error {
-			added, err := log.Append(ctx, topic, msgs(fmt.Sprintf("r%d-w%d-", round, i), 2), &head)
+			added, err := nodes[i%len(nodes)].Append(ctx, topic, msgs(fmt.Sprintf("r%d-w%d-", round, i), 2), &head)
 			switch {
 			case err == nil:
 				won.Add(1)
@@ -37,7 +38,7 @@ func ifHeadOneWinner(t *testing.T, log messaging.Log) {
 			t.Fatalf("round %d has %d winners", round, won.Load())
 		}
 		head = <-at
-		if got := headOf(t, log, topic); got != head || got.Seq != uint64(2*round+2) {
+		if got := headOf(t, nodes[round%len(nodes)], topic); got != head || got.Seq != uint64(2*round+2) {
 			t.Fatalf("round %d: the head is %+v, the winner's last entry at %+v", round, got, head)
 		}
 	}

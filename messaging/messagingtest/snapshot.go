@@ -14,7 +14,7 @@ import (
 
 var snapshots = []property{
 	{"what was saved is loaded", snapshotRoundTrip},
-	{"one of many savers wins", snapshotOneWinner},
+	{"one of many savers wins", func(t *testing.T, log messaging.Log) { snapshotOneWinner(t, log) }},
 	{"a snapshot never goes back", snapshotForward},
 	{"it stays when what is behind it is discarded", snapshotAtFloor},
 	{"savers of an earlier epoch are refused", snapshotOldEpoch},
@@ -60,14 +60,15 @@ func snapshotRoundTrip(t *testing.T, log messaging.Log) {
 	isSaved(t, log, rev, want[3].Pos, "mine")
 }
 
-func snapshotOneWinner(t *testing.T, log messaging.Log) {
-	want := fill(t, log, topic, "m", 10)
+// snapshotOneWinner has many callers save a snapshot, through all the nodes.
+func snapshotOneWinner(t *testing.T, nodes ...messaging.Log) {
+	want := fill(t, nodes[0], topic, "m", 10)
 	var rev messaging.Rev
 	for round := range 10 {
 		var won atomic.Int32
 		var next atomic.Uint64
 		together(t, 16, func(ctx context.Context, i int) error {
-			got, err := log.SaveSnapshot(ctx, topic, rev, messaging.Snapshot{At: want[round].Pos, Data: fmt.Append(nil, i)})
+			got, err := nodes[i%len(nodes)].SaveSnapshot(ctx, topic, rev, messaging.Snapshot{At: want[round].Pos, Data: fmt.Append(nil, i)})
 			switch {
 			case err == nil:
 				won.Add(1)
@@ -81,7 +82,7 @@ func snapshotOneWinner(t *testing.T, log messaging.Log) {
 			t.Fatalf("round %d has %d winners", round, won.Load())
 		}
 		rev = messaging.Rev(next.Load())
-		if _, got, err := log.LoadSnapshot(within(t), topic); err != nil || got != rev {
+		if _, got, err := nodes[round%len(nodes)].LoadSnapshot(within(t), topic); err != nil || got != rev {
 			t.Fatalf("round %d: revision %d, %v; want the winner's %d", round, got, err, rev)
 		}
 	}

@@ -40,5 +40,18 @@ func TestLogConformance(t *testing.T) {
 			closeLog(t, log.(*Log))
 			return openLog(t, log.(*Log).db.path)
 		},
+		LoseTail: func(t *testing.T, log messaging.Log, name messaging.Topic, last messaging.Pos) messaging.Log {
+			err := log.(*Log).db.Update(t.Context(), func(tx *Tx) error {
+				if _, err := tx.Exec(`DELETE FROM log_entries WHERE epoch = ? AND seq > ?`, int64(last.Epoch), int64(last.Seq)); err != nil {
+					return err
+				}
+				_, err := tx.Exec(`UPDATE log_topics SET seq = ?, tag = ? WHERE topic = ?`, int64(last.Seq), tagInt(last.Tag), []byte(name))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return log
+		},
 	})
 }
