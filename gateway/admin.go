@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // what it adds to the default mux is served nowhere
 
 	"github.com/go-chi/chi/v5"
 
@@ -27,6 +28,10 @@ func (g *Gateway) Admin() http.Handler {
 	r.Use(g.observe)
 	r.NotFound(g.api(func(http.ResponseWriter, *http.Request) error { return errNotThere("address") }))
 	r.Get("/readyz", g.api(g.readyz))
+	// Where the time and the memory of a running node go: go tool pprof reads it.
+	r.Get("/debug/pprof/*", pprof.Index)
+	r.Get("/debug/pprof/profile", pprof.Profile)
+	r.Get("/debug/pprof/trace", pprof.Trace)
 	g.commandRoutes(r)
 	r.Post("/codes", g.api(func(w http.ResponseWriter, r *http.Request) error {
 		var req CodeRequest
