@@ -30,13 +30,14 @@ var table = map[string][]string{
 	"internal/wstest":     {},
 	"internal/redistest":  {},
 	"internal/faultproxy": {},
+	"internal/soaktest":   {},
 	"internal/arch":       {},
 	"cmd":                 {".", "sessions", "idp", "booking", "messaging", "relay", "web", "gateway", "internal", "deploy"},
 	"deploy":              {},
 }
 
 // forTests are what test files, and packages that help tests, may import on top.
-var forTests = []string{"internal/wstest", "internal/redistest", "internal/faultproxy", "deploy"}
+var forTests = []string{"internal/wstest", "internal/redistest", "internal/faultproxy", "internal/soaktest", "deploy"}
 
 // gatewayTests join what the gateway joins, and so need real stores and a real
 // issuer.
