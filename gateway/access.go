@@ -18,11 +18,7 @@ func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 	if err != nil && !isOver(err) {
 		return relay.Grant{}, err
 	}
-	grant, err := a.grant(ctx, s, topic)
-	if err != nil {
-		a.g.recordStreams(ctx, s, topic, err)
-	}
-	return grant, err
+	return a.grant(ctx, s, topic)
 }
 
 func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error) {

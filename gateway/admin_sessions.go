@@ -76,6 +76,9 @@ func (g *Gateway) endOne(ctx context.Context, tenant lodge.Tenant, id sessions.I
 // recordEnded records that sessions were ended; some may have been even when err
 // says that not all were.
 func (g *Gateway) recordEnded(ctx context.Context, tenant lodge.Tenant, whose string, n int, reason string, err error) {
+	if n == 0 && err == nil {
+		return // or whoever is signed in could fill the trail with nothing
+	}
 	if err != nil {
 		reason += " (not all could be ended yet)"
 	}

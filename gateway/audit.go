@@ -11,7 +11,6 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
-	"github.com/lodge-gateway/lodge/relay"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -35,6 +34,11 @@ type actorKey struct{}
 // the operator's command line.
 func withActor(ctx context.Context, s sessions.Session) context.Context {
 	return context.WithValue(ctx, actorKey{}, actorOf(s))
+}
+
+// withIssuer says that an issuer is behind it: what it tells of somebody.
+func withIssuer(ctx context.Context, issuer string) context.Context {
+	return context.WithValue(ctx, actorKey{}, "issuer:"+issuer)
 }
 
 func actorIn(ctx context.Context) string {
@@ -108,21 +112,35 @@ func (g *Gateway) recordSignIn(ctx context.Context, issuer string, s sessions.Se
 	}
 }
 
-// recordRoleChange records that a person signed in with other rights than the
-// last time that is still known.
-func (g *Gateway) recordRoleChange(ctx context.Context, s sessions.Session) {
+// recordReplaced records what a sign-in took away: the login that the browser came
+// with, those beyond the cap, and rights that the person had with the last login
+// that is still known and has no more, or the other way round.
+func (g *Gateway) recordReplaced(ctx context.Context, s, replaced sessions.Session) {
+	if replaced.ID != "" {
+		g.recordBy(ctx, replaced, audit.SessionEnd, "session:"+string(replaced.ID), "somebody signed in anew in this browser")
+	}
 	all, err := g.sessions.List(ctx, s.Tenant, sessions.Filter{Person: s.Person, Kind: sessions.Login})
 	if err != nil {
-		g.log.WarnContext(ctx, "audit: earlier roles", "err", err)
+		g.log.WarnContext(ctx, "audit: earlier logins", "err", err)
 		return
 	}
 	all = slices.DeleteFunc(all, func(other sessions.Session) bool { return other.ID == s.ID })
 	if len(all) == 0 {
 		return
 	}
+	for _, other := range all {
+		if other.Reason == sessions.CapReason && !other.RevokedAt.Before(s.CreatedAt) {
+			g.recordBy(ctx, s, audit.SessionEnd, "session:"+string(other.ID), other.Reason)
+		}
+	}
 	last := slices.MaxFunc(all, func(a, b sessions.Session) int { return a.CreatedAt.Compare(b.CreatedAt) })
-	if before, now := rights(last), rights(s); before != now {
-		g.recordBy(ctx, s, audit.RoleChange, "person:"+string(s.Person), "before: "+before+"; now: "+now)
+	g.recordRoleChange(ctx, s.Tenant, actorOf(s), s.Person, rights(last), rights(s))
+}
+
+// recordRoleChange records that a person has other rights than before.
+func (g *Gateway) recordRoleChange(ctx context.Context, tenant lodge.Tenant, actor string, person lodge.PersonID, before, now string) {
+	if before != now {
+		g.record(ctx, tenant, actor, audit.RoleChange, "person:"+string(person), "before: "+before+"; now: "+now)
 	}
 }
 
@@ -146,17 +164,6 @@ func (g *Gateway) recordLookup(ctx context.Context, s sessions.Session, err erro
 		g.recordBy(ctx, s, audit.Lookup, "booking:"+s.Booking, "opened by surname and reference")
 	case decided(err):
 		g.record(ctx, tenantOf(ctx), "nobody", audit.LookupRefused, "lookup", reasonOf(err))
-	}
-}
-
-// recordStreams records that the relay refused a code that is known.
-func (g *Gateway) recordStreams(ctx context.Context, s sessions.Session, topic string, err error) {
-	refusal, refused := errors.AsType[*relay.Refusal](err)
-	switch {
-	case refused && refusal.Close != relay.StatusOffline:
-		g.recordBy(ctx, s, audit.Deny, "stream:"+topic, refusal.Reason)
-	case lodge.CodeOf(err) == lodge.CodeForbidden:
-		g.recordBy(ctx, s, audit.Deny, "stream:"+topic, reasonOf(err))
 	}
 }
 

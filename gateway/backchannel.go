@@ -8,6 +8,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -27,6 +28,7 @@ func (g *Gateway) backchannelLogout(w http.ResponseWriter, r *http.Request) erro
 	case lodge.CodeInvalid, lodge.CodeTooLarge:
 		// A refused token is how an attack shows, or a wrong registration.
 		g.log.WarnContext(r.Context(), "logout token refused", "issuer", chi.URLParam(r, "idp"), "err", err)
+		g.record(r.Context(), tenantOf(r.Context()), "nobody", audit.Deny, r.Method+" "+r.URL.Path, reasonOf(err))
 		return logoutFailure(w, "invalid_request", err)
 	default:
 		g.logFailure(r, err)
@@ -68,6 +70,7 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) error {
 		if err := g.sessions.Revoke(ctx, tenant, s.ID, "You signed out at your institution."); err != nil {
 			return err
 		}
+		g.record(ctx, tenant, "issuer:"+token.Issuer, audit.IssuerSignOut, "session:"+string(s.ID), "of person:"+string(s.Person))
 	}
 	// Only now: a token that was not carried out must be good for another try. Two
 	// copies at once end the same sessions.

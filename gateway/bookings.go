@@ -208,9 +208,9 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 	if s.Person != b.Owner {
 		action = audit.CancelByOther
 	}
-	id := b.ID
+	id, over := b.ID, b.State == booking.Cancelled
 	b, err := g.desk.Cancel(ctx, b.Tenant, id, reason)
-	if happened(err) {
+	if happened(err) && !over {
 		g.recordBy(ctx, s, action, "booking:"+id, reason)
 	}
 	return b, err

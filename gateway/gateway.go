@@ -184,6 +184,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		Observer:      g.presence,
 		Logger:        parts.Log,
 		LeasePoll:     cfg.LeasePoll,
+		Decided:       g.recordRelay,
 		LeaseGrace:    cfg.LeaseGrace,
 	})
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{

@@ -135,7 +135,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	l.must(err)
 	issuers, err := idp.New([]idp.IssuerConfig{{ID: "dev", Name: "Development", URL: issuerURL, ClientID: "lodge", Insecure: true}}, l.clock, idp.Options{Timeout: deadline})
 	l.must(err)
-	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), l.clock, log)
+	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), audit.Rule{}, l.clock, log)
 	l.must(err)
 	l.atEnd(l.trail.Close)
 	l.gateway, err = gateway.New(cfg, gateway.Parts{

@@ -73,6 +73,10 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	if err != nil {
 		return err
 	}
+	replaced, err := g.browser.Current(ctx)
+	if err != nil && lodge.CodeOf(err) != lodge.CodeUnauthenticated {
+		return err
+	}
 	if s, err = g.browser.SignIn(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Login, Person: person.ID, Name: person.Name, Groups: person.Groups, Bindings: bindings,
 		Issuer: who.Issuer, IdPSession: who.SessionID, Device: device(r), Address: addressOf(ctx),
@@ -82,7 +86,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	if err := g.barred(ctx, s); err != nil {
 		return err
 	}
-	g.recordRoleChange(ctx, s)
+	g.recordReplaced(ctx, s, replaced)
 	g.keepIDToken(ctx, who.IDToken)
 	refresher{g}.keep(ctx, s, who.Grant)
 	g.log.InfoContext(ctx, "signed in", "tenant", tenant, "person", person.ID, "issuer", who.Issuer)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -35,9 +36,11 @@ func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, refere
 	if c, err := g.holds(r); err != nil {
 		return BookingView{}, err
 	} else if c.booking != nil && c.booking.Booking != b.ID {
-		if err := g.sessions.Revoke(ctx, tenant, c.booking.ID, "Another booking was opened in this browser."); err != nil {
+		const reason = "Another booking was opened in this browser."
+		if err := g.sessions.Revoke(ctx, tenant, c.booking.ID, reason); err != nil {
 			return BookingView{}, err
 		}
+		g.recordBy(ctx, *c.booking, audit.SessionEnd, "session:"+string(c.booking.ID), reason)
 	}
 	keep := g.desk.MessagesUntil(b)
 	code, s, err := g.sessions.Create(ctx, sessions.New{

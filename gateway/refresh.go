@@ -9,6 +9,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -122,6 +123,9 @@ func (r refresher) over(ctx context.Context, k idp.KeptGrant) error {
 	if err != nil && lodge.CodeOf(err) != lodge.CodeNotFound {
 		return err
 	}
+	if err == nil {
+		r.record(ctx, k.Tenant, "issuer:"+k.Issuer, audit.IssuerSignOut, "session:"+k.Session, "the issuer ended the sign-in")
+	}
 	r.log.InfoContext(ctx, "ended by the issuer", "tenant", k.Tenant, "issuer", k.Issuer, "session", k.Session)
 	return r.grants.DropGrant(ctx, k.Tenant, k.Session)
 }
@@ -130,7 +134,8 @@ func (r refresher) over(ctx context.Context, k idp.KeptGrant) error {
 func (r refresher) follow(ctx context.Context, s sessions.Session, who idp.Identity) error {
 	person, err := r.persons.SignedIn(ctx, s.Tenant, who)
 	if errors.Is(err, idp.ErrDisabled) {
-		_, err := r.sessions.RevokePerson(ctx, s.Tenant, s.Person, "This account has been disabled.")
+		n, err := r.sessions.RevokePerson(ctx, s.Tenant, s.Person, errBarred().Safe)
+		r.recordEnded(withIssuer(ctx, s.Issuer), s.Tenant, "person:"+string(s.Person), n, "the account is disabled", err)
 		return err
 	}
 	if err != nil {
@@ -140,5 +145,9 @@ func (r refresher) follow(ctx context.Context, s sessions.Session, who idp.Ident
 	if err != nil {
 		return err
 	}
-	return r.sessions.Refresh(ctx, s.Tenant, person.ID, person.Groups, bindings)
+	if err := r.sessions.Refresh(ctx, s.Tenant, person.ID, person.Groups, bindings); err != nil {
+		return err
+	}
+	r.recordRoleChange(ctx, s.Tenant, "issuer:"+s.Issuer, person.ID, rights(s), rights(sessions.Session{Groups: person.Groups, Bindings: bindings}))
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/attendance"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -80,6 +81,7 @@ func (g *Gateway) startRegister(ctx context.Context, s sessions.Session, req Reg
 	if err != nil {
 		return attendance.Register{}, err
 	}
+	g.recordBy(ctx, s, audit.RegisterOpen, "register:"+register.ID, "of group:"+register.Group+": "+register.Title)
 	return register, g.registerChanged(ctx, s.Tenant, register, "opened")
 }
 
@@ -235,6 +237,7 @@ func (g *Gateway) endRegister(r *http.Request) (attendance.Register, error) {
 	if register, err = g.register.Close(r.Context(), s.Tenant, register.ID, s.Person); err != nil {
 		return register, err
 	}
+	g.recordBy(r.Context(), s, audit.RegisterClose, "register:"+register.ID, "of group:"+register.Group+": "+register.Title)
 	return register, g.registerChanged(r.Context(), s.Tenant, register, "closed")
 }
 

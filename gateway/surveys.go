@@ -62,7 +62,7 @@ func (g *Gateway) startSurvey(ctx context.Context, s sessions.Session, req Surve
 	if err != nil {
 		return survey.Survey{}, err
 	}
-	g.recordBy(ctx, s, audit.Send, req.To, "survey "+opened.ID)
+	g.recordBy(ctx, s, audit.SurveyOpen, "survey:"+opened.ID, "to "+opened.To+": "+opened.Title)
 	return opened, g.surveyChanged(ctx, opened, s.Tenant, "opened")
 }
 
@@ -230,6 +230,7 @@ func (g *Gateway) endSurvey(r *http.Request) (survey.Survey, error) {
 	if one, err = g.surveys.Close(r.Context(), s.Tenant, one.ID, s.Principal()); err != nil {
 		return one, err
 	}
+	g.recordBy(r.Context(), s, audit.SurveyClose, "survey:"+one.ID, "to "+one.To+": "+one.Title)
 	return one, g.surveyChanged(r.Context(), one, s.Tenant, "closed")
 }
 

@@ -14,7 +14,7 @@ import (
 // Deny serves /bids/deny to whoever has ScopeAdmin: POST refuses a booking until
 // a time and drops its connections, GET lists the bookings that are refused.
 func (r *Relay) Deny(w http.ResponseWriter, req *http.Request) {
-	r.bids(w, req, func(ctx context.Context, tenant lodge.Tenant, booking string, until time.Time) error {
+	r.bids(w, req, VerdictDenied, func(ctx context.Context, tenant lodge.Tenant, booking string, until time.Time) error {
 		return r.access.deny(ctx, tenant, BookingKey(booking), until)
 	}, func(denied, _ []DenialKey) []DenialKey { return denied })
 }
@@ -22,7 +22,7 @@ func (r *Relay) Deny(w http.ResponseWriter, req *http.Request) {
 // Allow serves /bids/allow to whoever has ScopeAdmin: POST undoes a denial, GET
 // lists the bookings that were allowed.
 func (r *Relay) Allow(w http.ResponseWriter, req *http.Request) {
-	r.bids(w, req, func(ctx context.Context, tenant lodge.Tenant, booking string, until time.Time) error {
+	r.bids(w, req, VerdictAllowed, func(ctx context.Context, tenant lodge.Tenant, booking string, until time.Time) error {
 		if err := r.opts.Denials.Allow(ctx, tenant, BookingKey(booking), until.Add(skew), r.clock.Now()); err != nil {
 			return unavailable(err)
 		}
@@ -30,13 +30,13 @@ func (r *Relay) Allow(w http.ResponseWriter, req *http.Request) {
 	}, func(_, allowed []DenialKey) []DenialKey { return allowed })
 }
 
-func (r *Relay) bids(w http.ResponseWriter, req *http.Request,
+func (r *Relay) bids(w http.ResponseWriter, req *http.Request, verdict Verdict,
 	change func(context.Context, lodge.Tenant, string, time.Time) error, pick func(denied, allowed []DenialKey) []DenialKey,
 ) {
 	var err error
 	switch req.Method {
 	case http.MethodPost:
-		err = r.changeBid(w, req, change)
+		err = r.changeBid(w, req, verdict, change)
 	case http.MethodGet:
 		err = r.listBids(w, req, pick)
 	default:
@@ -48,7 +48,7 @@ func (r *Relay) bids(w http.ResponseWriter, req *http.Request,
 	}
 }
 
-func (r *Relay) changeBid(w http.ResponseWriter, req *http.Request, change func(context.Context, lodge.Tenant, string, time.Time) error) error {
+func (r *Relay) changeBid(w http.ResponseWriter, req *http.Request, verdict Verdict, change func(context.Context, lodge.Tenant, string, time.Time) error) error {
 	tenant, err := r.holding(req, ScopeAdmin)
 	if err != nil {
 		return err
@@ -63,6 +63,7 @@ func (r *Relay) changeBid(w http.ResponseWriter, req *http.Request, change func(
 		return err
 	}
 	r.opts.Logger.InfoContext(ctx, "relay: list of bookings changed", "path", req.URL.Path, "tenant", tenant, "booking", booking, "until", until)
+	r.decided(req, Decision{Verdict: verdict, Booking: booking, Until: until})
 	noContent(w)
 	return nil
 }

@@ -96,6 +96,9 @@ type Options struct {
 	PingWait  time.Duration
 	WriteWait time.Duration
 
+	// Decided is told of each request that was refused for want of a right, and of
+	// each change of what is denied, once it stands. Default: nobody is.
+	Decided func(*http.Request, Decision)
 	// Observer is told who joined and left. Default: nobody is.
 	Observer Observer
 	// Logger receives what operators need. Default: slog.Default().
@@ -153,6 +156,9 @@ func (o *Options) setDefaults() {
 	o.PingEvery = positive(o.PingEvery, 25*time.Second)
 	o.PingWait = positive(o.PingWait, 15*time.Second)
 	o.WriteWait = positive(o.WriteWait, 10*time.Second)
+	if o.Decided == nil {
+		o.Decided = func(*http.Request, Decision) {}
+	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}

@@ -26,6 +26,9 @@ func (r *Relay) refuse(w http.ResponseWriter, req *http.Request, err error) {
 	if status >= http.StatusInternalServerError {
 		r.opts.Logger.Warn("relay: refused", "path", req.URL.Path, "status", status, "err", err)
 	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		r.decided(req, Decision{Verdict: VerdictRefused, Reason: message})
+	}
 	switch {
 	case status == http.StatusUnauthorized:
 		// RFC 9110 section 11.6.1: a 401 names at least one challenge.

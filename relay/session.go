@@ -86,6 +86,9 @@ func (r *Relay) giveUp(w http.ResponseWriter, req *http.Request) error {
 	if err := r.access.end(ctx, r.opts.Tenant(req), code, topic, r.opts.End); err != nil {
 		return err
 	}
+	if _, signed, _ := r.access.token(r.opts.Tenant(req), code); signed {
+		r.decided(req, Decision{Verdict: VerdictGivenUp})
+	}
 	noContent(w)
 	return nil
 }

@@ -34,8 +34,8 @@ func (c Cap) Revoke(s *Session) {
 	Revocation{At: micro(c.At), Reason: c.Reason, MessagesUntil: micro(c.At)}.Apply(s)
 }
 
-// capReason is what the holder of a session is told that had to go.
-const capReason = "You signed in on more devices than are allowed at once; this one was unused the longest."
+// CapReason is what the holder of a session is told that had to go.
+const CapReason = "You signed in on more devices than are allowed at once; this one was unused the longest."
 
 // create stores a new session. A login that would be one too many for its person
 // (Options.LoginCap) ends the one unused the longest, in the same step.
@@ -43,7 +43,7 @@ func (m *Manager) create(ctx context.Context, s Session) error {
 	if m.opts.LoginCap <= 0 || s.Kind != Login {
 		return m.store.Create(ctx, s)
 	}
-	ended, err := m.store.CreateCapped(ctx, s, Cap{Limit: m.opts.LoginCap, At: m.clock.Now(), Reason: capReason})
+	ended, err := m.store.CreateCapped(ctx, s, Cap{Limit: m.opts.LoginCap, At: m.clock.Now(), Reason: CapReason})
 	if err != nil || len(ended) == 0 {
 		return err
 	}

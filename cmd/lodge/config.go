@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -30,6 +31,7 @@ type config struct {
 	LoginIdle      time.Duration
 	LoginCap       int    // logins a person has at once; 0: any number
 	AuditHeadFile  string // empty: audit.head in Data
+	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
@@ -61,6 +63,8 @@ var settings = []setting{
 	{"login_idle", "a login is narrowed after so long unused (default 1h)", duration(func(c *config) *time.Duration { return &c.LoginIdle }, 24*time.Hour)},
 	{"login_cap", "logins a person may have at once; one more ends the one unused the longest (default 0: any number)", number(func(c *config) *int { return &c.LoginCap }, 1000)},
 	{"audit_head_file", "file outside the database that shows whether the audit trail was cut (default: audit.head in data; better where the database's administrators cannot write)", directory(func(c *config) *string { return &c.AuditHeadFile })},
+	{"audit_refusals", "refusals of one address that are recorded one by one in a minute; those beyond are counted (default 60)", number(func(c *config) *int { return &c.AuditRule.PerAddress }, 10_000)},
+	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},

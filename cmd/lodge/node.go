@@ -56,7 +56,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, db.Close)
-	trail, err := audit.Open(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), clock, log)
+	trail, err := audit.Open(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), cfg.AuditRule, clock, log)
 	if err != nil {
 		return nil, err
 	}

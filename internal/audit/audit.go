@@ -34,29 +34,46 @@ type Action string
 // The actions. The session checks of ordinary requests, /auth/verify among them,
 // are not recorded one by one: what gave the session its rights is.
 const (
-	SignIn          Action = "sign-in"           // object: issuer; reason: roles given
-	SignInRefused   Action = "sign-in-refused"   // object: issuer
-	SignOut         Action = "sign-out"          // object: session
-	RoleChange      Action = "role-change"       // object: person; reason: roles before and after
-	Lookup          Action = "lookup"            // a booking was opened by surname and reference
-	LookupRefused   Action = "lookup-refused"    // not found, or over a limit: the reason says which
-	Book            Action = "book"              // object: booking
-	Extend          Action = "extend"            // object: booking
-	Cancel          Action = "cancel"            // object: booking; by its owner
-	CancelByOther   Action = "cancel-by-another" // object: booking; by staff
-	Grant           Action = "grant"             // object: what was opened, such as an experiment's streams
-	Deny            Action = "deny"              // object: what was refused
-	SessionEnd      Action = "session-end"       // object: session
-	SessionsEnd     Action = "sessions-end"      // object: whose; reason: how many, and why
-	PersonDisable   Action = "person-disable"    // object: person
-	PersonEnable    Action = "person-enable"     // object: person
-	CodeCreate      Action = "code-create"       // object: session of a host or a service
-	CodeRevoke      Action = "code-revoke"       // object: session of a host or a service
-	ExperimentState Action = "experiment-state"  // object: experiment; reason: on-line or off-line, and why
-	Send            Action = "send"              // object: audience of a message
-	Omitted         Action = "omitted"           // refusals of one address that were only counted
-	Broken          Action = "broken"            // the trail did not contain its head: a finding of every later Verify
+	SignIn          Action = "sign-in"            // object: issuer; reason: session and roles given
+	SignInRefused   Action = "sign-in-refused"    // object: issuer
+	SignOut         Action = "sign-out"           // object: session
+	IssuerSignOut   Action = "sign-out-by-issuer" // object: session; the actor is the issuer
+	RoleChange      Action = "role-change"        // object: person; reason: roles before and after
+	Lookup          Action = "lookup"             // a booking was opened by surname and reference
+	LookupRefused   Action = "lookup-refused"     // not found, or over a limit: the reason says which
+	Book            Action = "book"               // object: booking
+	Extend          Action = "extend"             // object: booking
+	Cancel          Action = "cancel"             // object: booking; by its owner
+	CancelByOther   Action = "cancel-by-another"  // object: booking; by staff
+	BookingDeny     Action = "booking-deny"       // object: booking; refused at the relay until a time
+	BookingAllow    Action = "booking-allow"      // object: booking; such a denial was undone
+	Grant           Action = "grant"              // object: what was opened, such as an experiment's streams
+	Deny            Action = "deny"               // object: what was refused
+	SessionEnd      Action = "session-end"        // object: session
+	SessionsEnd     Action = "sessions-end"       // object: whose; reason: how many, and why
+	TokenEnd        Action = "token-end"          // object: stream; a signed token was given up by its holder
+	PersonDisable   Action = "person-disable"     // object: person
+	PersonEnable    Action = "person-enable"      // object: person
+	CodeCreate      Action = "code-create"        // object: session of a host or a service
+	CodeRevoke      Action = "code-revoke"        // object: session of a host or a service
+	ExperimentState Action = "experiment-state"   // object: experiment; reason: on-line or off-line, and why
+	Send            Action = "send"               // object: audience of a message
+	SurveyOpen      Action = "survey-open"        // object: survey; reason: audience
+	SurveyClose     Action = "survey-close"       // object: survey
+	RegisterOpen    Action = "register-open"      // object: register; reason: group
+	RegisterClose   Action = "register-close"     // object: register
+	Omitted         Action = "omitted"            // refusals that were only counted (Rule)
+	Broken          Action = "broken"             // the trail did not contain its head: a finding of every later Verify
 )
+
+// Actions lists every action that is recorded, in the order above.
+func Actions() []Action {
+	return []Action{
+		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
+		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, CodeCreate, CodeRevoke,
+		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, Broken,
+	}
+}
 
 // refusal reports whether anybody can bring the action about without having
 // been let in, and so as often as they like.
@@ -69,7 +86,8 @@ func (a Action) refusal() bool {
 type Event struct {
 	Tenant lodge.Tenant
 	// Actor is who acted: "person:ID", "session:ID", "service:ID", "host:ID",
-	// "cli" for the operator's command line, "nobody" for who is not known.
+	// "token:ID" for a signed token, "issuer:ID", "cli" for the operator's command
+	// line, "lodge" for Lodge itself, "nobody" for who is not known.
 	Actor   string
 	Action  Action
 	Object  string
@@ -110,8 +128,13 @@ type Head struct {
 type Filter struct {
 	Actor  string
 	Action Action
-	After  uint64 // only entries with a greater Seq
-	Newest bool   // the newest Limit entries instead of the oldest
+	Object string
+	Who    []string  // entries whose actor or object is one of these
+	From   time.Time // entries of this time or later
+	Until  time.Time // entries of earlier times
+	After  uint64    // only entries with a greater Seq
+	Before uint64    // only entries with a smaller Seq; 0: no bound
+	Newest bool      // the newest Limit entries instead of the oldest
 	Limit  int
 }
 

@@ -41,14 +41,15 @@ type Trail struct {
 // Open opens a trail. key is 32 secret bytes that are not in the store;
 // headFile is where the head is kept outside of it. What the file and the store
 // contradict each other in is logged and recorded as Broken, which Verify reports
-// from then on; only a file that cannot be read or written is an error.
-func Open(ctx context.Context, store Store, key []byte, headFile string, clock lodge.Clock, log *slog.Logger) (*Trail, error) {
+// from then on; only a file that cannot be read or written is an error. The zero
+// Rule is the usual one.
+func Open(ctx context.Context, store Store, key []byte, headFile string, rule Rule, clock lodge.Clock, log *slog.Logger) (*Trail, error) {
 	if len(key) < 32 {
 		return nil, errors.New("audit: the key has less than 32 bytes")
 	}
 	t := &Trail{
 		store: store, seal: sealer{key}, clock: clock, log: log, news: make(chan struct{}, 1),
-		anchor: anchorFile{headFile},
+		anchor: anchorFile{headFile}, limits: limits{rule: rule.withDefaults()},
 	}
 	t.anchorMu.Lock()
 	defer t.anchorMu.Unlock()
@@ -59,12 +60,12 @@ func Open(ctx context.Context, store Store, key []byte, headFile string, clock l
 }
 
 // Record writes an event down and returns when it is durable. It goes on when
-// ctx ends: the decision has been made. Refusals of one address beyond a limit
-// are counted and written down together, as Omitted.
+// ctx ends: the decision has been made. Refusals beyond what the Rule allows are
+// counted and written down together, as Omitted.
 func (t *Trail) Record(ctx context.Context, e Event) error {
 	now := t.clock.Now()
 	events := t.limits.due(now, false)
-	if e.Action.refusal() && !t.limits.allow(e.Tenant, e.Address, now) {
+	if e.Action.refusal() && !t.limits.allow(e, now) {
 		if len(events) == 0 {
 			return nil
 		}

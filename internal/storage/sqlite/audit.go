@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
@@ -72,6 +73,27 @@ func (a *Audit) List(ctx context.Context, tenant lodge.Tenant, f audit.Filter) (
 	}
 	if f.Action != "" {
 		where, args = where+` AND action = ?`, append(args, string(f.Action))
+	}
+	if f.Object != "" {
+		where, args = where+` AND object = ?`, append(args, f.Object)
+	}
+	if len(f.Who) > 0 {
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(f.Who)), ", ")
+		where += ` AND (actor IN (` + marks + `) OR object IN (` + marks + `))`
+		for range 2 {
+			for _, one := range f.Who {
+				args = append(args, one)
+			}
+		}
+	}
+	if !f.From.IsZero() {
+		where, args = where+` AND time >= ?`, append(args, Micros(f.From))
+	}
+	if !f.Until.IsZero() {
+		where, args = where+` AND time < ?`, append(args, Micros(f.Until))
+	}
+	if f.Before > 0 {
+		where, args = where+` AND seq < ?`, append(args, int64(f.Before))
 	}
 	if !f.Newest {
 		return a.entries(ctx, selectAudit+where+` ORDER BY seq LIMIT ?`, append(args, f.Limit)...)

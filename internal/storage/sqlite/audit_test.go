@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
@@ -17,7 +18,7 @@ var auditKey = bytes.Repeat([]byte{9}, 32)
 
 func openTrail(t *testing.T, db *DB, file string) *audit.Trail {
 	t.Helper()
-	trail, err := audit.Open(t.Context(), NewAudit(db), auditKey, file, lodge.SystemClock{}, slog.New(slog.DiscardHandler))
+	trail, err := audit.Open(t.Context(), NewAudit(db), auditKey, file, audit.Rule{}, lodge.SystemClock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,13 @@ func TestAuditLists(t *testing.T) {
 		{"limited", audit.Filter{Limit: 3}, 3},
 		{"newest", audit.Filter{Newest: true, Limit: 1}, 1},
 		{"after", audit.Filter{After: 20, Limit: 100}, 1},
+		{"before", audit.Filter{Before: 21, Limit: 100}, 10},
+		{"about an object", audit.Filter{Object: "booking:b", Limit: 100}, 10},
+		{"of or about somebody", audit.Filter{Who: []string{"booking:b", "cli"}, Limit: 100}, 11},
+		{"of or about nobody that is known", audit.Filter{Who: []string{"person:7"}, Limit: 100}, 0},
+		{"since", audit.Filter{From: time.Now().Add(-time.Minute), Limit: 100}, 11},
+		{"later", audit.Filter{From: time.Now().Add(time.Minute), Limit: 100}, 0},
+		{"until", audit.Filter{Until: time.Now().Add(-time.Minute), Limit: 100}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			found, err := trail.List(t.Context(), "t1", tt.filter)
