@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks: a C compiler for the
-# race detector, Redis, Chromium, Node. Nothing it installs is started: the
-# tests run private servers of their own.
+# race detector, Redis, PostgreSQL, Chromium, Node. Nothing it installs is
+# started: the tests run private servers of their own.
 set -euo pipefail
 
 packages=()
 need() { # COMMAND PACKAGE...
-  command -v "$1" >/dev/null 2>&1 || packages+=("${@:2}")
+  command -v "$1" >/dev/null 2>&1 && return
+  compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null && return # Debian keeps them out of PATH
+  packages+=("${@:2}")
 }
 need gcc gcc libc6-dev
 need redis-server redis-server
+need postgres postgresql
 need chromium chromium fonts-dejavu-core
 need node nodejs
 need npm npm
@@ -29,10 +32,19 @@ fi
 # A policy that keeps packaged services from starting by themselves, for as long
 # as this installation takes and only if there is none.
 policy=/usr/sbin/policy-rc.d
+remove=()
+trap 'rm -f "${remove[@]}"' EXIT
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"
   chmod +x "$policy"
-  trap 'rm -f "$policy"' EXIT
+  remove+=("$policy")
+fi
+# Likewise, no database cluster is to be made.
+if [[ " ${packages[*]} " == *" postgresql "* ]]; then
+  cluster=/etc/postgresql-common/createcluster.d/lodge-test-setup.conf
+  mkdir -p "$(dirname "$cluster")"
+  echo "create_main_cluster = false" >"$cluster"
+  remove+=("$cluster")
 fi
 export DEBIAN_FRONTEND=noninteractive
 echo "installing: ${packages[*]}"
