@@ -80,7 +80,7 @@ func (is *issuer) logoutToken(ctx context.Context, raw string) (LogoutToken, err
 	}
 	out := LogoutToken{
 		Issuer: is.cfg.ID, Subject: token.Subject, SessionID: all.text("sid"), ID: all.text("jti"), IssuedAt: token.IssuedAt,
-		Ends: token.IssuedAt.Add(logoutAge + skew),
+		Ends: token.IssuedAt.Add(logoutAge + is.limits.Skew),
 	}
 	var events, event map[string]json.RawMessage
 	_ = json.Unmarshal(all["events"], &events) // nil then, which is refused below

@@ -210,7 +210,7 @@ func FuzzSec11_LogoutToken(f *testing.F) {
 	public := jose.JSONWebKey{Key: key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}
 	clock := newClock()
 	is := &issuer{cfg: IssuerConfig{ID: "dev", URL: "https://idp.example", ClientID: "lodge"}, clock: clock}
-	is.keys = newKeySet(clock, nil)
+	is.keys = newKeySet(clock, Options{Fresh: freshFor, Refetch: refetchPause}, nil)
 	is.keys.value, is.keys.at = []jose.JSONWebKey{public}, clock.Now()
 	for _, header := range []string{`{"alg":"ES256","kid":"k","typ":"logout+jwt"}`, `{"alg":"none"}`, `{"alg":"HS256","kid":"k","typ":"logout+jwt"}`, `{}`} {
 		f.Add(header, []byte(`{"iss":"https://idp.example","aud":"lodge","sub":"a","jti":"j","iat":1,"exp":2,"events":{"`+logoutEvent+`":{}}}`), "AAAA", true)

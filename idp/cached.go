@@ -10,7 +10,7 @@ import (
 
 const (
 	// freshFor is how long what an issuer publishes is used before it is read
-	// again, and so how long a withdrawn key may still count.
+	// again; see Options.Fresh.
 	freshFor = time.Hour
 	// After a failure nobody asks the issuer for firstPause, then twice that, up to
 	// lastPause: a storm of logins does not become a storm at a struggling issuer.
@@ -23,6 +23,7 @@ const (
 // its result waits for it, within their own deadline.
 type cached[T any] struct {
 	clock lodge.Clock
+	fresh time.Duration // static: how old a value may be
 	fetch func(context.Context) (T, error)
 	turn  chan struct{} // holds one token: the right to fetch
 
@@ -34,12 +35,12 @@ type cached[T any] struct {
 	pause   time.Duration // guarded by mu
 }
 
-func newCached[T any](clock lodge.Clock, fetch func(context.Context) (T, error)) *cached[T] {
-	return &cached[T]{clock: clock, fetch: fetch, turn: make(chan struct{}, 1)}
+func newCached[T any](clock lodge.Clock, fresh time.Duration, fetch func(context.Context) (T, error)) *cached[T] {
+	return &cached[T]{clock: clock, fresh: fresh, fetch: fetch, turn: make(chan struct{}, 1)}
 }
 
-// get returns the value, at most freshFor old.
-func (c *cached[T]) get(ctx context.Context) (T, error) { return c.newer(ctx, freshFor) }
+// get returns the value, fresh.
+func (c *cached[T]) get(ctx context.Context) (T, error) { return c.newer(ctx, c.fresh) }
 
 // newer returns a value that is at most maxAge old, fetching when there is none.
 func (c *cached[T]) newer(ctx context.Context, maxAge time.Duration) (T, error) {

@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	maxBody   = 1 << 20 // bytes of a decompressed answer
+	maxBody   = 1 << 20 // bytes of a decompressed answer; see Options.MaxAnswer
 	maxHeader = 64 << 10
 )
 
 var (
-	errTooLarge = errors.New("answer is larger than 1 MiB")
+	errTooLarge = errors.New("answer is too large")
 	errRedirect = errors.New("redirects are not followed")
 )
 
 // newClient returns the only way an issuer is ever contacted: within the time
-// limit, without redirects or a proxy from the environment, up to maxBody, and
+// limit, without redirects or a proxy from the environment, up to MaxAnswer, and
 // never at an address that is not for it, whatever its name resolves to.
 // Connections are not kept: sign-ins are rare, and nothing is left to close.
 func newClient(cfg IssuerConfig, opts Options) *http.Client {
@@ -39,7 +39,7 @@ func newClient(cfg IssuerConfig, opts Options) *http.Client {
 	return &http.Client{
 		Timeout:       opts.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-		Transport: limited{&http.Transport{
+		Transport: limited{max: opts.MaxAnswer, next: &http.Transport{
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.RootCAs},
 			TLSHandshakeTimeout:    opts.Timeout,
@@ -111,15 +111,18 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// limited is a transport whose answers end with an error after maxBody.
-type limited struct{ next http.RoundTripper }
+// limited is a transport whose answers end with an error after so many bytes.
+type limited struct {
+	next http.RoundTripper
+	max  int64
+}
 
 func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: l.max}
 	return resp, nil
 }
 

@@ -198,7 +198,7 @@ func TestLimitedBodyCountsExactly(t *testing.T) {
 			_, _ = w.Write([]byte(`"` + strings.Repeat("a", size-2) + `"`)) // an error is a reader that had enough
 		}))
 		var got string
-		client := newClient(IssuerConfig{Insecure: true}, Options{Timeout: 10 * time.Second})
+		client := newClient(IssuerConfig{Insecure: true}, Options{Timeout: 10 * time.Second, MaxAnswer: maxBody})
 		err := getJSON(t.Context(), client, server.URL, "", &got)
 		if (err == nil) != good || err != nil && !errors.Is(err, errTooLarge) {
 			t.Errorf("%d bytes: %v", size, err)
@@ -379,7 +379,7 @@ func TestDiscoveryIsRetriedAndThenKept(t *testing.T) {
 func TestManyAtOnceAskOnce(t *testing.T) {
 	var asked atomic.Int32
 	release := make(chan struct{})
-	value := newCached(newClock(), func(context.Context) (int, error) {
+	value := newCached(newClock(), freshFor, func(context.Context) (int, error) {
 		asked.Add(1)
 		<-release
 		return 42, nil
@@ -401,7 +401,7 @@ func TestManyAtOnceAskOnce(t *testing.T) {
 
 func TestABrowserThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
-	value := newCached(newClock(), func(ctx context.Context) (int, error) {
+	value := newCached(newClock(), freshFor, func(ctx context.Context) (int, error) {
 		leave()
 		return 42, ctx.Err()
 	})
@@ -412,7 +412,7 @@ func TestABrowserThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 
 func TestWaitingEndsWithTheDeadline(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	value := newCached(newClock(), func(context.Context) (int, error) {
+	value := newCached(newClock(), freshFor, func(context.Context) (int, error) {
 		close(entered)
 		<-release
 		return 42, nil

@@ -93,8 +93,12 @@ func (is *issuer) code(meta metadata, query url.Values) (string, error) {
 
 // redeem exchanges the code for tokens.
 func (is *issuer) redeem(ctx context.Context, meta metadata, code, verifier, redirectURI string) (*oauth2.Token, error) {
+	secret, err := is.secret()
+	if err != nil {
+		return nil, is.unavailable(err)
+	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, is.client)
-	token, err := is.oauth(meta, redirectURI).Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	token, err := is.oauth(meta, secret, redirectURI).Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	if err == nil {
 		return token, nil
 	}

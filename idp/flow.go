@@ -78,7 +78,10 @@ func (rp *RelyingParty) Start(ctx context.Context, issuer string, opts StartOpti
 	if opts.LoginHint != "" {
 		params = append(params, oauth2.SetAuthURLParam("login_hint", opts.LoginHint))
 	}
-	return is.oauth(meta, opts.RedirectURI).AuthCodeURL(flow.State, params...), flow, nil
+	if is.cfg.Prompt != "" {
+		params = append(params, oauth2.SetAuthURLParam("prompt", is.cfg.Prompt))
+	}
+	return is.oauth(meta, "", opts.RedirectURI).AuthCodeURL(flow.State, params...), flow, nil
 }
 
 // secret returns 256 random bits.

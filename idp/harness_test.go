@@ -118,7 +118,7 @@ func (w *world) browse(location string) *url.URL {
 }
 
 func (w *world) transport() http.RoundTripper {
-	return newClient(w.cfg, Options{RootCAs: w.roots, Timeout: 10 * time.Second}).Transport
+	return newClient(w.cfg, Options{RootCAs: w.roots, Timeout: 10 * time.Second, MaxAnswer: maxBody}).Transport
 }
 
 // begin starts a sign-in of ada and returns what her browser comes back with.

@@ -39,8 +39,15 @@ type IssuerConfig struct {
 	// ClientID and ClientSecret are Lodge's registration at the issuer. Without a
 	// secret Lodge is a public client, which PKCE protects all the same.
 	ClientID, ClientSecret string
+	// Secret, when it is set, is asked for the client's secret each time one is
+	// needed, instead of ClientSecret, so that it can be changed while people are
+	// signed in. An error makes the sign-in fail as if the issuer were down.
+	Secret func() (string, error)
 	// Scopes are asked for besides "openid"; none means "profile" and "email".
 	Scopes []string
+	// Prompt is sent as the parameter of that name. Issuers that hold to the letter
+	// of OpenID Connect Core 1.0, section 11, give offline_access for "consent" only.
+	Prompt string
 	// GroupsClaim is the claim that holds a person's groups; default "groups".
 	GroupsClaim string
 	// Rules give further groups, and roles, by what any claim says. New reports
@@ -60,6 +67,16 @@ type Options struct {
 	// asked of the issuer within it; default 1.5 s, so that a person learns within
 	// two seconds that an issuer is down.
 	Timeout time.Duration
+	// MaxAnswer bounds each answer of an issuer, in bytes; default 1 MiB.
+	MaxAnswer int64
+	// Skew is how far an issuer's clock may be off; default, and at most, 60 s.
+	Skew time.Duration
+	// Fresh is how long an issuer's metadata and keys are used before they are read
+	// again, and so how long a key that it withdrew may count; default 1 h.
+	Fresh time.Duration
+	// Refetch is the shortest time between two readings of an issuer's keys because
+	// a token names an unknown one; default 10 s.
+	Refetch time.Duration
 	// RootCAs are trusted instead of the system's, for an institution with its own
 	// certificate authority.
 	RootCAs *x509.CertPool

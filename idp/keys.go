@@ -21,7 +21,7 @@ var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.PS256, j
 
 const (
 	// refetchPause is the shortest time between two fetches of an issuer's keys,
-	// however many unknown key ids tokens name.
+	// however many unknown key ids tokens name; see Options.Refetch.
 	refetchPause = 10 * time.Second
 	// maxKeys is how many usable keys are kept of an issuer.
 	maxKeys = 32
@@ -33,17 +33,20 @@ var errNoKey = errors.New("the token names no key of this issuer that fits")
 
 // keySet is the keys of one issuer. go-oidc's RemoteKeySet fetches at every
 // unknown key id, without a bound; this one does not.
-type keySet struct{ *cached[[]jose.JSONWebKey] }
+type keySet struct {
+	*cached[[]jose.JSONWebKey]
+	refetch time.Duration // static
+}
 
-func newKeySet(clock lodge.Clock, fetch func(context.Context) ([]jose.JSONWebKey, error)) *keySet {
-	return &keySet{newCached(clock, fetch)}
+func newKeySet(clock lodge.Clock, limits Options, fetch func(context.Context) ([]jose.JSONWebKey, error)) *keySet {
+	return &keySet{newCached(clock, limits.Fresh, fetch), limits.Refetch}
 }
 
 // find returns the key for a token's header. An unknown kid makes the keys be
-// read again, for issuers rotate them, but not within refetchPause. errNoKey says
+// read again, for issuers rotate them, but not within Options.Refetch. errNoKey says
 // that there is none; any other error that the keys could not be read.
 func (s *keySet) find(ctx context.Context, kid string, alg jose.SignatureAlgorithm) (jose.JSONWebKey, error) {
-	for _, maxAge := range []time.Duration{freshFor, refetchPause} {
+	for _, maxAge := range []time.Duration{s.fresh, s.refetch} {
 		keys, err := s.newer(ctx, maxAge)
 		if err != nil {
 			return jose.JSONWebKey{}, err

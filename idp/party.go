@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +20,19 @@ import (
 // issuer is answered within two seconds.
 const defaultTimeout = 1500 * time.Millisecond
 
+// complete fills in the defaults and reports what is out of bounds.
+func (o Options) complete() (Options, error) {
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.MaxAnswer = cmp.Or(o.MaxAnswer, maxBody)
+	o.Skew = cmp.Or(o.Skew, skew)
+	o.Fresh = cmp.Or(o.Fresh, freshFor)
+	o.Refetch = cmp.Or(o.Refetch, refetchPause)
+	if o.Timeout < 0 || o.MaxAnswer < 0 || o.Skew < 0 || o.Skew > skew || o.Fresh < 0 || o.Refetch < 0 {
+		return o, fmt.Errorf("idp: options %+v: limits are above zero, and the skew is at most %v", o, skew)
+	}
+	return o, nil
+}
+
 // A RelyingParty signs people in at the issuers of one tenant. It is safe for
 // concurrent use, starts no goroutine and keeps no connection open.
 type RelyingParty struct {
@@ -32,6 +46,7 @@ type RelyingParty struct {
 // metadata belong to it alone: a key of one issuer never verifies for another.
 type issuer struct {
 	cfg      IssuerConfig
+	limits   Options // complete
 	client   *http.Client
 	clock    lodge.Clock
 	metadata *cached[metadata]
@@ -44,8 +59,9 @@ var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 // an issuer's metadata is fetched when somebody signs in there. All faults of the
 // configuration are reported together.
 func New(issuers []IssuerConfig, clock lodge.Clock, opts Options) (*RelyingParty, error) {
-	if opts.Timeout <= 0 {
-		opts.Timeout = defaultTimeout
+	opts, err := opts.complete()
+	if err != nil {
+		return nil, err
 	}
 	rp := &RelyingParty{clock: clock, timeout: opts.Timeout, issuers: map[string]*issuer{}}
 	var faults []error
@@ -67,9 +83,9 @@ func New(issuers []IssuerConfig, clock lodge.Clock, opts Options) (*RelyingParty
 		if len(cfg.Scopes) == 0 {
 			cfg.Scopes = []string{"profile", "email"}
 		}
-		is := &issuer{cfg: cfg, clock: clock, client: newClient(cfg, opts)}
-		is.metadata = newCached(clock, is.discover)
-		is.keys = newKeySet(clock, is.fetchKeys)
+		is := &issuer{cfg: cfg, limits: opts, clock: clock, client: newClient(cfg, opts)}
+		is.metadata = newCached(clock, opts.Fresh, is.discover)
+		is.keys = newKeySet(clock, opts, is.fetchKeys)
 		rp.issuers[cfg.ID] = is
 		rp.order = append(rp.order, Issuer{ID: cfg.ID, Name: cfg.Name})
 	}
@@ -95,6 +111,9 @@ func check(cfg IssuerConfig) error {
 		faults = append(faults, errors.New("url: an issuer identifier has no query"))
 	case cfg.Insecure && !loopback(u.Hostname()):
 		faults = append(faults, errors.New("insecure is allowed for an issuer on this machine only (localhost, 127.0.0.1, ::1); use https"))
+	}
+	if prompts := []string{"", "consent", "login", "select_account"}; !slices.Contains(prompts, cfg.Prompt) {
+		faults = append(faults, fmt.Errorf("prompt: %q is none; use consent, login or select_account, or leave it out", cfg.Prompt))
 	}
 	for i, rule := range cfg.Rules {
 		if err := rule.check(); err != nil {
@@ -132,8 +151,21 @@ func (rp *RelyingParty) issuer(id string) (*issuer, error) {
 	return is, nil
 }
 
-// oauth returns the client's side of the code flow with an issuer.
-func (is *issuer) oauth(meta metadata, redirectURI string) *oauth2.Config {
+// secret returns the client's secret as it is now; "" for a public client.
+func (is *issuer) secret() (string, error) {
+	if is.cfg.Secret == nil {
+		return is.cfg.ClientSecret, nil
+	}
+	secret, err := is.cfg.Secret()
+	if err != nil {
+		return "", fmt.Errorf("the client's secret: %w", err)
+	}
+	return secret, nil
+}
+
+// oauth returns the client's side of the code flow with an issuer; the secret is
+// needed at the token endpoint alone.
+func (is *issuer) oauth(meta metadata, secret, redirectURI string) *oauth2.Config {
 	scopes := []string{oidc.ScopeOpenID}
 	for _, s := range is.cfg.Scopes {
 		if s != oidc.ScopeOpenID {
@@ -142,21 +174,21 @@ func (is *issuer) oauth(meta metadata, redirectURI string) *oauth2.Config {
 	}
 	return &oauth2.Config{
 		ClientID:     is.cfg.ClientID,
-		ClientSecret: is.cfg.ClientSecret,
+		ClientSecret: secret,
 		RedirectURL:  redirectURI,
 		Scopes:       scopes,
 		Endpoint: oauth2.Endpoint{
 			AuthURL:   meta.Authorization,
 			TokenURL:  meta.Token,
-			AuthStyle: is.authStyle(meta),
+			AuthStyle: authStyle(meta, secret),
 		},
 	}
 }
 
 // authStyle says how the client's secret travels. It is never found out by trial:
 // a failed trial would spend the code.
-func (is *issuer) authStyle(meta metadata) oauth2.AuthStyle {
-	if is.cfg.ClientSecret == "" {
+func authStyle(meta metadata, secret string) oauth2.AuthStyle {
+	if secret == "" {
 		return oauth2.AuthStyleInParams
 	}
 	methods := meta.TokenAuthMethods

@@ -37,8 +37,12 @@ func (rp *RelyingParty) Refresh(ctx context.Context, issuer string, grant Grant)
 	if err != nil {
 		return Identity{}, is.unavailable(err)
 	}
+	secret, err := is.secret()
+	if err != nil {
+		return Identity{}, is.unavailable(err)
+	}
 	inner := context.WithValue(ctx, oauth2.HTTPClient, is.client)
-	token, err := is.oauth(meta, "").TokenSource(inner, &oauth2.Token{RefreshToken: grant.Token}).Token()
+	token, err := is.oauth(meta, secret, "").TokenSource(inner, &oauth2.Token{RefreshToken: grant.Token}).Token()
 	if err != nil {
 		return Identity{}, is.notRefreshed(err)
 	}

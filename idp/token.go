@@ -14,7 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// skew is how far an issuer's clock may be off.
+// skew is how far an issuer's clock may be off at the most; see Options.Skew.
 const skew = 60 * time.Second
 
 // maxSubject bounds "sub", in bytes (OpenID Connect Core 1.0, section 2).
@@ -91,11 +91,11 @@ func (is *issuer) signed(ctx context.Context, raw string, types []string) (*oidc
 		return nil, nil, refused("sub is ambiguous")
 	case len(token.Subject) > maxSubject:
 		return nil, nil, refused("sub is too long")
-	case all["exp"] == nil || !now.Before(token.Expiry.Add(skew)):
+	case all["exp"] == nil || !now.Before(token.Expiry.Add(is.limits.Skew)):
 		return nil, nil, refused("exp has passed or is absent")
-	case all["iat"] == nil || token.IssuedAt.After(now.Add(skew)):
+	case all["iat"] == nil || token.IssuedAt.After(now.Add(is.limits.Skew)):
 		return nil, nil, refused("iat is in the future or absent")
-	case all["nbf"] != nil && all.time("nbf").After(now.Add(skew)):
+	case all["nbf"] != nil && all.time("nbf").After(now.Add(is.limits.Skew)):
 		return nil, nil, refused("nbf is in the future")
 	}
 	return token, all, nil
