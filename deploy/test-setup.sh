@@ -4,6 +4,16 @@
 # started: the tests run private servers of their own.
 set -euo pipefail
 
+# What npm installs: an issuer that others wrote. npm writes the file that is looked
+# at when it has finished.
+modules() {
+  local dir
+  dir="$(cd "$(dirname "$0")/.." && pwd)/idp/oidcprovider"
+  [ "$dir/node_modules/.package-lock.json" -nt "$dir/package-lock.json" ] && return
+  echo "installing: the modules of idp/oidcprovider"
+  npm ci --prefix "$dir" --no-audit --no-fund --silent
+}
+
 packages=()
 need() { # COMMAND PACKAGE...
   command -v "$1" >/dev/null 2>&1 && return
@@ -18,6 +28,7 @@ need node nodejs
 need npm npm
 
 if [ ${#packages[@]} -eq 0 ]; then
+  modules
   exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -50,3 +61,4 @@ export DEBIAN_FRONTEND=noninteractive
 echo "installing: ${packages[*]}"
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+modules
