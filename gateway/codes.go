@@ -16,7 +16,7 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 	if err != nil {
 		return CodeView{}, err
 	}
-	n := sessions.New{Tenant: tenant, Experiment: req.Experiment, Scopes: req.Scopes}
+	n := sessions.New{Tenant: tenant, Experiment: req.Experiment}
 	if req.Seconds < 0 || req.Seconds > int(hostLife/time.Second) {
 		return CodeView{}, lodge.E(lodge.CodeRefused, "The life of a code is between a second and ten years.")
 	}
@@ -27,8 +27,8 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		if !ok {
 			return CodeView{}, lodge.E(lodge.CodeRefused, "There is no experiment "+req.Experiment+" in the catalogue; name one that is.")
 		}
-		if len(req.Scopes) > 0 {
-			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes are for service codes.")
+		if len(req.Scopes) > 0 || len(req.Audience) > 0 {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes and audiences are for service codes.")
 		}
 		n.Kind = sessions.Host
 		for _, stream := range experiment.Streams {
@@ -36,8 +36,8 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		}
 		setDefault(&life, hostLife)
 	case sessions.Service:
-		if len(req.Scopes) == 0 {
-			return CodeView{}, lodge.E(lodge.CodeRefused, "A service code needs scopes, such as relay:stats or read:TOPIC.")
+		if n.Scopes, err = serviceScopes(cat, req.Scopes, req.Audience); err != nil {
+			return CodeView{}, err
 		}
 		n.Kind = sessions.Service
 		setDefault(&life, serviceLife)

@@ -72,6 +72,7 @@ type Config struct {
 	SendRate     int   // messages, surveys and registers of one person a minute; default 60
 	LaunchRate   int   // experiment codes, and openings by reference, of one booking a minute; default 60
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
+	ServiceRate  int   // introspections and revocations with one service code a minute; default 6,000
 
 	// RefreshEvery is how often an issuer that allows it is asked again about
 	// somebody signed in and active; default 10 min. RefreshPoll is how often it is
@@ -130,6 +131,7 @@ type Gateway struct {
 	launches *rates // by booking
 	signIns  *rates // by address
 	openings *rates // by booking
+	services *rates // by service code
 
 	identities *identities
 
@@ -159,6 +161,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
+		services: newRates(parts.Clock, cfg.ServiceRate, "This service code was used too often in the last minute; wait a little."),
 		openings: newRates(parts.Clock, cfg.LaunchRate, "This booking was opened too often in the last minute; wait a little and try again."),
 	}
 	for _, origin := range cfg.UIOrigins {
@@ -234,6 +237,7 @@ func (c *Config) complete() error {
 	setDefault(&c.SendRate, 60)
 	setDefault(&c.LaunchRate, 60)
 	setDefault(&c.SignInRate, 300)
+	setDefault(&c.ServiceRate, 6000)
 	setDefault(&c.RefreshEvery, 10*time.Minute)
 	setDefault(&c.RefreshPoll, 15*time.Second)
 	return errors.Join(errs...)

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -107,8 +108,10 @@ func (d *apiDocument) operation(path, method string) (operation, error) {
 	op := operation{method: strings.ToUpper(method), path: path, segments: strings.Split(path, "/"), responses: map[string]response{}}
 	var err error
 	if d.at(append(at, "requestBody")...) != nil {
-		if op.body, err = d.compile(append(at, "requestBody", "content", "application/json", "schema")...); err != nil {
-			return op, err
+		for mediaType := range d.at(append(at, "requestBody", "content")...) {
+			if op.body, err = d.compile(append(slices.Clone(at), "requestBody", "content", mediaType, "schema")...); err != nil {
+				return op, err
+			}
 		}
 	}
 	for status := range d.at(append(at, "responses")...) {
@@ -296,6 +299,11 @@ func check(req *http.Request, sent []byte, res *http.Response, got []byte) error
 		}
 	}
 	if res.StatusCode < 300 && len(sent) > 0 && op.body != nil {
+		if req.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+			if sent, err = asJSON(sent); err != nil {
+				return err
+			}
+		}
 		if err := conforms(op.body, sent); err != nil {
 			return fmt.Errorf("what was sent is not as documented: %w", err)
 		}
@@ -307,6 +315,19 @@ func check(req *http.Request, sent []byte, res *http.Response, got []byte) error
 	exercised.seen[op.method+" "+op.path+" "+status] = true
 	exercised.Unlock()
 	return nil
+}
+
+// asJSON is a form as an object of texts, as OpenAPI sees it.
+func asJSON(form []byte) ([]byte, error) {
+	values, err := url.ParseQuery(string(form))
+	if err != nil {
+		return nil, err
+	}
+	object := map[string]string{}
+	for name := range values {
+		object[name] = values.Get(name)
+	}
+	return json.Marshal(object)
 }
 
 func (d *apiDocument) problem() response {

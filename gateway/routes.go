@@ -39,6 +39,9 @@ func (g *Gateway) routes() chi.Router {
 	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))
 	r.Post("/backchannel-logout/{idp}", g.api(g.backchannelLogout)) // from issuers, with a signed token
 
+	r.Post("/oauth2/introspect", g.oauth(g.introspect)) // from services, with a code
+	r.Post("/oauth2/revoke", g.oauth(g.revoke))
+
 	// With a code or a ticket: cookies play no part, pages of listed origins may call.
 	r.Group(func(r chi.Router) {
 		r.Use(g.cors)
@@ -207,7 +210,7 @@ func (g *Gateway) sameSite(next http.Handler) http.Handler {
 // forMachines reports whether what is asked for is no page: its errors are
 // problem documents.
 func forMachines(r *http.Request) bool {
-	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/bids/", "/status", "/healthz", "/static/", "/sdk/"} {
+	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/bids/", "/status", "/healthz", "/static/", "/sdk/", "/oauth2/"} {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			return true
 		}

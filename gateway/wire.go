@@ -312,7 +312,8 @@ type CodeRequest struct {
 	Kind       string   `json:"kind"` // host, service
 	Experiment string   `json:"experiment,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
-	Seconds    int      `json:"seconds,omitempty"` // life; absent: ten years for hosts, one for services
+	Audience   []string `json:"audience,omitempty"` // of a service: experiment:ID; absent: the whole tenant
+	Seconds    int      `json:"seconds,omitempty"`  // life; absent: ten years for hosts, one for services
 }
 
 // CodeView answers it; the code is shown this once.

@@ -19,7 +19,7 @@ import (
 )
 
 var codesVerbs = []verb{
-	{"create", "--kind host --experiment X (--data DIR | --config FILE)", (*app).codesCreate},
+	{"create", "(--experiment X | --kind service --scope S [--audience experiment:X]) (--data DIR | --config FILE)", (*app).codesCreate},
 	{"list", "[--json] (--data DIR | --config FILE)", (*app).codesList},
 	{"revoke", "--id ID [--reason TEXT] (--data DIR | --config FILE)", (*app).codesRevoke},
 }
@@ -37,10 +37,14 @@ func (a *app) codesCreate(ctx context.Context, synopsis string, args []string) e
 	var req gateway.CodeRequest
 	flags.StringVar(&req.Kind, "kind", "host", "host or service")
 	flags.StringVar(&req.Experiment, "experiment", "", "the experiment of a host")
-	flags.Func("scope", "what a service may do, such as relay:stats; may be repeated", func(v string) error {
-		req.Scopes = append(req.Scopes, v)
-		return nil
-	})
+	many := func(to *[]string) func(string) error {
+		return func(v string) error {
+			*to = append(*to, v)
+			return nil
+		}
+	}
+	flags.Func("scope", "what a service may do: relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect[:KIND], revoke[:KIND], identity; may be repeated", many(&req.Scopes))
+	flags.Func("audience", "introspect and revoke for this alone, written experiment:ID; may be repeated", many(&req.Audience))
 	life := flags.Duration("life", 0, "how long the code is good for (default: ten years for a host, one for a service)")
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {

@@ -60,6 +60,9 @@ func TestRunStatus(t *testing.T) {
 		{"a host code for nothing", []string{"codes", "create", "--data", empty}, exitMisused, "needs --experiment"},
 		{"a code for no time", []string{"codes", "create", "--experiment", "x", "--life", "1ms", "--data", empty}, exitMisused, "at least 1s"},
 		{"a code in an empty store", []string{"codes", "create", "--experiment", "x", "--data", filepath.Join(empty, "new")}, exitFailed, "no experiment x"},
+		{"a service for nothing", []string{"codes", "create", "--kind", "service", "--data", filepath.Join(empty, "new")}, exitFailed, "needs scopes"},
+		{"a scope that is none", []string{"codes", "create", "--kind", "service", "--scope", "introspekt", "--data", filepath.Join(empty, "new")}, exitFailed, "no scope introspekt"},
+		{"an audience of nothing", []string{"codes", "create", "--kind", "service", "--scope", "introspect", "--audience", "experiment:x", "--data", filepath.Join(empty, "new")}, exitFailed, "experiment:x is none"},
 		{"a code of another kind", []string{"codes", "create", "--kind", "login", "--data", filepath.Join(empty, "new")}, exitFailed, "host or service"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
