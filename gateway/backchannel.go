@@ -82,9 +82,9 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) error {
 }
 
 // leaving returns the logins that a logout token is about: of the issuer's session
-// when it names one, else of the subject's person at that issuer, as far as they
-// had begun when the token was made. A token that names both is about sessions
-// that fit both.
+// when it names one, else those made through that subject of the issuer, as far as
+// they had begun when the token was made. A token that names both is about sessions
+// that fit both. Logins of the same person through another subject go on.
 func (g *Gateway) leaving(ctx context.Context, tenant lodge.Tenant, token idp.LogoutToken) ([]sessions.Session, error) {
 	filter := sessions.Filter{Kind: sessions.Login, Issuer: token.Issuer, IdPSession: token.SessionID}
 	if token.Subject != "" {
@@ -105,9 +105,15 @@ func (g *Gateway) leaving(ctx context.Context, tenant lodge.Tenant, token idp.Lo
 	var left []sessions.Session
 	for _, s := range found {
 		live := s.State(now) != sessions.Revoked || s.Messages(now)
-		if live && s.Issuer == token.Issuer && (token.SessionID != "" || token.Covers(s.CreatedAt)) {
+		if live && through(s, token.Issuer, token.Subject) && (token.SessionID != "" || token.Covers(s.CreatedAt)) {
 			left = append(left, s)
 		}
 	}
 	return left, nil
+}
+
+// through reports whether a login was made through a subject of an issuer; "" is
+// any. Of a login from before that was kept, the issuer decides.
+func through(s sessions.Session, issuer, subject string) bool {
+	return s.Kind == sessions.Login && s.Issuer == issuer && (subject == "" || s.Subject == "" || s.Subject == subject)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
 )
 
 // flowKey is where the browser session keeps a sign-in under way.
@@ -79,7 +80,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	}
 	if s, err = g.browser.SignIn(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Login, Person: person.ID, Name: person.Name, Groups: person.Groups, Bindings: bindings,
-		Issuer: who.Issuer, IdPSession: who.SessionID, Device: device(r), Address: addressOf(ctx),
+		Issuer: who.Issuer, Subject: who.Subject, IdPSession: who.SessionID, Device: device(r), Address: addressOf(ctx),
 	}); err != nil {
 		return err
 	}
@@ -95,14 +96,8 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	return nil
 }
 
-// device is the user agent, shortened to what a list of sessions can show.
-func device(r *http.Request) string {
-	agent := []rune(r.UserAgent())
-	if len(agent) > 120 {
-		agent = agent[:120]
-	}
-	return string(agent)
-}
+// device names what a request was sent with, for lists of sessions.
+func device(r *http.Request) string { return web.DeviceName(r.UserAgent()) }
 
 // logout ends the browser's login, and a booking opened by reference too: the
 // person leaves nothing behind on a shared computer.

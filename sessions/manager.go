@@ -90,6 +90,7 @@ type New struct {
 	Experiment string
 	Scopes     []string
 	Issuer     string
+	Subject    string
 	IdPSession string
 	Device     string // shortened to 200 bytes
 	Address    string
@@ -128,7 +129,7 @@ func (n New) session(id ID, now time.Time) (Session, error) {
 	return Session{
 		ID: id, Tenant: n.Tenant, Kind: n.Kind, Version: 1,
 		Person: n.Person, Name: n.Name, Groups: n.Groups, Bindings: n.Bindings, Booking: n.Booking,
-		Experiment: n.Experiment, Scopes: n.Scopes, Issuer: n.Issuer, IdPSession: n.IdPSession,
+		Experiment: n.Experiment, Scopes: n.Scopes, Issuer: n.Issuer, Subject: n.Subject, IdPSession: n.IdPSession,
 		Device: n.Device, Address: n.Address,
 		CreatedAt: micro(now), SeenAt: micro(now), NotBefore: micro(n.NotBefore), ExpiresAt: micro(n.ExpiresAt),
 		MessagesUntil: micro(n.MessagesUntil), IdleAfter: n.IdleAfter.Truncate(time.Microsecond),

@@ -20,9 +20,10 @@ import (
 // Behind it come the fields in the order of appendRecord: texts and bytes with
 // their length before them, times as signed microseconds since 1970 with 0 for
 // the zero time, all numbers as varints. Tenant and ID are part of the record so
-// that one that is found in the wrong place is noticed.
+// that one that is found in the wrong place is noticed. Records of format 1, which
+// nothing writes any more, lack the Subject.
 const (
-	RecordFormat   = 1
+	RecordFormat   = 2
 	RecordRevoked  = 1  // offset of the byte that is 1 for a revoked session
 	RecordVersion  = 2  // offset of the version
 	RecordHeader   = 10 // length of the header
@@ -42,7 +43,7 @@ func AppendRecord(dst []byte, s *Session) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, s.Version)
 	for _, text := range []string{
 		string(s.ID), string(s.Tenant), string(s.Kind), string(s.Person), s.Name, s.Booking, s.Experiment,
-		s.Issuer, s.IdPSession, s.Device, s.Address, s.Reason,
+		s.Issuer, s.Subject, s.IdPSession, s.Device, s.Address, s.Reason,
 	} {
 		dst = appendText(dst, text)
 	}
@@ -62,7 +63,7 @@ func AppendRecord(dst []byte, s *Session) []byte {
 // ParseRecord reads what AppendRecord wrote. Bytes that it did not write give an
 // error that wraps ErrRecord, never a panic and never a large allocation.
 func ParseRecord[B ~[]byte | ~string](b B) (Session, error) {
-	if len(b) < RecordHeader || b[0] != RecordFormat || b[RecordRevoked] > 1 {
+	if len(b) < RecordHeader || b[0] == 0 || b[0] > RecordFormat || b[RecordRevoked] > 1 {
 		return Session{}, fmt.Errorf("%w: no header of format %d", ErrRecord, RecordFormat)
 	}
 	s := Session{Version: binary.BigEndian.Uint64([]byte(b[RecordVersion:RecordHeader]))}
@@ -71,8 +72,10 @@ func ParseRecord[B ~[]byte | ~string](b B) (Session, error) {
 	s.Tenant = lodge.Tenant(r.text())
 	s.Kind = Kind(r.text())
 	s.Person = lodge.PersonID(r.text())
-	for _, text := range []*string{&s.Name, &s.Booking, &s.Experiment, &s.Issuer, &s.IdPSession, &s.Device, &s.Address, &s.Reason} {
-		*text = r.text()
+	for _, text := range []*string{&s.Name, &s.Booking, &s.Experiment, &s.Issuer, &s.Subject, &s.IdPSession, &s.Device, &s.Address, &s.Reason} {
+		if text != &s.Subject || b[0] > 1 {
+			*text = r.text()
+		}
 	}
 	s.Groups = r.texts()
 	s.Scopes = r.texts()

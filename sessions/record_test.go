@@ -1,8 +1,10 @@
 package sessions
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ func anySession(t *rapid.T) Session {
 	s := Session{
 		ID: ID(text("id")), Tenant: lodge.Tenant(text("tenant")), Kind: Kind(text("kind")), Version: rapid.Uint64().Draw(t, "version"),
 		Person: lodge.PersonID(text("person")), Name: text("name"), Groups: texts("groups"), Booking: text("booking"),
-		Experiment: text("experiment"), Scopes: texts("scopes"), Issuer: text("issuer"), IdPSession: text("sid"),
+		Experiment: text("experiment"), Scopes: texts("scopes"), Issuer: text("issuer"), Subject: text("sub"), IdPSession: text("sid"),
 		Device: text("device"), Address: text("address"), Reason: text("reason"),
 		CreatedAt: when("created"), SeenAt: when("seen"), NotBefore: when("from"), ExpiresAt: when("until"),
 		MessagesUntil: when("messages"), RevokedAt: when("revoked"),
@@ -62,7 +64,7 @@ func TestRecordKeepsEverySession(t *testing.T) {
 // A field that is added to Session and forgotten in the record would be lost
 // silently.
 func TestRecordKnowsEveryField(t *testing.T) {
-	if n := reflect.TypeFor[Session]().NumField(); n != 24 {
+	if n := reflect.TypeFor[Session]().NumField(); n != 25 {
 		t.Fatalf("Session has %d fields: bring record.go, its tests and this number up to date", n)
 	}
 }
@@ -121,6 +123,22 @@ func FuzzValuesDecode(f *testing.F) {
 		d, v, err := valuesCodec{}.Decode(again)
 		if err != nil || !d.Equal(deadline) || !reflect.DeepEqual(v, values) {
 			t.Fatalf("written again: %v %v %v", d, v, err)
+		}
+	})
+}
+
+// What was stored before a session's Subject was kept is still read.
+func TestRecordOfTheFirstFormat(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := anySession(t)
+		want.Subject, want.Issuer = "", "issuer"
+		record := AppendRecord(nil, &want)
+		// The empty Subject stands behind the Issuer, as a length of 0.
+		at := bytes.Index(record, []byte("\x06issuer\x00")) + len("\x06issuer")
+		old := slices.Delete(record, at, at+1)
+		old[0] = 1
+		if got, err := ParseRecord(old); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("read %+v, %v\nwant %+v", got, err, want)
 		}
 	})
 }

@@ -49,6 +49,7 @@ type Session struct {
 	Experiment string   // experiment and host sessions
 	Scopes     []string // what a service may do, and which relay topics and rights a code opens: "read:pend00-data"
 	Issuer     string   // login: the issuer's id, for logout
+	Subject    string   // login: who signed in at the issuer (sub); empty for one from before this was kept
 	IdPSession string   // login: the issuer's session id (sid), for back-channel logout
 	Device     string   // login: user agent, shortened
 	Address    string   // login: the client's address at creation

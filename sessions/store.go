@@ -24,7 +24,7 @@ var (
 // session.
 //
 // A revoked session stays in the store, as a tombstone, until Collect removes it
-// after its End. Tenant, ID, Kind, Person, Booking, Issuer and IdPSession never
+// after its End. Tenant, ID, Kind, Person, Booking, Issuer, Subject and IdPSession never
 // change after Create.
 type Store interface {
 	// Create stores a new session; its Version must be 1. ErrExists when the

@@ -87,7 +87,7 @@ func Example(tenant lodge.Tenant, name string) sessions.Session {
 		Person: "person-1", Name: "Søren Ó Briain", Groups: []string{"g1", "g2"},
 		Bindings: []lodge.Binding{{Role: lodge.RoleInstructor, Scope: "group:g1"}},
 		Booking:  "booking-1", Experiment: "pend00", Scopes: []string{"read:pend00-data"},
-		Issuer: "dev", IdPSession: "sid-1", Device: "Firefox", Address: "192.0.2.1",
+		Issuer: "dev", Subject: "ada", IdPSession: "sid-1", Device: "Firefox", Address: "192.0.2.1",
 		CreatedAt: Base, SeenAt: Base, NotBefore: Base.Add(-time.Minute), ExpiresAt: Base.Add(time.Hour),
 		MessagesUntil: Base.Add(24 * time.Hour), IdleAfter: time.Hour, Data: []byte{0, 1, 2, 255},
 	}
