@@ -91,6 +91,10 @@ func (d *Desk) book(tx Tx, req Request) (Record, string, error) {
 	if err != nil {
 		return Record{}, "", err
 	}
+	madeFor := req.Person
+	if req.Person, err = tx.Owner(req.Tenant, madeFor); err != nil {
+		return Record{}, "", err
+	}
 	now := d.now()
 	want := req.interval(now)
 	slot, err := d.permitted(tx, snap, req, want, now)
@@ -104,7 +108,7 @@ func (d *Desk) book(tx Tx, req Request) (Record, string, error) {
 			Start: want.Start, End: want.End, Exclusive: !snap.cat.Policies[slot.Policy].UnlimitedUsers,
 			CreatedAt: now, Charged: want.Length(), Version: 1,
 		},
-		Key: key,
+		MadeFor: madeFor, Key: key,
 	}
 	if key != nil {
 		rec.Digest = req.digest()

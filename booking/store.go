@@ -32,6 +32,7 @@ type Store interface {
 type Tx interface {
 	Objects
 	Diary
+	Owners
 	References
 	Outbox
 	States
@@ -58,7 +59,7 @@ type Object struct {
 type Diary interface {
 	// Insert adds a booking as version 1. It returns ErrOverlap when it is
 	// exclusive and another live exclusive booking of the experiment shares a
-	// moment with it, and ErrExists when the person has used the key before.
+	// moment with it, and ErrExists when the key was used before for MadeFor.
 	Insert(Record) error
 	// Save replaces what may change (end, cancellation, charge) when the stored
 	// version is b.Version, and stores the next one; else ErrStale. ErrOverlap
@@ -66,8 +67,9 @@ type Diary interface {
 	Save(Booking) error
 	// Booking returns ErrUnknown when there is none.
 	Booking(t lodge.Tenant, id string) (Record, error)
-	// ByKey finds a booking by its owner's idempotency key, or ErrUnknown.
-	ByKey(t lodge.Tenant, owner lodge.PersonID, key []byte) (Record, error)
+	// ByKey finds a booking by the idempotency key of whom it was made for, or
+	// ErrUnknown.
+	ByKey(t lodge.Tenant, madeFor lodge.PersonID, key []byte) (Record, error)
 	// Busy returns the intervals of live exclusive bookings of an experiment,
 	// except one, that share a moment with within, by start; at most limit.
 	Busy(t lodge.Tenant, experiment, except string, within Interval, limit int) ([]Interval, error)
@@ -81,10 +83,11 @@ type Diary interface {
 // A Record is a booking with what is stored beside it and never shown as it is.
 type Record struct {
 	Booking
-	Key       []byte // hash of the idempotency key; nil: none
-	Digest    []byte // hash of the request that used the key
-	Sealed    []byte // the reference, sealed for display; nil once it is dead
-	SealedKey string // id of the key that sealed it
+	MadeFor   lodge.PersonID // the first owner; never changes
+	Key       []byte         // hash of the idempotency key; nil: none
+	Digest    []byte         // hash of the request that used the key
+	Sealed    []byte         // the reference, sealed for display; nil once it is dead
+	SealedKey string         // id of the key that sealed it
 }
 
 // A Filter selects bookings; what is empty selects all.
@@ -93,6 +96,19 @@ type Filter struct {
 	Experiment string
 	Within     Interval // bookings that share a moment with it; a zero End is open
 	Limit      int
+}
+
+// Owners say who has the bookings that were made for a person: somebody else
+// once the two turned out to be one.
+type Owners interface {
+	// Owner returns who has them, and those to come: the person, unless SetOwner
+	// said otherwise.
+	Owner(t lodge.Tenant, person lodge.PersonID) (lodge.PersonID, error)
+	// SetOwner gives to owner every booking that was made for a person, whoever has
+	// it now, and those to come; the person as their own owner undoes that. It
+	// stores the next version of each booking that changes hands, and returns their
+	// ids.
+	SetOwner(t lodge.Tenant, person, owner lodge.PersonID) (moved []string, err error)
 }
 
 // References keep keyed hashes of references and of surnames with references,

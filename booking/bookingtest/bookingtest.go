@@ -31,6 +31,8 @@ func Run(t *testing.T, h Harness) {
 		"DiaryRefusesOverlap":        testDiaryRefusesOverlap,
 		"DiaryOfOne":                 testDiaryFindsWhatReachesIn,
 		"SaveComparesVersions":       testSaveComparesVersions,
+		"Owners":                     testOwners,
+		"Reassign":                   testReassign,
 		"References":                 testReferences,
 		"OutboxKeepsOrder":           testOutboxKeepsOrder,
 		"FailedUpdateLeavesNothing":  testFailedUpdateLeavesNothing,

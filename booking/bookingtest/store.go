@@ -23,7 +23,7 @@ func record(id string, from, until int) booking.Record {
 			Group: "g", UISet: "u", Start: at(from), End: at(until), Exclusive: true, CreatedAt: noon,
 			Charged: time.Duration(until-from) * time.Minute, Version: 1,
 		},
-		Sealed: []byte("sealed"), SealedKey: "k",
+		MadeFor: "p", Sealed: []byte("sealed"), SealedKey: "k",
 	}
 }
 

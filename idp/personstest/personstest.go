@@ -43,6 +43,14 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"TestSec10_DisabledIsRefused", testDisabled},
 		{"TestSec32_TenantsAreApart", testTenants},
 		{"SignInsSayWhatEachGaveAndWhy", testSignIns},
+		{"LinkAndUnlink", testLink},
+		{"LinksThatRaceGiveASubjectToOne", testLinkRace},
+		{"MergedCountAsOne", testMerge},
+		{"UnmergeGivesBackWhatWasThere", testUnmerge},
+		{"ChainsOfMerges", testChains},
+		{"MergeRefusals", testMergeRefusals},
+		{"ClaimOfAGuest", testClaim},
+		{"MergesAreSettled", testSettled},
 		{"GetKeepsOrderAndLeavesOutUnknown", testGet},
 		{"Guests", testGuests},
 		{"InGroup", testInGroup},
@@ -68,7 +76,7 @@ func signIn(t *testing.T, s idp.Store, tenant lodge.Tenant, who idp.Identity) id
 func equal(a, b idp.Person) bool {
 	groups, subjects := slices.Equal(a.Groups, b.Groups), slices.Equal(a.Subjects, b.Subjects)
 	return groups && subjects && slices.Equal(a.Bindings, b.Bindings) && a.ID == b.ID && a.Tenant == b.Tenant && a.Name == b.Name &&
-		a.FamilyName == b.FamilyName && a.Email == b.Email && a.Guest == b.Guest && a.Disabled == b.Disabled
+		a.FamilyName == b.FamilyName && a.Email == b.Email && a.Guest == b.Guest && a.Disabled == b.Disabled && a.MergedInto == b.MergedInto
 }
 
 func wantCode(t *testing.T, err error, code lodge.Code) {
@@ -234,7 +242,7 @@ func testGet(t *testing.T, h Harness) {
 }
 
 func testGuests(t *testing.T, h Harness) {
-	a, err := h.Store.Guest(t.Context(), here, "Søren Ó Briain", "Ó Briain")
+	a, err := h.Store.Guest(t.Context(), here, idp.NewPersonID(), "Søren Ó Briain", "Ó Briain")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +250,12 @@ func testGuests(t *testing.T, h Harness) {
 	if a.ID == "" || !equal(a, want) {
 		t.Errorf("Guest = %+v, want %+v with an id", a, want)
 	}
-	b, err := h.Store.Guest(t.Context(), here, "Søren Ó Briain", "Ó Briain")
+	if again, err := h.Store.Guest(t.Context(), here, a.ID, "Other", "Name"); err != nil || !equal(again, want) {
+		t.Errorf("repeated: %+v, %v, want %+v", again, err, want)
+	}
+	_, err = h.Store.Guest(t.Context(), here, "", "No", "Id")
+	wantCode(t, err, lodge.CodeInvalid)
+	b, err := h.Store.Guest(t.Context(), here, idp.NewPersonID(), "Søren Ó Briain", "Ó Briain")
 	if err != nil || b.ID == a.ID {
 		t.Errorf("a second guest of that name is %+v (%v), want another person", b, err)
 	}
@@ -333,8 +346,21 @@ func testBroken(t *testing.T, h Harness) {
 	wantCode(t, err, lodge.CodeUnavailable)
 	_, err = h.Store.SignIns(ctx, here, p.ID)
 	wantCode(t, err, lodge.CodeUnavailable)
-	_, err = h.Store.Guest(ctx, here, "A", "B")
+	_, err = h.Store.Guest(ctx, here, "id", "A", "B")
 	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Link(ctx, here, p.ID, ada)
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Unlink(ctx, here, p.ID, p.Subjects[0])
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Merge(ctx, idp.Merge{Tenant: here, From: p.ID, Into: "q"})
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Unmerge(ctx, here, p.ID, "root", mergedAt)
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Merged(ctx, here)
+	wantCode(t, err, lodge.CodeUnavailable)
+	_, err = h.Store.Unsettled(ctx)
+	wantCode(t, err, lodge.CodeUnavailable)
+	wantCode(t, h.Store.Settled(ctx, idp.Merge{Tenant: here, From: p.ID}), lodge.CodeUnavailable)
 	_, err = h.Store.InGroup(ctx, here, "everyone")
 	wantCode(t, err, lodge.CodeUnavailable)
 	_, err = h.Store.List(ctx, here, "", 1)

@@ -9,13 +9,13 @@ import (
 )
 
 const bookingColumns = `tenant, id, owner, owner_name, surname, experiment, slot, policy, group_name, ui_set,
-	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key`
+	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key, made_for`
 
 func scanBooking(scan func(...any) error) (booking.Record, error) {
 	var r booking.Record
 	var start, end, created, cancelled, charged int64
 	err := scan(&r.Tenant, &r.ID, &r.Owner, &r.OwnerName, &r.Surname, &r.Experiment, &r.Slot, &r.Policy, &r.Group, &r.UISet,
-		&start, &end, &r.Exclusive, &created, &cancelled, &r.CancelReason, &charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey)
+		&start, &end, &r.Exclusive, &created, &cancelled, &r.CancelReason, &charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey, &r.MadeFor)
 	r.Start, r.End, r.CreatedAt, r.CancelledAt = Time(start), Time(end), Time(created), Time(cancelled)
 	r.Charged = time.Duration(charged) * time.Microsecond
 	return r, err
@@ -26,10 +26,10 @@ func (b bookingTx) Insert(r booking.Record) error {
 		return err
 	}
 	_, err := b.tx.Exec(`INSERT INTO bookings (`+bookingColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
 		r.Tenant, r.ID, r.Owner, r.OwnerName, r.Surname, r.Experiment, r.Slot, r.Policy, r.Group, r.UISet,
 		Micros(r.Start), Micros(r.End), r.Exclusive, Micros(r.CreatedAt), Micros(r.CancelledAt), r.CancelReason,
-		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey)
+		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor)
 	if IsUnique(err) {
 		return booking.ErrExists
 	}
@@ -68,8 +68,8 @@ func (b bookingTx) Booking(t lodge.Tenant, id string) (booking.Record, error) {
 	return b.record(`SELECT `+bookingColumns+` FROM bookings WHERE tenant = ? AND id = ?`, t, id)
 }
 
-func (b bookingTx) ByKey(t lodge.Tenant, owner lodge.PersonID, key []byte) (booking.Record, error) {
-	return b.record(`SELECT `+bookingColumns+` FROM bookings WHERE tenant = ? AND owner = ? AND idem_key = ?`, t, owner, key)
+func (b bookingTx) ByKey(t lodge.Tenant, madeFor lodge.PersonID, key []byte) (booking.Record, error) {
+	return b.record(`SELECT `+bookingColumns+` FROM bookings WHERE tenant = ? AND made_for = ? AND idem_key = ?`, t, madeFor, key)
 }
 
 func (b bookingTx) record(query string, args ...any) (booking.Record, error) {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -30,50 +29,41 @@ func (s *Persons) SignedIn(ctx context.Context, tenant lodge.Tenant, who idp.Ide
 	}
 	var p idp.Person
 	err := s.db.Update(ctx, func(tx *Tx) error {
-		id, disabled, err := linked(tx, tenant, who.Issuer, who.Subject)
+		subject, err := linked(tx, tenant, who.Issuer, who.Subject)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			if id, err = addPerson(tx, tenant, who.Name, who.FamilyName, who.Email, false); err != nil {
+			id := idp.NewPersonID()
+			subject.person, subject.counts = id, id
+			if err := addPerson(tx, tenant, id, who.Name, who.FamilyName, who.Email, false); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(`INSERT INTO person_subjects (tenant, issuer, subject, person) VALUES (?, ?, ?, ?)`,
-				tenant, who.Issuer, who.Subject, id); err != nil {
+			if err := addSubject(tx, tenant, who, id); err != nil {
 				return err
 			}
 		case err != nil:
 			return err
-		case disabled:
-			return lodge.Wrap(lodge.CodeForbidden, "This account has been disabled. Please ask Lodge's administrator.", idp.ErrDisabled)
+		case subject.disabled:
+			return errDisabled()
 		default:
 			if _, err := tx.Exec(`UPDATE persons SET name = coalesce(nullif(?, ''), name),
 				family_name = coalesce(nullif(?, ''), family_name), email = coalesce(nullif(?, ''), email)
-				WHERE tenant = ? AND id = ?`, who.Name, who.FamilyName, who.Email, tenant, id); err != nil {
+				WHERE tenant = ? AND id = ?`, who.Name, who.FamilyName, who.Email, tenant, subject.person); err != nil {
 				return err
 			}
 		}
-		if err := errors.Join(setGroups(tx, tenant, id, who), setGiven(tx, tenant, who)); err != nil {
+		if err := errors.Join(setGroups(tx, tenant, subject.person, who), setGiven(tx, tenant, who)); err != nil {
 			return err
 		}
-		p, err = person(tx, tenant, id)
+		p, err = person(tx, tenant, subject.counts)
 		return err
 	})
 	return p, personsError(err)
 }
 
-// linked returns the person of a subject, or sql.ErrNoRows.
-func linked(tx *Tx, tenant lodge.Tenant, issuer, subject string) (id lodge.PersonID, disabled bool, err error) {
-	err = tx.Get(`SELECT p.id, p.disabled FROM person_subjects s
-		JOIN persons p ON p.tenant = s.tenant AND p.id = s.person
-		WHERE s.tenant = ? AND s.issuer = ? AND s.subject = ?`,
-		[]any{tenant, issuer, subject}, &id, &disabled)
-	return id, disabled, err
-}
-
-func addPerson(tx *Tx, tenant lodge.Tenant, name, familyName, email string, guest bool) (lodge.PersonID, error) {
-	id := lodge.PersonID(rand.Text())
+func addPerson(tx *Tx, tenant lodge.Tenant, id lodge.PersonID, name, familyName, email string, guest bool) error {
 	_, err := tx.Exec(`INSERT INTO persons (tenant, id, name, family_name, email, guest, disabled)
-		VALUES (?, ?, ?, ?, ?, ?, 0)`, tenant, id, name, familyName, email, guest)
-	return id, err
+		VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`, tenant, id, name, familyName, email, guest)
+	return err
 }
 
 // setGroups replaces what this subject brought before.
@@ -118,21 +108,24 @@ func (s *Persons) Get(ctx context.Context, tenant lodge.Tenant, ids ...lodge.Per
 func (s *Persons) Find(ctx context.Context, tenant lodge.Tenant, issuer, subject string) (idp.Person, error) {
 	var p idp.Person
 	err := s.db.View(ctx, func(tx *Tx) error {
-		id, _, err := linked(tx, tenant, issuer, subject)
+		found, err := linked(tx, tenant, issuer, subject)
 		if err != nil {
 			return err
 		}
-		p, err = person(tx, tenant, id)
+		p, err = person(tx, tenant, found.counts)
 		return err
 	})
 	return p, personsError(err)
 }
 
 // Guest implements idp.Store.
-func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, name, familyName string) (idp.Person, error) {
+func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID, name, familyName string) (idp.Person, error) {
+	if id == "" {
+		return idp.Person{}, lodge.E(lodge.CodeInvalid, "A guest needs an id.")
+	}
 	var p idp.Person
 	err := s.db.Update(ctx, func(tx *Tx) error {
-		id, err := addPerson(tx, tenant, name, familyName, "", true)
+		err := addPerson(tx, tenant, id, name, familyName, "", true)
 		if err != nil {
 			return err
 		}
@@ -145,7 +138,8 @@ func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, name, familyNa
 // InGroup implements idp.Store.
 func (s *Persons) InGroup(ctx context.Context, tenant lodge.Tenant, group string) ([]idp.Person, error) {
 	persons, err := s.query(ctx, tenant, selectPersons+` AND p.disabled = 0 AND p.id IN
-		(SELECT person FROM person_groups WHERE tenant = ? AND group_name = ?)`, tenant, tenant, group)
+		(SELECT coalesce(nullif(m.merged_into, ''), m.id) FROM person_groups g JOIN persons m ON m.tenant = g.tenant AND m.id = g.person
+			WHERE g.tenant = ? AND g.group_name = ?)`, tenant, tenant, group)
 	slices.SortFunc(persons, func(a, b idp.Person) int {
 		return cmp.Or(cmp.Compare(a.FamilyName, b.FamilyName), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
@@ -171,14 +165,18 @@ func (s *Persons) SetDisabled(ctx context.Context, tenant lodge.Tenant, id lodge
 	}))
 }
 
+// sameAs are the ids that count as p: none where p itself counts as another.
+const sameAs = `(SELECT p.id WHERE p.merged_into = '' UNION ALL
+	SELECT m.id FROM persons m WHERE m.tenant = p.tenant AND m.merged_into = p.id AND m.merged_into <> '')`
+
 // selectPersons reads whole persons of one tenant; a condition may follow.
-const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.disabled,
+const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.disabled, p.merged_into,
 	(SELECT json_group_array(json_object('Issuer', s.issuer, 'Subject', s.subject))
-		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person = p.id),
+		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `),
 	(SELECT json_group_array(DISTINCT g.group_name)
-		FROM person_groups g WHERE g.tenant = p.tenant AND g.person = p.id),
+		FROM person_groups g WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
 	(SELECT json_group_array(json(b.value))
-		FROM person_subjects s, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person = p.id)
+		FROM person_subjects s, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
 	FROM persons p WHERE p.tenant = ?`
 
 func person(tx *Tx, tenant lodge.Tenant, id lodge.PersonID) (idp.Person, error) {
@@ -210,7 +208,7 @@ func queryPersons(tx *Tx, tenant lodge.Tenant, query string, args ...any) (perso
 	for rows.Next() {
 		p := idp.Person{Tenant: tenant}
 		var subjects, groups, bindings string
-		if err := rows.Scan(&p.ID, &p.Name, &p.FamilyName, &p.Email, &p.Guest, &p.Disabled, &subjects, &groups, &bindings); err != nil {
+		if err := rows.Scan(&p.ID, &p.Name, &p.FamilyName, &p.Email, &p.Guest, &p.Disabled, &p.MergedInto, &subjects, &groups, &bindings); err != nil {
 			return nil, err
 		}
 		if err := errors.Join(

@@ -36,7 +36,8 @@ func (s *Persons) SignIns(ctx context.Context, tenant lodge.Tenant, id lodge.Per
 		rows, err := tx.Query(`SELECT s.issuer, s.subject, s.signed_in_at, s.bindings, s.reasons,
 			(SELECT json_group_array(g.group_name ORDER BY g.group_name) FROM person_groups g
 				WHERE g.tenant = s.tenant AND g.issuer = s.issuer AND g.subject = s.subject)
-			FROM person_subjects s WHERE s.tenant = ? AND s.person = ? ORDER BY s.issuer, s.subject`, tenant, id)
+			FROM persons p, person_subjects s WHERE p.tenant = ? AND p.id = ? AND s.tenant = p.tenant AND s.person IN `+sameAs+`
+			ORDER BY s.issuer, s.subject`, tenant, id)
 		if err != nil {
 			return err
 		}
