@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
@@ -73,6 +74,10 @@ type Config struct {
 	LaunchRate   int   // experiment codes, and openings by reference, of one booking a minute; default 60
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
 	ServiceRate  int   // introspections and revocations with one service code a minute; default 6,000
+
+	// Message connections of this node and of one person on it, and the frames one
+	// of them may send in a second; defaults 20,000, 32 and 20.
+	MessageConnections, MessageConnectionsPerPerson, MessageFrameRate int
 
 	// RefreshEvery is how often an issuer that allows it is asked again about
 	// somebody signed in and active; default 10 min. RefreshPoll is how often it is
@@ -184,14 +189,15 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		Tokens:        tokens,
 		Denials:       parts.Denials,
 		Hints:         hints(parts.Signals),
+		Decided:       g.recordRelay,
 		Observer:      g.presence,
 		Logger:        parts.Log,
 		LeasePoll:     cfg.LeasePoll,
-		Decided:       g.recordRelay,
 		LeaseGrace:    cfg.LeaseGrace,
 	})
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
 		Logger: parts.Log, Seen: g.presence.connected, Grace: cfg.LeaseGrace,
+		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
 	})
 	parts.Desk.SetEffects(effects{g})
 	return g, nil

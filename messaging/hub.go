@@ -61,7 +61,7 @@ type HubOptions struct {
 	FlushEvery     time.Duration // how often cursors of receipts are persisted; 1 s
 	ReceiptEvery   time.Duration // how often moved receipts are reported to senders; 250 ms
 	FrameRate      rate.Limit    // client frames a second, on average; 20
-	FrameBurst     int           // client frames at once; 200
+	FrameBurst     int           // client frames at once; ten times FrameRate
 	MaxPerPerson   int           // connections of one person; 32
 	MaxConnections int           // connections of this node; 20000
 	// Seen, when set, is told who has been connected from when to when: at once
@@ -81,7 +81,7 @@ func (o *HubOptions) defaults() {
 	def(&o.FlushEvery, time.Second)
 	def(&o.ReceiptEvery, 250*time.Millisecond)
 	def(&o.FrameRate, 20)
-	def(&o.FrameBurst, 200)
+	def(&o.FrameBurst, int(10*o.FrameRate))
 	def(&o.MaxPerPerson, 32)
 	def(&o.MaxConnections, 20000)
 	if o.Logger == nil {

@@ -36,8 +36,17 @@ type config struct {
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
+	Limits         limits
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
+}
+
+// limits are what bounds the use that one person, address or code makes of a
+// node. Zero stands for the default.
+type limits struct {
+	SendRate, LaunchRate, SignInRate, ServiceRate int // a minute
+	Connections, PersonConnections                int // message connections
+	FrameRate                                     int // frames a second of one message connection
 }
 
 // setting is one key that flags, environment and file share.
@@ -69,6 +78,13 @@ var settings = []setting{
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
 	{"session_cache", "/auth/verify may use what it read up to so long ago, unless a hint says that it changed; at most 5s (default 0s: each check reads the session store)", lease(func(c *config) *time.Duration { return &c.SessionCache }, 0, sessions.MaxKeep)},
+	{"send_rate", "messages, surveys and registers one person sends in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.SendRate })},
+	{"launch_rate", "experiment codes, and openings by reference, of one booking in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.LaunchRate })},
+	{"sign_in_rate", "sign-ins begun at one address in a minute (default 300)", limit(func(c *config) *int { return &c.Limits.SignInRate })},
+	{"service_rate", "introspections and revocations with one service code in a minute (default 6000)", limit(func(c *config) *int { return &c.Limits.ServiceRate })},
+	{"message_connections", "message connections of one node (default 20000)", limit(func(c *config) *int { return &c.Limits.Connections })},
+	{"message_connections_per_person", "message connections of one person on one node (default 32)", limit(func(c *config) *int { return &c.Limits.PersonConnections })},
+	{"message_frame_rate", "frames a client sends on one message connection in a second, on average (default 20)", limit(func(c *config) *int { return &c.Limits.FrameRate })},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
 }
 

@@ -118,6 +118,20 @@ func number(field func(*config) *int, largest int) func(*config, source) error {
 	}
 }
 
+// limit is a number that bounds something: one at least, for what is never to be
+// done has no limit but a right.
+func limit(field func(*config) *int) func(*config, source) error {
+	const most = 1_000_000
+	return func(c *config, from source) error {
+		n, err := strconv.Atoi(from.value)
+		if err != nil || n < 1 || n > most {
+			return fmt.Errorf("%q is not a number from 1 to %d", from.value, most)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
 func duration(field func(*config) *time.Duration, longest time.Duration) func(*config, source) error {
 	return func(c *config, from source) error {
 		d, err := time.ParseDuration(from.value)

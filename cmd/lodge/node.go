@@ -98,6 +98,8 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod,
 		JWTSecret: cfg.JWTSecret,
+		SendRate:  cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
+		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)
 	return n, err
 }
