@@ -44,6 +44,11 @@ func errIdle() error {
 	}
 }
 
+// errBookingOnly is what a booking session is told where a person is needed.
+func errBookingOnly() error {
+	return lodge.E(lodge.CodeForbidden, "A booking reference opens that booking only; sign in to do this.")
+}
+
 // callers are the sessions a browser holds: a login, and beside it one booking
 // opened by surname and reference.
 type callers struct {
@@ -54,26 +59,31 @@ type callers struct {
 
 // callers reads the cookies of a request and notes that their sessions are in
 // use, unless it was a script that read: a page of ours that was left open and
-// refreshes itself is no sign of somebody there. (What stands behind a proxy may
-// be used by scripts alone.)
+// refreshes itself is no sign of somebody there.
 func (g *Gateway) callers(r *http.Request) (callers, error) {
 	c, err := g.holds(r)
-	if err != nil || (r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.URL.Path != verifyPath) {
+	if err != nil || (r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Dest") == "empty") {
 		return c, err
 	}
 	for _, s := range []*sessions.Session{c.login, c.booking} {
-		if s == nil || !g.sessions.TouchDue(s) {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), touchLimit)
-		err := g.sessions.Touch(ctx, *s)
-		cancel()
-		if err != nil {
-			// An unrecorded visit is no reason to turn somebody away.
-			g.log.WarnContext(r.Context(), "touch", "err", err)
+		if s != nil {
+			g.touch(r.Context(), s)
 		}
 	}
 	return c, nil
+}
+
+// touch notes that a session is in use, when that is due.
+func (g *Gateway) touch(ctx context.Context, s *sessions.Session) {
+	if !g.sessions.TouchDue(s) {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, touchLimit)
+	defer cancel()
+	if err := g.sessions.Touch(limited, *s); err != nil {
+		// An unrecorded visit is no reason to turn somebody away.
+		g.log.WarnContext(ctx, "touch", "err", err)
+	}
 }
 
 // holds reads the cookies of a request straight from the session store. A
@@ -93,30 +103,22 @@ func (g *Gateway) holds(r *http.Request) (callers, error) {
 	return c, nil
 }
 
-// cookie returns the active session of one kind that a cookie holds, or nil. Of
-// several that differ one was planted, so none counts.
+// cookie returns the active session of one kind that a cookie holds, or nil.
 func (g *Gateway) cookie(r *http.Request, name string, kind sessions.Kind) (*sessions.Session, error) {
-	found := r.CookiesNamed(name)
-	if len(found) == 0 {
-		return nil, nil //nolint:nilnil // no cookie is no session and no fault
-	}
-	for _, other := range found[1:] {
-		if other.Value != found[0].Value {
-			return nil, nil //nolint:nilnil // see above
-		}
-	}
-	check := g.sessions.Check
-	if r.Context().Value(keyRecent) != nil {
-		check = g.sessions.CheckRecent
-	}
-	s, err := check(r.Context(), tenantOf(r.Context()), found[0].Value)
+	s, err := g.sessions.Check(r.Context(), tenantOf(r.Context()), soleCookie(r, name))
+	return goodOne(&s, kind, err)
+}
+
+// goodOne returns a checked session if it is active and of a kind, else nil: one
+// that is not good counts as none. An error remains when nobody could tell.
+func goodOne(s *sessions.Session, kind sessions.Kind, err error) (*sessions.Session, error) {
 	switch {
 	case lodge.CodeOf(err) == lodge.CodeUnauthenticated, err == nil && s.Kind != kind:
-		return nil, nil //nolint:nilnil // one that is not good counts as none
+		return nil, nil //nolint:nilnil // see above
 	case err != nil:
 		return nil, err
 	}
-	return &s, nil
+	return s, nil
 }
 
 // main returns whom a request acts for where no booking is named: the login
@@ -147,7 +149,7 @@ func (g *Gateway) caller(r *http.Request) (sessions.Session, error) {
 func (g *Gateway) person(r *http.Request) (sessions.Session, error) {
 	s, err := g.caller(r)
 	if err == nil && s.Kind != sessions.Login {
-		return sessions.Session{}, lodge.E(lodge.CodeForbidden, "A booking reference opens that booking only; sign in to do this.")
+		return sessions.Session{}, errBookingOnly()
 	}
 	return s, err
 }

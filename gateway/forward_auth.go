@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-
-	"github.com/lodge-gateway/lodge/sessions"
 )
 
 // verifyPath is asked by a proxy before each request that it lets through, so it
@@ -27,14 +25,13 @@ func (g *Gateway) forwardAuth(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		ctx := context.WithValue(context.WithValue(r.Context(), keyTenant, tenant), keyRecent, true)
-		s, err := g.person(r.WithContext(ctx))
+		s, err := g.letThrough(r, tenant)
 		if err != nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyRefusal, err)))
 			return
 		}
-		g.admit(w, &s)
-		if g.log.Enabled(ctx, slog.LevelDebug) {
+		g.admit(w, s)
+		if ctx := r.Context(); g.log.Enabled(ctx, slog.LevelDebug) {
 			g.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", verifyPath), slog.Int("status", http.StatusOK))
 		}
 	})
@@ -46,21 +43,10 @@ func (g *Gateway) verify(w http.ResponseWriter, r *http.Request) error {
 	if refusal, ok := r.Context().Value(keyRefusal).(error); ok {
 		return refusal
 	}
-	s, err := g.person(r)
+	s, err := g.letThrough(r, tenantOf(r.Context()))
 	if err != nil {
 		return err
 	}
-	g.admit(w, &s)
+	g.admit(w, s)
 	return nil
 }
-
-func (g *Gateway) admit(w http.ResponseWriter, s *sessions.Session) {
-	h := w.Header()
-	for name, values := range g.identities.of(s) {
-		h[name] = values
-	}
-	h["Cache-Control"] = noStore
-	w.WriteHeader(http.StatusOK)
-}
-
-var noStore = []string{"no-store"}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,7 +15,13 @@ type identity struct {
 	name     string
 	groups   []string
 	bindings []lodge.Binding
-	header   http.Header
+	header   []headerField
+}
+
+// A headerField is a canonical name with its values.
+type headerField struct {
+	name   string
+	values []string
 }
 
 // identities keep the headers of sessions, which seldom change, made. What is
@@ -37,8 +42,9 @@ const maxIdentities = 50_000
 
 func newIdentities() *identities { return &identities{made: map[identityKey]*identity{}} }
 
-// of returns the headers that say who a session is. They must not be changed.
-func (i *identities) of(s *sessions.Session) http.Header {
+// of returns the header of an answer that says who a session is. Its values must
+// not be changed.
+func (i *identities) of(s *sessions.Session) []headerField {
 	key := identityKey{s.Tenant, s.ID}
 	i.mu.RLock()
 	known := i.made[key]
@@ -56,17 +62,18 @@ func (i *identities) of(s *sessions.Session) http.Header {
 	return made.header
 }
 
-func identityHeader(s *sessions.Session) http.Header {
+func identityHeader(s *sessions.Session) []headerField {
 	roles := make([]string, 0, len(s.Bindings))
 	for _, b := range s.Bindings {
 		roles = append(roles, string(b.Role)+"@"+string(b.Scope))
 	}
-	return http.Header{
-		"X-Lodge-Subject": {string(s.Person)},
-		"X-Lodge-Tenant":  {string(s.Tenant)},
-		"X-Lodge-Name":    {url.PathEscape(s.Name)},
-		"X-Lodge-Groups":  {escaped(s.Groups)},
-		"X-Lodge-Roles":   {escaped(roles)},
+	return []headerField{
+		{"X-Lodge-Subject", []string{string(s.Person)}},
+		{"X-Lodge-Tenant", []string{string(s.Tenant)}},
+		{"X-Lodge-Name", []string{url.PathEscape(s.Name)}},
+		{"X-Lodge-Groups", []string{escaped(s.Groups)}},
+		{"X-Lodge-Roles", []string{escaped(roles)}},
+		{"Cache-Control", []string{"no-store"}}, // whoever it was, somebody else may be next
 	}
 }
 

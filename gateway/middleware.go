@@ -24,7 +24,6 @@ const (
 	keyRequestID
 	keyAddress
 	keyRefusal // why forwardAuth let nobody through
-	keyRecent  // the session may be one that was read a moment ago
 )
 
 func tenantOf(ctx context.Context) lodge.Tenant {

@@ -4,7 +4,54 @@ import (
 	"net/http"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/sessions"
 )
+
+// letThrough returns the login for which a proxy may let a request through. It
+// is person, for what is asked before each request of every other service:
+//
+//   - it may take what was read a moment ago, where the operator allows that;
+//   - it looks at a booking's cookie only when there is no login, since then alone
+//     it matters, for saying what is wrong;
+//   - it counts as use, whoever asks: what stands behind a proxy may be used by
+//     scripts alone.
+//
+// The session must not be changed.
+func (g *Gateway) letThrough(r *http.Request, tenant lodge.Tenant) (*sessions.Session, error) {
+	login, err := g.recent(r, tenant, g.loginCookie(), sessions.Login)
+	switch {
+	case err != nil:
+		return nil, err
+	case login != nil && login.Idle(g.clock.Now()):
+		return nil, errIdle()
+	case login != nil:
+		g.touch(r.Context(), login)
+		return login, nil
+	}
+	booking, err := g.recent(r, tenant, g.bookingCookie(), sessions.Booking)
+	switch {
+	case err != nil:
+		return nil, err
+	case booking != nil:
+		return nil, errBookingOnly()
+	}
+	return nil, errSignIn()
+}
+
+// recent is cookie for letThrough.
+func (g *Gateway) recent(r *http.Request, tenant lodge.Tenant, name string, kind sessions.Kind) (*sessions.Session, error) {
+	s, err := g.sessions.CheckRecent(r.Context(), tenant, soleCookie(r, name))
+	return goodOne(s, kind, err)
+}
+
+// admit answers that a request may pass, and whose it is.
+func (g *Gateway) admit(w http.ResponseWriter, s *sessions.Session) {
+	h := w.Header()
+	for _, field := range g.identities.of(s) {
+		h[field.name] = field.values
+	}
+	w.WriteHeader(http.StatusOK)
+}
 
 // me says who acts.
 func (g *Gateway) me(w http.ResponseWriter, r *http.Request) error {

@@ -1,12 +1,15 @@
 package sessions_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -122,6 +125,28 @@ func FuzzCheck(f *testing.F) {
 		}
 		if len(in) > 8 && strings.Contains(err.Error(), in) {
 			t.Fatal("the error repeats what was sent")
+		}
+	})
+}
+
+// An id is well formed if it is what 32 bytes encode to, and nothing else.
+func TestWellFormedIsCanonicalBase64(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b []byte
+		switch rapid.IntRange(0, 2).Draw(t, "how") {
+		case 0:
+			b = []byte(base64.RawURLEncoding.EncodeToString(rapid.SliceOfN(rapid.Byte(), 31, 33).Draw(t, "bytes")))
+		case 1: // right but for the bits that stand for nothing, perhaps
+			b = []byte(base64.RawURLEncoding.EncodeToString(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "bytes")))
+			b[len(b)-1] = rapid.SampledFrom([]byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/")).Draw(t, "last")
+		default:
+			b = rapid.SliceOfN(rapid.Byte(), 43, 43).Draw(t, "text")
+		}
+		decoded, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
+		// The decoder passes over line breaks; an id has none.
+		want := err == nil && len(decoded) == 32 && len(b) == 43
+		if got := sessions.ID(b).Valid(); got != want {
+			t.Fatalf("%q: %t, want %t", b, got, want)
 		}
 	})
 }

@@ -19,36 +19,73 @@ const (
 	recentMost = 512
 )
 
-// CheckRecent is Check, but may use what a check has read before: for at most
-// Options.Keep, and until a hint says that the session has changed. Without Keep
-// it is Check. It is for checks that are made again with each request; what opens
-// a connection that lasts must Check.
+// CheckRecent is Check for what is asked again with each request. With
+// Options.Keep it may use what a check has read before, for at most so long and
+// until a hint says that the session has changed; without, it reads the store. What
+// opens a connection that lasts must Check.
 //
 // What is kept is a session as it is stored, under its tenant and id. Its state is
 // computed anew each time, and what it may be used for is decided by the caller:
-// no answer to one question serves for another.
-func (m *Manager) CheckRecent(ctx context.Context, tenant lodge.Tenant, code string) (Session, error) {
-	if m.opts.Keep == 0 {
-		return m.Check(ctx, tenant, code)
-	}
+// no answer to one question serves for another. The session is shared with other
+// callers and must not be changed.
+func (m *Manager) CheckRecent(ctx context.Context, tenant lodge.Tenant, code string) (*Session, error) {
 	kind, secret, ok := parseCode(code)
 	if !ok {
-		return Session{}, refusal(ErrUnknown)
+		return nil, refusal(ErrUnknown)
 	}
 	k := key{tenant, idOf(secret)}
-	s, turn, ok := m.recent.get(k, m.opts.Keep)
-	if !ok {
-		asked := time.Now() // what is answered was true then, at least
-		var err error
-		if s, err = m.read(ctx, tenant, k.id); err != nil {
-			return Session{}, err
-		}
-		m.recent.put(k, s, asked, turn)
+	var s *Session
+	var err error
+	if m.opts.Keep == 0 {
+		s, err = m.find(ctx, k)
+	} else {
+		s, err = m.findRecent(ctx, k)
 	}
-	if s.Kind != kind {
-		return Session{}, refusal(ErrUnknown)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Kind != kind:
+		return nil, refusal(ErrUnknown)
 	}
 	return s, refusalIn(s.State(m.clock.Now()))
+}
+
+// findRecent is find, unless that was done less than Options.Keep ago.
+func (m *Manager) findRecent(ctx context.Context, k key) (*Session, error) {
+	s, turn := m.recent.get(k, m.opts.Keep)
+	if s != nil {
+		return s, nil
+	}
+	asked := time.Now() // what is answered was true then, at least
+	s, err := m.find(ctx, k)
+	if err == nil {
+		m.recent.put(k, s, asked, turn)
+	}
+	return s, err
+}
+
+// A Finder is a Store with a shorter way to one session than Get and the map that
+// it answers with: most of what is read is read singly, before a request.
+type Finder interface {
+	// Find reads one session; nil when there is none. Otherwise it is as Get.
+	Find(ctx context.Context, tenant lodge.Tenant, id ID) (*Session, error)
+}
+
+// find returns one session of the store, by the shortest way there is.
+func (m *Manager) find(ctx context.Context, k key) (*Session, error) {
+	finder, ok := m.store.(Finder)
+	if !ok {
+		s, err := m.read(ctx, k.tenant, k.id)
+		return &s, err
+	}
+	s, err := finder.Find(ctx, k.tenant, k.id)
+	switch {
+	case err != nil:
+		return nil, unavailable(err)
+	case s == nil:
+		return nil, refusal(ErrUnknown)
+	}
+	return s, nil
 }
 
 // recentTable keeps the sessions that were read a moment ago.
@@ -64,7 +101,7 @@ type recentShard struct {
 }
 
 type recentEntry struct {
-	session Session
+	session *Session  // never changed
 	asked   time.Time // when the read began, on the monotonic clock
 }
 
@@ -76,20 +113,19 @@ func (t *recentTable) shard(k key) *recentShard {
 
 // get returns a session that was read less than keep ago. If there is none, turn
 // is what put wants with the session that is read instead.
-func (t *recentTable) get(k key, keep time.Duration) (s Session, turn uint64, ok bool) {
+func (t *recentTable) get(k key, keep time.Duration) (s *Session, turn uint64) {
 	sh := t.shard(k)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	e, there := sh.entries[k]
-	if !there || time.Since(e.asked) >= keep {
-		return Session{}, sh.turn, false
+	if e, there := sh.entries[k]; there && time.Since(e.asked) < keep {
+		s = e.session
 	}
-	return e.session, sh.turn, true
+	return s, sh.turn
 }
 
 // put keeps a session, unless something was dropped since turn was returned: the
 // read may be older than the change.
-func (t *recentTable) put(k key, s Session, asked time.Time, turn uint64) {
+func (t *recentTable) put(k key, s *Session, asked time.Time, turn uint64) {
 	sh := t.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

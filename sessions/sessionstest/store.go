@@ -29,6 +29,11 @@ func testStore(t *testing.T, open func(t *testing.T) sessions.Store) {
 		if err != nil || len(found) != 1 || found[IDOf("a")].ID != IDOf("a") {
 			t.Errorf("found %v, %v; want a alone", found, err)
 		}
+		if finder, ok := st.(sessions.Finder); ok {
+			if s, err := finder.Find(t.Context(), "t1", IDOf("b")); s != nil || err != nil {
+				t.Errorf("finding what is not there: %v, %v", s, err)
+			}
+		}
 		if found, err := st.Get(t.Context(), "t1", nil); err != nil || len(found) != 0 {
 			t.Errorf("nothing asked: %v, %v", found, err)
 		}
@@ -286,6 +291,11 @@ func mustGet(t *testing.T, st sessions.Store, tenant lodge.Tenant, id sessions.I
 	s, ok := found[id]
 	if !ok {
 		t.Fatalf("session %s is not there", id)
+	}
+	if finder, ok := st.(sessions.Finder); ok {
+		if same, err := finder.Find(t.Context(), tenant, id); err != nil || same == nil || say(*same) != say(s) {
+			t.Fatalf("Find and Get of session %s do not agree: %v, %v", id, same, err)
+		}
 	}
 	return s
 }

@@ -23,7 +23,10 @@ const (
 // Sessions is the sessions.Store on Redis.
 type Sessions struct{ db *DB }
 
-var _ sessions.Store = (*Sessions)(nil)
+var (
+	_ sessions.Store  = (*Sessions)(nil)
+	_ sessions.Finder = (*Sessions)(nil)
+)
 
 // NewSessions returns the session store of a Redis.
 func NewSessions(db *DB) *Sessions { return &Sessions{db} }
@@ -46,12 +49,21 @@ func (st *Sessions) Get(ctx context.Context, tenant lodge.Tenant, ids []sessions
 	if len(ids) != 1 {
 		return get(ctx, st.db.client, tenant, ids)
 	}
-	value, err := st.db.join.get(ctx, tenant, ids[0])
+	s, err := st.Find(ctx, tenant, ids[0])
+	if s == nil {
+		return nil, err
+	}
+	return map[sessions.ID]sessions.Session{s.ID: *s}, nil
+}
+
+// Find implements sessions.Finder. Those who ask at the same time are answered
+// from one round trip.
+func (st *Sessions) Find(ctx context.Context, tenant lodge.Tenant, id sessions.ID) (*sessions.Session, error) {
+	value, err := st.db.join.get(ctx, tenant, id)
 	if err != nil {
 		return nil, fmt.Errorf("redis: get session: %w", err)
 	}
-	found := make(map[sessions.ID]sessions.Session, 1)
-	return found, keep(found, tenant, ids[0], value)
+	return parse(tenant, id, value)
 }
 
 func get(ctx context.Context, c redis.Cmdable, tenant lodge.Tenant, ids []sessions.ID) (map[sessions.ID]sessions.Session, error) {
@@ -69,29 +81,33 @@ func get(ctx context.Context, c redis.Cmdable, tenant lodge.Tenant, ids []sessio
 		return nil, fmt.Errorf("redis: get sessions: %w", err)
 	}
 	for i, value := range values {
-		if err := keep(found, tenant, ids[i], value); err != nil {
+		s, err := parse(tenant, ids[i], value)
+		if err != nil {
 			return nil, err
+		}
+		if s != nil {
+			found[s.ID] = *s
 		}
 	}
 	return found, nil
 }
 
-// keep adds the session of a record that was read, if there was one.
-func keep(found map[sessions.ID]sessions.Session, tenant lodge.Tenant, id sessions.ID, value any) error {
+// parse reads the record that a session's key was found to hold; nil when there
+// was none.
+func parse(tenant lodge.Tenant, id sessions.ID, value any) (*sessions.Session, error) {
 	record, there := value.(string)
 	if !there {
-		return nil
+		return nil, nil //nolint:nilnil // as Find says
 	}
 	s, err := sessions.ParseRecord(record)
 	if err != nil {
-		return fmt.Errorf("redis: session %s: %w", id, err)
+		return nil, fmt.Errorf("redis: session %s: %w", id, err)
 	}
 	// An answer to somebody else's question must never pass for ours.
 	if s.Tenant != tenant || s.ID != id {
-		return fmt.Errorf("redis: session %s: %w: it belongs elsewhere", id, sessions.ErrRecord)
+		return nil, fmt.Errorf("redis: session %s: %w: it belongs elsewhere", id, sessions.ErrRecord)
 	}
-	found[s.ID] = s
-	return nil
+	return &s, nil
 }
 
 // Update implements sessions.Store.
