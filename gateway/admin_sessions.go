@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,12 +14,25 @@ import (
 )
 
 // RevokeRequest is the body of POST /api/v1/admin/sessions/revoke. It names
-// exactly one of a session, a person and all.
+// exactly one of a session, a person, a kind and all.
 type RevokeRequest struct {
 	Session string `json:"session,omitempty"`
 	Person  string `json:"person,omitempty"`
+	Kind    string `json:"kind,omitempty"` // any but host
 	All     bool   `json:"all,omitempty"`
 	Reason  string `json:"reason,omitempty"` // the holders read it
+}
+
+func (r RevokeRequest) check() error {
+	named := btoi(r.Session != "") + btoi(r.Person != "") + btoi(r.Kind != "") + btoi(r.All)
+	kinds := []sessions.Kind{"", sessions.Login, sessions.Booking, sessions.Experiment, sessions.Service}
+	switch {
+	case named != 1:
+		return lodge.E(lodge.CodeRefused, "Name exactly one of: a session, a person, a kind, or all.")
+	case !slices.Contains(kinds, sessions.Kind(r.Kind)):
+		return lodge.E(lodge.CodeRefused, "The kind is login, booking, experiment or service; the codes of hosts are revoked one by one.")
+	}
+	return nil
 }
 
 // RevokedView answers it.
@@ -32,15 +46,18 @@ func (g *Gateway) Sessions(ctx context.Context, tenant lodge.Tenant, f sessions.
 	return g.listed(ctx, sessions.Session{Tenant: tenant}, f)
 }
 
-// RevokeSessions ends one session, all of a person's, or all of a tenant's, the
+// RevokeSessions ends one session, all of a person's, of a kind, or of a tenant's, the
 // administrator's own and automation's among them. None of these ends a host's:
 // what a person does must not put the hardware out of reach.
 func (g *Gateway) RevokeSessions(ctx context.Context, tenant lodge.Tenant, req RevokeRequest) (RevokedView, error) {
 	reason := shorten(orElse(strings.TrimSpace(req.Reason), "An administrator ended this session."), 120)
-	switch {
-	case req.Session != "" && req.Person == "" && !req.All:
+	if err := req.check(); err != nil {
+		return RevokedView{}, err
+	}
+	if req.Session != "" {
 		return RevokedView{Ended: 1}, g.endOne(ctx, tenant, sessions.ID(req.Session), reason)
-	case req.Person != "" && req.Session == "" && !req.All:
+	}
+	if req.Person != "" {
 		people, err := g.persons.Get(ctx, tenant, lodge.PersonID(req.Person))
 		if err != nil || len(people) == 0 {
 			return RevokedView{}, cmp.Or(err, errNotThere("person"))
@@ -48,23 +65,31 @@ func (g *Gateway) RevokeSessions(ctx context.Context, tenant lodge.Tenant, req R
 		n, err := g.sessions.RevokePerson(ctx, tenant, people[0].ID, reason)
 		g.recordEnded(ctx, tenant, "person:"+req.Person, n, reason, err)
 		return RevokedView{Ended: n}, err
-	case req.All && req.Session == "" && req.Person == "":
-		n, err := g.sessions.RevokeAll(ctx, tenant, reason)
-		g.recordEnded(ctx, tenant, "all", n, reason, err)
-		return RevokedView{Ended: n}, err
-	default:
-		return RevokedView{}, lodge.E(lodge.CodeRefused, "Name exactly one of: a session, a person, or all.")
 	}
+	if req.Kind != "" {
+		n, err := g.sessions.RevokeKind(ctx, tenant, sessions.Kind(req.Kind), reason)
+		g.recordEnded(ctx, tenant, "kind:"+req.Kind, n, reason, err)
+		return RevokedView{Ended: n}, err
+	}
+	n, err := g.sessions.RevokeAll(ctx, tenant, reason)
+	g.recordEnded(ctx, tenant, "all", n, reason, err)
+	return RevokedView{Ended: n}, err
+}
+
+// endable returns a session that an administrator may end: a host's is not.
+func (g *Gateway) endable(ctx context.Context, tenant lodge.Tenant, id sessions.ID) (sessions.Session, error) {
+	target, err := g.sessions.Get(ctx, tenant, id)
+	if err == nil && target.Kind == sessions.Host {
+		err = lodge.E(lodge.CodeRefused, "That is the code of a host; without it the experiment is out of reach. Revoke it among the codes if that is what you want.")
+	}
+	return target, err
 }
 
 // endOne ends a session that is not a host's.
 func (g *Gateway) endOne(ctx context.Context, tenant lodge.Tenant, id sessions.ID, reason string) error {
-	target, err := g.sessions.Get(ctx, tenant, id)
+	target, err := g.endable(ctx, tenant, id)
 	if err != nil {
 		return err
-	}
-	if target.Kind == sessions.Host {
-		return lodge.E(lodge.CodeRefused, "That is the code of a host; without it the experiment is out of reach. Revoke it among the codes if that is what you want.")
 	}
 	if err := g.sessions.Revoke(ctx, tenant, id, reason); err != nil {
 		return err

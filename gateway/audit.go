@@ -5,9 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
@@ -185,60 +183,6 @@ func reasonOf(err error) string {
 		return e.Safe
 	}
 	return "an internal error"
-}
-
-// AuditView answers GET /api/v1/admin/audit.
-type AuditView struct {
-	Entries []AuditEntryView `json:"entries"`
-}
-
-// AuditEntryView is one entry of the audit trail.
-type AuditEntryView struct {
-	Seq     uint64    `json:"seq"`
-	Time    time.Time `json:"time"`
-	Actor   string    `json:"actor"`
-	Action  string    `json:"action"`
-	Object  string    `json:"object"`
-	Reason  string    `json:"reason"`
-	Address string    `json:"address"`
-}
-
-// maxAudit bounds a page of the audit trail.
-const maxAudit = 500
-
-// listAudit shows an administrator the tenant's part of the trail: the latest
-// entries, or those after one.
-func (g *Gateway) listAudit(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
-	if err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	f := audit.Filter{Actor: q.Get("actor"), Action: audit.Action(q.Get("action")), Newest: !q.Has("after"), Limit: 100}
-	if v := q.Get("limit"); v != "" {
-		if f.Limit, err = strconv.Atoi(v); err != nil || f.Limit < 1 || f.Limit > maxAudit {
-			return lodge.E(lodge.CodeInvalid, "The limit is a number from 1 to "+strconv.Itoa(maxAudit)+".")
-		}
-	}
-	if v := q.Get("after"); v != "" {
-		if f.After, err = strconv.ParseUint(v, 10, 63); err != nil {
-			return lodge.E(lodge.CodeInvalid, "Say after which entry: a whole number.")
-		}
-	}
-	view := AuditView{Entries: []AuditEntryView{}}
-	if g.audit == nil {
-		return writeJSON(w, http.StatusOK, view)
-	}
-	entries, err := g.audit.List(r.Context(), s.Tenant, f)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		view.Entries = append(view.Entries, AuditEntryView{
-			Seq: e.Seq, Time: e.Time, Actor: e.Actor, Action: string(e.Action), Object: e.Object, Reason: e.Reason, Address: e.Address,
-		})
-	}
-	return writeJSON(w, http.StatusOK, view)
 }
 
 // VerifyAudit looks for tampering behind an entry of the trail; 0 means all of

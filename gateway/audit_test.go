@@ -76,7 +76,7 @@ func TestSec41_EveryDecisionIsRecorded(t *testing.T) {
 	if got := ada.do("POST", activity.Streams[0].URL, nil, authorization(code(activity))); got.status < 400 {
 		t.Fatalf("a stream of a cancelled booking: %d", got.status)
 	}
-	if found := l.entries(audit.Deny); !strings.HasPrefix(found[len(found)-1].Object, "stream:") {
+	if found := l.entries(audit.Deny); !strings.HasPrefix(found[len(found)-1].Object, "POST /session/") {
 		t.Errorf("the refused stream is not recorded: %+v", found[len(found)-1])
 	}
 

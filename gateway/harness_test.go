@@ -86,6 +86,7 @@ type lab struct {
 	persons  *sqlite.Persons
 	desk     *booking.Desk
 	trail    *audit.Trail
+	issuer   *idptest.Issuer
 }
 
 // newLab starts a lab; change adjusts the gateway's configuration.
@@ -128,7 +129,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 		})
 		l.must(err)
 	}
-	provider, err := idptest.New(idptest.Config{
+	l.issuer, err = idptest.New(idptest.Config{
 		Issuer: issuerURL, Accounts: idptest.DemoAccounts(), Clock: l.clock,
 		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{l.url + "/callback/dev"}}},
 	})
@@ -144,7 +145,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	})
 	l.must(err)
 	l.run()
-	l.serve(issuer, provider)
+	l.serve(issuer, l.issuer)
 	l.serve(assets, l.gateway.Assets(web.Samples()))
 	l.serve(public, l.gateway.Handler())
 	l.atEnd(func() error {

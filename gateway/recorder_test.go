@@ -255,7 +255,7 @@ func (rec *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // machines reports whether a path belongs to what the document describes.
 func machines(path string) bool {
-	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/bids/", "/status", "/healthz", "/oauth2/"} {
+	for _, prefix := range []string{"/api/", "/auth/", "/session/", "/bids/", "/status", "/healthz", "/oauth2/", "/backchannel-logout/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

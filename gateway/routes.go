@@ -159,7 +159,9 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/rigs", g.page(g.rigsPage))
 	r.Post("/rigs/{id}", g.page(g.rigForm))
 	r.Get("/admin", g.page(g.adminPage))
-	r.Post("/admin/sessions/{id}/end", g.page(g.adminEndForm))
+	r.Get("/admin/end", g.page(g.adminEndPage))
+	r.Post("/admin/end", g.page(g.adminEndForm))
+	r.Get("/admin/audit", g.page(g.auditPage))
 }
 
 // api answers errors as problem documents.

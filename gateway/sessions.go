@@ -40,9 +40,13 @@ func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter session
 	}
 	views := []SessionView{}
 	now := g.clock.Now()
+	open := g.openSockets(s.Tenant)
 	for _, one := range found {
 		if state := one.State(now); state == sessions.Active || state == sessions.Pending {
-			views = append(views, g.sessionView(one, s.ID))
+			view := g.sessionView(one, s.ID)
+			sockets := open[view.ID]
+			view.Sockets, view.Address = &sockets.SocketsView, orElse(view.Address, sockets.address)
+			views = append(views, view)
 		}
 	}
 	slices.SortStableFunc(views, func(a, b SessionView) int {
@@ -52,6 +56,28 @@ func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter session
 		return b.SeenAt.Compare(a.SeenAt)
 	})
 	return views, nil
+}
+
+// sockets is what is open through a session on this node, and where from: a host
+// has no address of its own but that of its streams.
+type sockets struct {
+	SocketsView
+	address string
+}
+
+// openSockets counts what is open on this node, by session.
+func (g *Gateway) openSockets(tenant lodge.Tenant) map[string]sockets {
+	open := map[string]sockets{}
+	for id, n := range g.hub.Sockets(tenant) {
+		open[id] = sockets{SocketsView: SocketsView{Messages: n}}
+	}
+	for _, peer := range g.relay.Peers(tenant) {
+		one := open[peer.Session]
+		one.Streams++
+		one.address = peer.RemoteAddr
+		open[peer.Session] = one
+	}
+	return open
 }
 
 func btoi(b bool) int {
@@ -105,43 +131,43 @@ func (g *Gateway) endMine(r *http.Request) error {
 
 // listSessions is the administrator's view of the tenant's live sessions.
 func (g *Gateway) listSessions(w http.ResponseWriter, r *http.Request) error {
-	views, _, err := g.allSessions(r)
+	views, _, err := g.allSessions(r, maxListed)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"sessions": views})
 }
 
-// maxListed bounds the sessions one listing reads.
-const maxListed = 5000
+// maxListed bounds the sessions one listing reads, maxSearched those that a search
+// looks through.
+const (
+	maxListed   = 5000
+	maxSearched = 50_000
+)
 
-func (g *Gateway) allSessions(r *http.Request) ([]SessionView, sessions.Session, error) {
+func (g *Gateway) allSessions(r *http.Request, limit int) ([]SessionView, sessions.Session, error) {
 	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
 	if err != nil {
 		return nil, s, err
 	}
 	q := r.URL.Query()
 	views, err := g.listed(r.Context(), s, sessions.Filter{
-		Person: lodge.PersonID(q.Get("person")), Booking: q.Get("booking"), Kind: sessions.Kind(q.Get("kind")), Limit: maxListed,
+		Person: lodge.PersonID(q.Get("person")), Booking: q.Get("booking"), Kind: sessions.Kind(q.Get("kind")), Limit: limit,
 	})
 	return views, s, err
 }
 
+// endSession ends any session of the tenant but a host's, as its administrator.
 func (g *Gateway) endSession(w http.ResponseWriter, r *http.Request) error {
-	if err := g.endAny(r); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// endAny ends any session of the tenant but a host's, as its administrator.
-func (g *Gateway) endAny(r *http.Request) error {
 	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
 	if err != nil {
 		return err
 	}
-	return g.endOne(withActor(r.Context(), s), s.Tenant, sessions.ID(chi.URLParam(r, "id")), "An administrator ended this session.")
+	if err := g.endOne(withActor(r.Context(), s), s.Tenant, sessions.ID(chi.URLParam(r, "id")), "An administrator ended this session."); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (g *Gateway) sessionsPage(w http.ResponseWriter, r *http.Request) error {
@@ -164,7 +190,11 @@ func webSessions(views []SessionView) []web.Session {
 		out = append(out, web.Session{
 			ID: v.ID, Kind: v.Kind, Person: v.Person, Name: v.Name, Booking: v.Booking, Device: v.Device, Address: v.Address, State: v.State,
 			Idle: v.Idle, Current: v.Current, CreatedAt: v.CreatedAt, SeenAt: v.SeenAt, ExpiresAt: v.ExpiresAt,
+			Experiment: v.Experiment, Scopes: v.Scopes,
 		})
+		if v.Sockets != nil {
+			out[len(out)-1].Sockets = web.Sockets(*v.Sockets)
+		}
 	}
 	return out
 }
@@ -186,21 +216,4 @@ func (g *Gateway) endSessionForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return seeOther(w, r, "/sessions", "ended")
-}
-
-func (g *Gateway) adminPage(w http.ResponseWriter, r *http.Request) error {
-	views, s, err := g.allSessions(r)
-	if err != nil {
-		return err
-	}
-	query := r.URL.Query().Get("q")
-	found := slices.DeleteFunc(webSessions(views), func(v web.Session) bool { return !matches(query, v.Name, v.Person, v.Kind, v.Booking, v.Address) })
-	return g.pages.Render(w, http.StatusOK, web.PageAdmin, web.Admin{Layout: g.layout(r, "Administration", web.PageAdmin, &s), Query: query, Sessions: found})
-}
-
-func (g *Gateway) adminEndForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.endAny(r); err != nil {
-		return err
-	}
-	return seeOther(w, r, "/admin", "ended")
 }

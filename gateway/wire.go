@@ -42,6 +42,14 @@ type SessionView struct {
 	CreatedAt  time.Time `json:"created_at"`
 	SeenAt     time.Time `json:"seen_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
+	// Sockets are counted in lists only.
+	Sockets *SocketsView `json:"sockets,omitempty"`
+}
+
+// SocketsView counts what is open through a session on the node that answers.
+type SocketsView struct {
+	Messages int `json:"messages"` // message sockets and event streams
+	Streams  int `json:"streams"`  // connections to relay topics
 }
 
 // BookingView is a booking as its owner sees it.

@@ -89,6 +89,14 @@ func (m *Manager) RevokeAll(ctx context.Context, tenant lodge.Tenant, reason str
 	return m.endAll(ctx, tenant, Filter{}, reason, except)
 }
 
+// RevokeKind ends every session of a kind but Host, and returns how many.
+func (m *Manager) RevokeKind(ctx context.Context, tenant lodge.Tenant, kind Kind, reason string) (int, error) {
+	if kind == "" {
+		return 0, errors.New("sessions: RevokeKind needs a kind")
+	}
+	return m.endAll(ctx, tenant, Filter{Kind: kind}, reason, nil)
+}
+
 func (m *Manager) endAll(ctx context.Context, tenant lodge.Tenant, f Filter, reason string, except []ID) (int, error) {
 	list, err := m.List(ctx, tenant, f)
 	if err != nil {

@@ -13,7 +13,6 @@ func (p *Pages) funcs() template.FuncMap {
 		"rfc3339":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":          formatUTC,
 		"minutes":      minutes,
-		"device":       device,
 		"seconds":      func(minutes int) int { return minutes * 60 },
 		"add":          func(a, b int) int { return a + b },
 		"list":         func(items ...string) []string { return items },

@@ -186,6 +186,47 @@ func (s Slot) Ribbon(from, until time.Time) []Span {
 	return spans
 }
 
+// Kinds lists the kinds of session that can be asked for.
+func (a Admin) Kinds() []string { return []string{"login", "booking", "experiment", "host", "service"} }
+
+// Who says whose a session is: a person, or the hardware or program that a code was
+// made for.
+func (s Session) Who() string {
+	switch {
+	case s.Name != "":
+		return s.Name
+	case s.Kind == "host":
+		return "Host of " + s.Experiment
+	case s.Kind == "service":
+		return "Service for " + strings.Join(s.Scopes, ", ")
+	case s.Person != "":
+		return s.Person
+	default:
+		return "Nobody known"
+	}
+}
+
+// Live reports whether the session can be ended.
+func (s Session) Live() bool { return s.State == "active" || s.State == "pending" }
+
+// Open writes what is open through a session: "2 message sockets, 1 stream"; empty
+// when nothing is.
+func (s Session) Open() string {
+	var parts []string
+	for _, one := range []struct {
+		n    int
+		what string
+	}{{s.Sockets.Messages, "message socket"}, {s.Sockets.Streams, "stream"}} {
+		switch {
+		case one.n == 1:
+			parts = append(parts, "1 "+one.what)
+		case one.n > 1:
+			parts = append(parts, strconv.Itoa(one.n)+" "+one.what+"s")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 // Reaches writes the number of people an audience holds.
 func (a Audience) Reaches() string {
 	switch {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,11 +27,17 @@ func TestDevice(t *testing.T) {
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1": "Safari on iPhone",
 		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36":     "Samsung Internet on Android",
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0":                                                    "Firefox on macOS",
-		"curl/8.5.0": "curl/8.5.0",
-		"":           "",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0":                                                                  "Firefox on Linux",
+		"Mozilla/5.0 (X11; Linux x86_64) Something/1.0":                                                                                           "Unknown browser on Linux",
+		"curl/8.5.0":                  "curl",
+		"python-requests/2.32 extras": "python-requests",
+		"":                            "Unknown device",
+		"Mozilla/5.0 (compatible)":    "Unknown device",
+		"\u202e\x00\xff/1":            "Unknown device",
+		strings.Repeat("x", 300):      strings.Repeat("x", maxProduct),
 	} {
-		if got := device(agent); got != want {
-			t.Errorf("device(%q) = %q, want %q", agent, got, want)
+		if got := DeviceName(agent); got != want {
+			t.Errorf("DeviceName(%q) = %q, want %q", agent, got, want)
 		}
 	}
 }

@@ -272,7 +272,14 @@ type Session struct {
 	CreatedAt time.Time
 	SeenAt    time.Time
 	ExpiresAt time.Time
+
+	Experiment string   // of an experiment's code or a host's
+	Scopes     []string // what a service's code opens
+	Sockets    Sockets
 }
+
+// Sockets counts what is open through a session on this node.
+type Sockets struct{ Messages, Streams int }
 
 // Teach is /teach. Its forms share field names, so the keys of Problem.Fields
 // are prefixed here: notice-to, notice-title, notice-text, survey-title,
@@ -366,7 +373,48 @@ type Peer struct {
 type Admin struct {
 	Layout
 	Query    string // what sessions were searched for
+	Kind     string // the kind of session asked for; empty: all
 	Sessions []Session
+	More     int // further sessions that match and are not shown
+}
+
+// AdminEnd is /admin/end: what an administrator is about to end.
+type AdminEnd struct {
+	Layout
+	Target   Target
+	What     string    // in words
+	Sessions []Session // some of those that end
+	More     int       // how many beside them
+}
+
+// Target says whose sessions: exactly one of its fields is set.
+type Target struct {
+	Session, Person, Kind string
+	All                   bool
+}
+
+// Audit is /admin/audit, newest first.
+type Audit struct {
+	Layout
+	Form    AuditForm
+	Actions []string // that can be asked for
+	Entries []AuditEntry
+	Newer   string // address of the page before; empty at the beginning
+	Older   string // address of the next page; empty at the end
+}
+
+// AuditForm is what was asked for; times as a datetime-local field has them, in
+// UTC.
+type AuditForm struct{ Who, Action, From, Until string }
+
+// AuditEntry is one entry of the audit trail.
+type AuditEntry struct {
+	Seq                uint64
+	Time               time.Time
+	Actor, ActorName   string // the name is empty for who is no person
+	Action             string
+	Object, ObjectName string
+	Reason, Address    string
 }
 
 // ProblemPage is the page of any error. Layout.Title is its heading.

@@ -26,6 +26,7 @@ func emptyViews() []fixture {
 			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}},
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
+			fixture{PageAdminEnd, AdminEnd{Layout: l, What: "What"}}, fixture{PageAudit, Audit{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
 	return all
@@ -63,6 +64,7 @@ func fullViews(t string) []fixture {
 	session := Session{ID: "x1", Kind: "login", Person: t, Name: t, Booking: t, Device: t, Address: t, State: "active", Idle: true, Current: true, CreatedAt: testNow, SeenAt: testNow, ExpiresAt: testNow}
 	ended := session
 	ended.State, ended.Current, ended.Kind = "revoked", false, "booking"
+	host, service := Session{ID: "x2", Kind: "host", Experiment: t, State: "active", Sockets: Sockets{Streams: 1}}, Session{ID: "x3", Kind: "service", Scopes: []string{t, t}, State: "pending", Sockets: Sockets{Messages: 2, Streams: 3}}
 	ui := UI{Name: t, Title: t, URL: "http://localhost:9/assets/pendulum/?streams=%5B%5D&exp=1"}
 	audience := []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}
 	return []fixture{
@@ -81,7 +83,10 @@ func fullViews(t string) []fixture {
 			Sent:    []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
 			Surveys: []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
 		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
-		{PageAdmin, Admin{Layout: l, Query: t, Sessions: []Session{session, ended}}}, {PageAdmin, Admin{Layout: l, Query: t}},
+		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, What: t, Sessions: []Session{session, host}, More: 3}},
+		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{
+			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
+		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},
 		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
 	}
 }

@@ -45,6 +45,8 @@ const (
 	PageTeach      = "teach"      // Teach
 	PageRigs       = "rigs"       // Rigs
 	PageAdmin      = "admin"      // Admin
+	PageAdminEnd   = "admin_end"  // AdminEnd
+	PageAudit      = "audit"      // Audit
 	PageProblem    = "problem"    // ProblemPage
 )
 
