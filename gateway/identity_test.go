@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -61,6 +62,8 @@ type idWorld struct {
 type idOptions struct {
 	issuer   func(*idp.IssuerConfig)
 	provider func(*idptest.Config)
+	more     func(gateway string) []idp.IssuerConfig // further issuers, for a gateway at that origin
+	limits   idp.Options                             // a zero Timeout: 10 s
 }
 
 func newIDWorld(t *testing.T, opts idOptions) *idWorld {
@@ -110,7 +113,12 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	if w.provider, err = idptest.New(providerConfig); err != nil {
 		t.Fatal(err)
 	}
-	issuers, err := idp.New([]idp.IssuerConfig{issuerConfig}, w.clock, idp.Options{Timeout: 10 * time.Second})
+	configs := []idp.IssuerConfig{issuerConfig}
+	if opts.more != nil {
+		configs = append(configs, opts.more(w.url)...)
+	}
+	opts.limits.Timeout = cmp.Or(opts.limits.Timeout, 10*time.Second)
+	issuers, err := idp.New(configs, w.clock, opts.limits)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func newRefreshWorld(t *testing.T) *refreshWorld {
 }
 
 // until waits for what happens behind the requests.
-func (w *refreshWorld) until(what string, done func() bool) {
+func (w *idWorld) until(what string, done func() bool) {
 	w.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -76,14 +76,14 @@ func (w *refreshWorld) until(what string, done func() bool) {
 
 // active lets the time pass after which a login is due, uses it, and lets that
 // pass for which a look in between, which saw it unused, has put it off.
-func (w *refreshWorld) active(b *idBrowser) {
+func (w *idWorld) active(b *idBrowser) {
 	w.Helper()
 	w.clock.add(11 * time.Minute)
 	w.me(b)
 	w.clock.add(2 * time.Minute)
 }
 
-func (w *refreshWorld) me(b *idBrowser) gateway.Me {
+func (w *idWorld) me(b *idBrowser) gateway.Me {
 	w.Helper()
 	return idGet[gateway.Me](b, "/api/v1/me")
 }

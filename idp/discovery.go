@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // metadata is what an issuer says about itself (OpenID Connect Discovery 1.0,
@@ -18,6 +19,16 @@ type metadata struct {
 	EndSession       string   `json:"end_session_endpoint"`
 	TokenAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	SendsIssuer      bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// heardFrom is how long an issuer that answered is taken to be there. Nobody is
+// sent to one that was not heard from for longer before it was asked: a browser
+// would show an error of its own, and nobody could say what to do.
+const heardFrom = 10 * time.Second
+
+// there returns the metadata of an issuer that answers.
+func (is *issuer) there(ctx context.Context) (metadata, error) {
+	return is.metadata.newer(ctx, min(heardFrom, is.limits.Fresh))
 }
 
 // discover reads the issuer's metadata. All addresses come from the configuration

@@ -342,7 +342,7 @@ func TestTroubleAtTheIssuerIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestDiscoveryIsRetriedAndThenKept(t *testing.T) {
+func TestRel12_NobodyIsSentToAnIssuerThatIsDown(t *testing.T) {
 	var down atomic.Bool
 	var asked atomic.Int32
 	w := newWorld(t, idptest.Faults{Intercept: func(w http.ResponseWriter, r *http.Request) bool {
@@ -371,9 +371,9 @@ func TestDiscoveryIsRetriedAndThenKept(t *testing.T) {
 	step("asked after the pause", true, firstPause, lodge.CodeUnavailable, 2)
 	step("and then less often", true, firstPause, lodge.CodeUnavailable, 2)
 	step("back", false, lastPause, "", 3)
-	step("kept", false, freshFor, "", 3)
-	step("kept, so that a short failure harms nobody", true, 0, "", 3)
-	step("read again when old", false, time.Second, "", 4)
+	step("heard from just now", true, heardFrom, "", 3)
+	step("nobody is sent to one that is down", true, time.Second, lodge.CodeUnavailable, 4)
+	step("back again", false, firstPause, "", 5)
 }
 
 func TestManyAtOnceAskOnce(t *testing.T) {

@@ -59,7 +59,7 @@ func (rp *RelyingParty) Start(ctx context.Context, issuer string, opts StartOpti
 	}
 	ctx, cancel := context.WithTimeout(ctx, rp.timeout)
 	defer cancel()
-	meta, err := is.metadata.get(ctx)
+	meta, err := is.there(ctx)
 	if err != nil {
 		return "", Flow{}, is.unavailable(err)
 	}

@@ -48,7 +48,7 @@ func (rp *RelyingParty) Logout(ctx context.Context, issuer string, opts LogoutOp
 	}
 	ctx, cancel := context.WithTimeout(ctx, rp.timeout)
 	defer cancel()
-	meta, err := is.metadata.get(ctx)
+	meta, err := is.there(ctx)
 	if err != nil {
 		return "", is.unavailable(err)
 	}
