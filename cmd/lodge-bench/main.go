@@ -9,7 +9,9 @@
 //
 //	verify.go   GET /auth/verify beside net/http with Redis, with a map, with nothing
 //	revoke.go   from the answer to a revocation to the closed socket, on three nodes
-//	limits.go   the bare limits
+//	messages.go message sockets that idle, get broadcasts, come back all at once; publishing
+//	limits.go   the bare limits; rawhub.go, that of message sockets
+//	hub.go      a Lodge or the bare limit with its listeners.go, which speak wire.go
 //	load.go     the load of verify; sockets.go, the load of revoke
 //	lodge.go    the installation that is measured; signin.go, how people get in
 //	process.go  processes and what they cost; stats.go, the figures
@@ -28,6 +30,7 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"verify": verify,
 	"revoke": revoke,
+	"idle":   idle, "fanout": fanout, "publish": publish, "storm": storm,
 }
 
 // children are the parts that run in processes of their own; the commands start
@@ -37,6 +40,7 @@ var children = map[string]func(ctx context.Context, args []string) error{
 	"load":    load,
 	"issuer":  issuer,
 	"sockets": sockets,
+	"rawhub":  rawhub, "listeners": listeners,
 }
 
 func main() {
@@ -51,7 +55,7 @@ func run(ctx context.Context, args []string) int {
 		known, args = children, args[1:]
 	}
 	if len(args) == 0 || known[args[0]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
+		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|idle|fanout|publish|storm [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
 		return 2
 	}
 	switch err := known[args[0]](ctx, args[1:]); {
