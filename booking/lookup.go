@@ -106,9 +106,14 @@ func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, a
 	case err != nil:
 		return Booking{}, outward(err)
 	case !found:
-		return Booking{}, lodge.E(lodge.CodeNotFound, "No booking goes with that surname and reference; check both and try again.")
+		return Booking{}, Missed()
 	}
 	return d.seen(b), nil
+}
+
+// Missed is the one answer to every lookup that misses.
+func Missed() error {
+	return lodge.E(lodge.CodeNotFound, "No booking goes with that surname and reference; check both and try again.")
 }
 
 // network returns what an address is counted under.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ type PersonView struct {
 	Guest      bool          `json:"guest"`
 	Disabled   bool          `json:"disabled"`
 	Subjects   []SubjectView `json:"subjects"`
+	MergedInto string        `json:"merged_into,omitempty"` // whom they count as
 }
 
 // SubjectView is one account of a person at an issuer.
@@ -49,7 +51,7 @@ type DisableRequest struct {
 func personView(p idp.Person) PersonView {
 	view := PersonView{
 		ID: string(p.ID), Name: p.Name, FamilyName: p.FamilyName, Email: p.Email, Groups: list(p.Groups), Guest: p.Guest, Disabled: p.Disabled,
-		Subjects: []SubjectView{},
+		Subjects: []SubjectView{}, MergedInto: string(p.MergedInto),
 	}
 	for _, s := range p.Subjects {
 		view.Subjects = append(view.Subjects, SubjectView{s.Issuer, s.Subject})
@@ -76,31 +78,39 @@ func (g *Gateway) listPersons(w http.ResponseWriter, r *http.Request) error {
 			return lodge.E(lodge.CodeInvalid, "The limit is a number from 1 to "+strconv.Itoa(personsRead)+".")
 		}
 	}
+	view, err := g.findPersons(r.Context(), by.Tenant, q.Get("q"), lodge.PersonID(q.Get("after")), limit)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+// findPersons looks behind an id for people in whom a query is found.
+func (g *Gateway) findPersons(ctx context.Context, tenant lodge.Tenant, query string, after lodge.PersonID, limit int) (PersonsView, error) {
 	view := PersonsView{Persons: []PersonView{}}
-	after := lodge.PersonID(q.Get("after"))
 	for {
-		page, err := g.persons.List(r.Context(), by.Tenant, after, personsRead)
+		page, err := g.persons.List(ctx, tenant, after, personsRead)
 		if err != nil {
-			return err
+			return view, err
 		}
 		for _, p := range page {
 			after = p.ID
-			if fields := searched(p); !matches(q.Get("q"), fields...) {
+			if fields := searched(p); !matches(query, fields...) {
 				continue
 			}
 			if view.Persons = append(view.Persons, personView(p)); len(view.Persons) == limit {
 				view.After = string(after)
-				return writeJSON(w, http.StatusOK, view)
+				return view, nil
 			}
 		}
 		if len(page) < personsRead {
-			return writeJSON(w, http.StatusOK, view)
+			return view, nil
 		}
 	}
 }
 
 func searched(p idp.Person) []string {
-	fields := []string{p.Name, p.FamilyName, p.Email, string(p.ID)}
+	fields := []string{p.Name, p.FamilyName, p.Email, string(p.ID), string(p.MergedInto)}
 	for _, s := range p.Subjects {
 		fields = append(fields, s.Issuer+":"+s.Subject)
 	}
@@ -144,12 +154,33 @@ func (g *Gateway) setDisabled(ctx context.Context, tenant lodge.Tenant, id lodge
 		g.record(ctx, tenant, actorIn(ctx), audit.PersonEnable, "person:"+string(id), reason)
 		return nil
 	}
-	n, err := g.sessions.RevokePerson(ctx, tenant, id, errBarred().Safe)
+	n, err := g.endAllOf(ctx, tenant, id)
 	if err != nil {
 		reason += " (not all sessions could be ended yet)"
 	}
 	g.record(ctx, tenant, actorIn(ctx), audit.PersonDisable, "person:"+string(id), strconv.Itoa(n)+" sessions ended; "+reason)
 	return err
+}
+
+// endAllOf ends the sessions of a disabled person, those that still bear the id of
+// somebody merged into them too, and says how many.
+func (g *Gateway) endAllOf(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID) (int, error) {
+	merged, err := g.persons.Merged(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	ids := []lodge.PersonID{id}
+	if merged.Of(id) == id {
+		ids = merged.All(id)
+	}
+	total := 0
+	for _, one := range ids {
+		n, err := g.sessions.RevokePerson(ctx, tenant, one, errBarred().Safe)
+		if total += n; err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 func errBarred() *lodge.Error {
@@ -158,11 +189,21 @@ func errBarred() *lodge.Error {
 
 // barred ends a session that was just made, and says why, when its person may
 // have none. Made first and asked then: an account that is disabled meanwhile
-// loses either this session or the right to it.
+// loses either this session or the right to it, and so does a login whose account
+// is taken away, or whose person is merged into another. A booking that a guest's
+// reference opened goes on when the guest is claimed.
 func (g *Gateway) barred(ctx context.Context, s sessions.Session) error {
 	found, err := g.persons.Get(ctx, s.Tenant, s.Person)
-	if err == nil && len(found) == 1 && !found[0].Disabled {
-		return nil
+	if err == nil && len(found) == 1 && found[0].MergedInto != "" && s.Kind != sessions.Login && !found[0].Disabled {
+		found, err = g.persons.Get(ctx, s.Tenant, found[0].MergedInto)
 	}
-	return cmp.Or(g.sessions.Revoke(ctx, s.Tenant, s.ID, errBarred().Safe), err, error(errBarred()))
+	refusal := errBarred()
+	if err == nil && len(found) == 1 && !found[0].Disabled {
+		subject := idp.Subject{Issuer: s.Issuer, Subject: s.Subject}
+		if s.Kind != sessions.Login || found[0].MergedInto == "" && slices.Contains(found[0].Subjects, subject) {
+			return nil
+		}
+		refusal = lodge.E(lodge.CodeUnauthenticated, "Your accounts were changed while you signed in. Sign in again.")
+	}
+	return cmp.Or(g.sessions.Revoke(ctx, s.Tenant, s.ID, refusal.Safe), err, error(refusal))
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,11 +98,16 @@ func (g *Gateway) recipients(ctx context.Context, tenant lodge.Tenant, to string
 	kind, id, _ := strings.Cut(to, ":")
 	switch kind {
 	case "all":
-		return g.persons.List(ctx, tenant, "", maxPeople)
+		all, err := g.persons.List(ctx, tenant, "", maxPeople)
+		return slices.DeleteFunc(all, func(p idp.Person) bool { return p.MergedInto != "" }), err
 	case "group":
 		return g.persons.InGroup(ctx, tenant, id)
 	case "user":
-		return g.persons.Get(ctx, tenant, lodge.PersonID(id))
+		merged, err := g.persons.Merged(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		return g.persons.Get(ctx, tenant, merged.Of(lodge.PersonID(id)))
 	case "booking":
 		b, err := g.desk.Get(ctx, tenant, id)
 		if err != nil {

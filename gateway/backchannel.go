@@ -87,6 +87,7 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) error {
 // that fit both. Logins of the same person through another subject go on.
 func (g *Gateway) leaving(ctx context.Context, tenant lodge.Tenant, token idp.LogoutToken) ([]sessions.Session, error) {
 	filter := sessions.Filter{Kind: sessions.Login, Issuer: token.Issuer, IdPSession: token.SessionID}
+	ids := []lodge.PersonID{""} // anybody's
 	if token.Subject != "" {
 		person, err := g.persons.Find(ctx, tenant, token.Issuer, token.Subject)
 		if lodge.CodeOf(err) == lodge.CodeNotFound {
@@ -95,11 +96,19 @@ func (g *Gateway) leaving(ctx context.Context, tenant lodge.Tenant, token idp.Lo
 		if err != nil {
 			return nil, err
 		}
-		filter.Person = person.ID
+		merged, err := g.persons.Merged(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		ids = merged.All(person.ID) // of those merged something may still be ending
 	}
-	found, err := g.sessions.List(ctx, tenant, filter)
-	if err != nil {
-		return nil, err
+	var found []sessions.Session
+	for _, filter.Person = range ids {
+		some, err := g.sessions.List(ctx, tenant, filter)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
 	}
 	now := g.clock.Now()
 	var left []sessions.Session

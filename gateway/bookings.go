@@ -91,14 +91,22 @@ func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, 
 	if req.Seconds <= 0 || req.Seconds > longest {
 		return BookingView{}, lodge.E(lodge.CodeRefused, "Say how long you want the experiment for: a number of seconds above 0.")
 	}
-	b, reference, err := g.desk.Book(r.Context(), booking.Request{
+	wanted := booking.Request{
 		Tenant: s.Tenant, Person: s.Person, Name: s.Name, Surname: surname, Groups: s.Groups, Group: req.Group, Slot: req.Slot,
 		Start: req.Start, Length: time.Duration(req.Seconds) * time.Second, Key: key,
-	})
+	}
+	var b booking.Booking
+	var reference, guest string
+	if req.OnBehalf != nil {
+		b, reference, err = g.bookForGuest(r.Context(), s, wanted, *req.OnBehalf)
+		guest = ", for a guest"
+	} else {
+		b, reference, err = g.desk.Book(r.Context(), wanted)
+	}
 	if err != nil {
 		return BookingView{}, err
 	}
-	g.recordBy(r.Context(), s, audit.Book, "booking:"+b.ID, "slot "+req.Slot+" until "+b.End.Format(timeFormat))
+	g.recordBy(r.Context(), s, audit.Book, "booking:"+b.ID, "slot "+req.Slot+" until "+b.End.Format(timeFormat)+guest)
 	view, err := g.bookingView(r.Context(), b, false)
 	view.Reference = reference
 	return view, err

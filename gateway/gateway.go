@@ -203,6 +203,8 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	return g, nil
 }
 
+	g.surveys.SetPeople(g.persons.Merged)
+	g.register.SetPeople(g.persons.Merged)
 func (c *Config) complete() error {
 	var errs []error
 	// An origin is compared to the letter with what browsers send: no slash at
@@ -297,7 +299,7 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	all := map[string]func(context.Context) error{
-		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run,
+		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run

@@ -66,7 +66,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 		return err
 	}
 	tenant := tenantOf(ctx)
-	person, err := g.persons.SignedIn(ctx, tenant, who)
+	person, linked, err := g.signedIn(ctx, kept, who)
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,11 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	g.recordReplaced(ctx, s, replaced)
 	g.keepIDToken(ctx, who.IDToken)
 	refresher{g}.keep(ctx, s, who.Grant)
+	if linked {
+		if err := g.rightsChanged(ctx, person); err != nil {
+			return err
+		}
+	}
 	g.log.InfoContext(ctx, "signed in", "tenant", tenant, "person", person.ID, "issuer", who.Issuer)
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, flow.ReturnTo, http.StatusSeeOther)

@@ -87,7 +87,13 @@ func (g *Gateway) membership(ctx context.Context, s sessions.Session) (*membersh
 	for _, group := range s.Groups {
 		m.add("group:" + group)
 	}
-	m.add("user:" + string(s.Person))
+	merged, err := g.persons.Merged(ctx, s.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range merged.All(s.Person) {
+		m.add("user:" + string(id))
+	}
 	if err := g.addBindings(ctx, s, m); err != nil {
 		return nil, err
 	}

@@ -269,13 +269,17 @@ func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, p
 	if err != nil {
 		return ReceiptsView{}, err
 	}
-	got, err := g.hub.Receipts(ctx, tenant, m.Topic, pos, ids)
+	merged, err := g.persons.Merged(ctx, tenant)
+	if err != nil {
+		return ReceiptsView{}, err
+	}
+	got, err := g.receiptsAs(ctx, tenant, merged, m.Topic, pos, ids)
 	if err != nil {
 		return ReceiptsView{}, err
 	}
 	online := map[lodge.PersonID]bool{}
 	for _, p := range g.hub.Online(tenant) {
-		online[p.Person] = true
+		online[merged.Of(p.Person)] = true
 	}
 	view := ReceiptsView{ID: m.ID, Sent: len(people), People: []ReceiptView{}}
 	for i, receipt := range got {
@@ -289,4 +293,34 @@ func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, p
 		view.People = append(view.People, ReceiptView{Person: string(ids[i]), Name: people[i].Name, State: receipt.State, Online: online[ids[i]]})
 	}
 	return view, nil
+}
+
+// receiptsAs returns how far a message got to each person, in their order, by
+// whatever id of theirs: of several the furthest counts.
+func (g *Gateway) receiptsAs(ctx context.Context, tenant lodge.Tenant, merged lodge.Merged, topic string, pos messaging.Pos, people []lodge.PersonID) ([]messaging.Receipt, error) {
+	others := map[lodge.PersonID][]lodge.PersonID{}
+	for from, into := range merged {
+		others[into] = append(others[into], from)
+	}
+	var ids []lodge.PersonID
+	ends := make([]int, len(people)) // of each person's ids
+	for i, person := range people {
+		ids = append(append(ids, person), others[person]...)
+		ends[i] = len(ids)
+	}
+	got, err := g.hub.Receipts(ctx, tenant, topic, pos, ids)
+	if err != nil {
+		return nil, err
+	}
+	steps := []string{messaging.ReceiptSent, messaging.ReceiptDelivered, messaging.ReceiptRead}
+	far := make([]messaging.Receipt, len(people))
+	begin := 0
+	for i, person := range people {
+		step := 0
+		for _, one := range got[begin:ends[i]] {
+			step = max(step, slices.Index(steps, one.State))
+		}
+		far[i], begin = messaging.Receipt{Person: person, State: steps[step]}, ends[i]
+	}
+	return far, nil
 }

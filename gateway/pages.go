@@ -41,6 +41,11 @@ var flashes = map[string]string{
 	"opened":    "Opened.",
 	"closed":    "Closed.",
 	"ended":     "Ended.",
+	"linked":    "The account was added. It signs you in from now on.",
+	"unlinked":  "The account was removed.",
+	"claimed":   "This booking is yours now.",
+	"merged":    "Merged. They count as one person from now on.",
+	"unmerged":  "Un-merged. Each has what was theirs.",
 	"offline":   "The experiment is off-line. Its bookings stay.",
 	"online":    "The experiment is back.",
 

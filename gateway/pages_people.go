@@ -41,6 +41,10 @@ func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int
 // markUnread finds which messages, newest first, the person has not read on any
 // device. Whoever has read one has read what came before it in its topic.
 func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, messages []web.Message) error {
+	merged, err := g.persons.Merged(ctx, s.Tenant)
+	if err != nil {
+		return err
+	}
 	read := map[string]bool{}
 	for i := range messages {
 		if read[messages[i].Topic] {
@@ -50,7 +54,7 @@ func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, messages [
 		if err != nil {
 			return err
 		}
-		got, err := g.hub.Receipts(ctx, s.Tenant, messages[i].Topic, pos, []lodge.PersonID{s.Person})
+		got, err := g.receiptsAs(ctx, s.Tenant, merged, messages[i].Topic, pos, []lodge.PersonID{merged.Of(s.Person)})
 		if err != nil {
 			return err
 		}

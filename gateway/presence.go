@@ -246,11 +246,15 @@ func foldSightings(s *sightings, item messaging.Item) {
 func (p *presence) since(ctx context.Context, tenant lodge.Tenant, from time.Time) ([]attendance.Sighting, error) {
 	p.noteAll()
 	p.write(ctx)
+	merged, err := p.g.persons.Merged(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	var out []attendance.Sighting
-	err := p.log(tenant).View(ctx, func(s *sightings) {
+	err = p.log(tenant).View(ctx, func(s *sightings) {
 		for _, one := range s.Stays {
 			if one.To.After(from) {
-				out = append(out, attendance.Sighting{Person: one.Person, Name: one.Name, Source: attendance.FromExperiment, From: one.From, To: one.To})
+				out = append(out, attendance.Sighting{Person: merged.Of(one.Person), Name: one.Name, Source: attendance.FromExperiment, From: one.From, To: one.To})
 			}
 		}
 	})

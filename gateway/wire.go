@@ -90,6 +90,8 @@ type BookRequest struct {
 	Start   time.Time `json:"start,omitzero"`    // absent: now
 	Seconds int       `json:"seconds"`           // length
 	Surname string    `json:"surname,omitempty"` // asked for when the institution gave none
+	// OnBehalf books for a guest; for instructors of the group.
+	OnBehalf *OnBehalf `json:"on_behalf,omitempty"`
 }
 
 // LookupRequest is the body of POST /api/v1/bookings/lookup.

@@ -27,6 +27,7 @@ func emptyViews() []fixture {
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l, What: "What"}}, fixture{PageAudit, Audit{Layout: l}},
+			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
 	return all
@@ -66,6 +67,9 @@ func fullViews(t string) []fixture {
 	ended.State, ended.Current, ended.Kind = "revoked", false, "booking"
 	host, service := Session{ID: "x2", Kind: "host", Experiment: t, State: "active", Sockets: Sockets{Streams: 1}}, Session{ID: "x3", Kind: "service", Scopes: []string{t, t}, State: "pending", Sockets: Sockets{Messages: 2, Streams: 3}}
 	ui := UI{Name: t, Title: t, URL: "http://localhost:9/assets/pendulum/?streams=%5B%5D&exp=1"}
+	row := PersonRow{ID: "p1", Name: t, Email: t, Accounts: []string{t}, Guest: true, Disabled: true}
+	merged := row
+	merged.ID, merged.MergedInto = "p2", "p1"
 	audience := []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}
 	return []fixture{
 		{PageHome, Home{Layout: l, Bookings: []Booking{under, coming}, Past: []Booking{cancelled}, Groups: []Group{group, {Name: t}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
@@ -87,6 +91,11 @@ func fullViews(t string) []fixture {
 		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{
 			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
 		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},
+		{PageIdentities, Identities{Layout: l, Issuers: issuers, Identities: []Identity{{"i1", t, t, true}, {"i2", t, t, false}}, Claim: LookupForm{t, t}}},
+		{PagePersons, Persons{Layout: l, Query: t, People: []PersonRow{row, merged}, More: "/admin/persons?after=p1"}},
+		{PagePersons, Persons{Layout: l, Merging: &row, People: []PersonRow{row, {ID: "p3"}}}},
+		{PageMerge, Merge{Layout: l, Version: t, From: row, Into: PersonRow{ID: "p3"}, Bookings: []MergeBooking{{t, testNow, testNow.Add(time.Hour), true}},
+			Answers: []MergeItem{{t, "", t}, {t, "", ""}}, Marks: []MergeItem{{t, t, t}, {t, t, ""}}, Sessions: []Session{session}}},
 		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
 	}
 }

@@ -54,6 +54,11 @@ const (
 	TokenEnd        Action = "token-end"          // object: stream; a signed token was given up by its holder
 	PersonDisable   Action = "person-disable"     // object: person
 	PersonEnable    Action = "person-enable"      // object: person
+	Link            Action = "link"               // object: person; reason: the account that signs them in from now on
+	Unlink          Action = "unlink"             // object: person; reason: the account that does so no more
+	Claim           Action = "claim"              // object: guest; reason: of which booking
+	Merge           Action = "merge"              // object: person; reason: whom they count as from now on
+	Unmerge         Action = "unmerge"            // object: person; reason: whom they counted as
 	CodeCreate      Action = "code-create"        // object: session of a host or a service
 	CodeRevoke      Action = "code-revoke"        // object: session of a host or a service
 	ExperimentState Action = "experiment-state"   // object: experiment; reason: on-line or off-line, and why
@@ -70,7 +75,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
-		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, CodeCreate, CodeRevoke,
+		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, CodeCreate, CodeRevoke,
 		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, Broken,
 	}
 }

@@ -1,6 +1,7 @@
 package attendance
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -30,6 +31,7 @@ const (
 type Desk struct {
 	topics *messaging.Topics
 	clock  lodge.Clock
+	people People
 
 	mu      sync.Mutex // guards what follows
 	books   map[lodge.Tenant]*messaging.Projection[state]
@@ -39,7 +41,7 @@ type Desk struct {
 // NewDesk returns a desk on topics.
 func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
 	return &Desk{
-		topics: topics, clock: clock,
+		topics: topics, clock: clock, people: nobodyMerged,
 		books:   make(map[lodge.Tenant]*messaging.Projection[state]),
 		pending: make(map[lodge.Tenant]waiting),
 	}
@@ -184,25 +186,27 @@ var (
 // find it. It may be repeated; after closing it is CodeConflict, before the
 // start CodeRefused.
 func (d *Desk) Confirm(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (Register, error) {
-	now := d.clock.Now().UTC()
-	msg, err := entry{Kind: kindConfirmed, Register: id, At: now, Person: person}.message()
+	merged, err := d.people(ctx, tenant)
 	if err != nil {
 		return Register{}, err
 	}
+	now := d.clock.Now().UTC()
 	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
 		r := s.Registers[id]
-		if r == nil || r.Members[person] == nil {
+		member, rec := r.member(merged, person)
+		if rec == nil {
 			return nil, errUnknown
 		}
 		switch {
-		case !r.Members[person].ConfirmedAt.IsZero():
+		case !r.as(merged).Members[merged.Of(person)].ConfirmedAt.IsZero():
 			return nil, nil
 		case !r.open():
 			return nil, errClosed
 		case now.Before(r.Start):
 			return nil, lodge.E(lodge.CodeRefused, "The register has not begun; confirm when it has.")
 		}
-		return []messaging.Message{msg}, nil
+		msg, err := entry{Kind: kindConfirmed, Register: id, At: now, Person: member}.message()
+		return []messaging.Message{msg}, err
 	})
 	if err != nil {
 		return Register{}, err
@@ -237,11 +241,15 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 
 // Get returns a register; CodeNotFound when there is none.
 func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Register, error) {
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return Register{}, err
+	}
 	var v Register
 	found := false
-	err := d.book(tenant).View(ctx, func(s *state) {
+	err = d.book(tenant).View(ctx, func(s *state) {
 		if r := s.Registers[id]; r != nil {
-			v, found = r.view(), true
+			v, found = r.as(merged).view(), true
 		}
 	})
 	if err == nil && !found {
@@ -252,17 +260,21 @@ func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Registe
 
 // List returns the registers of a tenant, newest first.
 func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Register, error) {
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	var all []Register
-	err := d.book(tenant).View(ctx, func(s *state) {
+	err = d.book(tenant).View(ctx, func(s *state) {
 		for _, r := range s.Registers {
-			all = append(all, r.view())
+			all = append(all, r.as(merged).view())
 		}
 	})
-	slices.SortFunc(all, func(a, b Register) int {
-		if c := b.OpenedAt.Compare(a.OpenedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(all, func(a, b Register) int { return newest(a.OpenedAt, b.OpenedAt, a.ID, b.ID) })
 	return all, err
+}
+
+// newest orders registers by when they were opened, the newest first.
+func newest(a, b time.Time, idA, idB string) int {
+	return cmp.Or(b.Compare(a), strings.Compare(idA, idB))
 }

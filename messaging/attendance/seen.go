@@ -26,17 +26,23 @@ func (d *Desk) Seen(ctx context.Context, tenant lodge.Tenant, person lodge.Perso
 	if source != FromExperiment && source != FromMessages {
 		return lodge.E(lodge.CodeInvalid, "A sighting comes from an experiment or from messages.")
 	}
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return err
+	}
 	book := d.book(tenant)
 	news := make(map[string]span) // by register
+	member := make(map[string]lodge.PersonID)
 	due := make(map[string]bool)
 	open := make(map[string]bool)
-	err := book.View(ctx, func(s *state) {
+	err = book.View(ctx, func(s *state) {
 		for id, r := range s.Registers {
 			if !r.open() {
 				continue
 			}
 			open[id] = true
-			rec := r.Members[person]
+			as, rec := r.member(merged, person)
+			member[id] = as
 			n, ok := newSpan(from, to, r.Start, r.End)
 			if rec == nil || !ok || rec.Spans[source].covers(n) {
 				continue
@@ -60,14 +66,14 @@ func (d *Desk) Seen(ctx context.Context, tenant lodge.Tenant, person lodge.Perso
 	// What waits for a register that another node has closed came too late.
 	maps.DeleteFunc(wait, func(id string, _ map[lodge.PersonID]seen) bool { return !open[id] })
 	for id, n := range news {
-		wait.add(id, person, name, source, n)
+		wait.add(id, member[id], name, source, n)
 		if due[id] {
-			wrote[id] = wait[id][person].clone()
+			wrote[id] = wait[id][member[id]].clone()
 		}
 	}
 	d.mu.Unlock()
 	for id, who := range wrote {
-		more, err := seenMessages(id, map[lodge.PersonID]seen{person: who})
+		more, err := seenMessages(id, map[lodge.PersonID]seen{who.Person: who})
 		if err != nil {
 			return err
 		}

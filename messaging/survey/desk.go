@@ -23,6 +23,7 @@ type Desk struct {
 	topics  *messaging.Topics
 	clock   lodge.Clock
 	surveys *pool
+	people  People
 
 	mu      sync.Mutex
 	indexes map[lodge.Tenant]*messaging.Projection[index] // guarded by mu
@@ -30,7 +31,10 @@ type Desk struct {
 
 // NewDesk returns a desk on topics.
 func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
-	return &Desk{topics: topics, clock: clock, surveys: newPool(topics), indexes: map[lodge.Tenant]*messaging.Projection[index]{}}
+	return &Desk{
+		topics: topics, clock: clock, surveys: newPool(topics), people: nobodyMerged,
+		indexes: map[lodge.Tenant]*messaging.Projection[index]{},
+	}
 }
 
 // Release gives back what the desk holds of its topics. Calls under way are to
@@ -109,14 +113,18 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 	if person == "" {
 		return Survey{}, lodge.E(lodge.CodeUnauthenticated, "Sign in to answer.")
 	}
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return Survey{}, err
+	}
 	var after Survey
-	err := d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
+	err = d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
 		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
 			if s.ID == "" {
 				return nil, errUnknown
 			}
 			accepted, err := accept(s.Questions, answers)
-			r := s.Responses[person]
+			r := s.as(merged).Responses[merged.Of(person)]
 			switch {
 			case err == nil && r != nil && maps.EqualFunc(r.Answers, accepted, Answer.equal):
 				return nil, nil
@@ -130,7 +138,7 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 		if err != nil {
 			return err
 		}
-		return p.View(ctx, func(s *state) { after = s.view() })
+		return p.View(ctx, func(s *state) { after = s.as(merged).view() })
 	})
 	return after, err
 }
@@ -138,9 +146,13 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 // Close ends a survey: it takes no more answers. It may be repeated; the first
 // time counts.
 func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lodge.Principal) (Survey, error) {
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return Survey{}, err
+	}
 	e := entry{Kind: kindClosed, Survey: id, At: d.clock.Now().UTC(), By: by.Person}
 	var closed Survey
-	err := d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
+	err = d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
 		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
 			switch {
 			case s.ID == "":
@@ -153,7 +165,7 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 		if err != nil {
 			return err
 		}
-		return p.View(ctx, func(s *state) { closed = s.view() })
+		return p.View(ctx, func(s *state) { closed = s.as(merged).view() })
 	})
 	if err != nil {
 		return Survey{}, err
@@ -182,13 +194,17 @@ func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func
 	return d.surveys.with(tenant, id, fn)
 }
 
-// view shows fn a survey that is there.
-func (d *Desk) view(ctx context.Context, tenant lodge.Tenant, id string, fn func(*state)) error {
+// view shows fn a survey that is there, with people as whom they count.
+func (d *Desk) view(ctx context.Context, tenant lodge.Tenant, id string, fn func(*state, lodge.Merged)) error {
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return err
+	}
 	return d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
 		there := false
 		err := p.View(ctx, func(s *state) {
 			if there = s.ID != ""; there {
-				fn(s)
+				fn(s.as(merged), merged)
 			}
 		})
 		if err == nil && !there {
@@ -201,21 +217,21 @@ func (d *Desk) view(ctx context.Context, tenant lodge.Tenant, id string, fn func
 // Get returns a survey; CodeNotFound when there is none.
 func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Survey, error) {
 	var got Survey
-	err := d.view(ctx, tenant, id, func(s *state) { got = s.view() })
+	err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { got = s.view() })
 	return got, err
 }
 
 // Mine returns what a person answered, by question; nil when they did not.
 func (d *Desk) Mine(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (map[string]Answer, error) {
 	var mine map[string]Answer
-	err := d.view(ctx, tenant, id, func(s *state) { mine = s.mine(person) })
+	err := d.view(ctx, tenant, id, func(s *state, m lodge.Merged) { mine = s.mine(m.Of(person)) })
 	return mine, err
 }
 
 // Tally counts a survey's answers.
 func (d *Desk) Tally(ctx context.Context, tenant lodge.Tenant, id string) (Tally, error) {
 	var t Tally
-	err := d.view(ctx, tenant, id, func(s *state) { t = s.tally() })
+	err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { t = s.tally() })
 	return t, err
 }
 
@@ -225,7 +241,7 @@ func (d *Desk) Tally(ctx context.Context, tenant lodge.Tenant, id string) (Tally
 func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Writer) error {
 	var out bytes.Buffer
 	var failed error
-	if err := d.view(ctx, tenant, id, func(s *state) { failed = s.writeCSV(&out) }); err != nil {
+	if err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { failed = s.writeCSV(&out) }); err != nil {
 		return err
 	}
 	if failed != nil {
@@ -235,12 +251,18 @@ func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Wri
 	return err
 }
 
-// List returns the surveys of a tenant, newest first.
+// List returns the surveys of a tenant, newest first. How many have answered one
+// that is closed is as it was then, whoever was merged since.
 func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Survey, error) {
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	var all []Survey
-	err := d.index(tenant).View(ctx, func(x *index) {
+	err = d.index(tenant).View(ctx, func(x *index) {
 		for _, s := range x.Surveys {
 			s := *s
+			s.By = merged.Of(s.By)
 			s.Questions = clone(s.Questions)
 			all = append(all, s)
 		}

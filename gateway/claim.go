@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/sessions"
+)
+
+// OnBehalf names a guest for whom somebody else books.
+type OnBehalf struct {
+	Name    string `json:"name"`
+	Surname string `json:"surname"`
+}
+
+// maxGuestName bounds a guest's name, in characters.
+const maxGuestName = 200
+
+// bookForGuest makes a booking for a guest, a person of their own until somebody
+// claims them. The booking comes first, so that a refused one leaves nobody
+// behind; a retry with its key finds both.
+func (g *Gateway) bookForGuest(ctx context.Context, s sessions.Session, req booking.Request, who OnBehalf) (booking.Booking, string, error) {
+	switch {
+	case !teaches(s.Principal(), req.Group):
+		return booking.Booking{}, "", lodge.E(lodge.CodeForbidden, "Only an instructor of the group may book for somebody else.")
+	case who.Name == "" || len([]rune(who.Name)) > maxGuestName:
+		return booking.Booking{}, "", lodge.E(lodge.CodeRefused, "Say whom the booking is for: a name of at most 200 characters.")
+	}
+	req.Person, req.Name, req.Surname, req.Groups = idp.NewPersonID(), who.Name, who.Surname, []string{req.Group}
+	if req.Key != "" {
+		req.Person = lodge.PersonID("guest-" + keyID(s.Person, req.Key))
+	}
+	b, reference, err := g.desk.Book(ctx, req)
+	if !happened(err) {
+		return b, reference, err
+	}
+	if _, failed := g.persons.Guest(ctx, s.Tenant, req.Person, who.Name, who.Surname); failed != nil {
+		return b, reference, failed
+	}
+	return b, reference, err
+}
+
+// claim makes a guest, found by surname and reference of a booking, one with the
+// person who is signed in.
+func (g *Gateway) claim(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	var req LookupRequest
+	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+		return err
+	}
+	b, err := g.claimGuest(r.Context(), s, req.Surname, req.Reference)
+	if err != nil {
+		return err
+	}
+	view, err := g.bookingView(r.Context(), b, true)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"booking": view})
+}
+
+// claimGuest is the claim by a login. The guest's bookings, answers, marks and
+// receipts become its person's; sessions that the reference opened go on. A
+// booking of anybody who is no guest is a miss like all others; claiming one's
+// own again changes nothing.
+func (g *Gateway) claimGuest(ctx context.Context, s sessions.Session, surname, reference string) (b booking.Booking, err error) {
+	defer func() {
+		if err != nil && decided(err) {
+			g.recordLookup(ctx, s, err)
+		}
+	}()
+	if b, err = g.desk.Lookup(ctx, s.Tenant, surname, reference, addressOf(ctx)); err != nil || b.Owner == s.Person {
+		return b, err
+	}
+	owner, err := g.persons.Get(ctx, s.Tenant, b.Owner)
+	if err != nil {
+		return b, err
+	}
+	if len(owner) == 0 || !owner[0].Guest || owner[0].Disabled || owner[0].MergedInto != "" {
+		return b, booking.Missed()
+	}
+	m, err := g.persons.Merge(ctx, idp.Merge{Tenant: s.Tenant, From: b.Owner, Into: s.Person, Claim: true, By: s.Person, At: g.clock.Now()})
+	if err != nil {
+		return b, err
+	}
+	g.recordBy(ctx, s, audit.Claim, "person:"+string(m.From), "guest of booking "+b.ID)
+	if err := (merges{g}).now(ctx, m); err != nil {
+		return b, err
+	}
+	return g.desk.Get(ctx, s.Tenant, b.ID)
+}
