@@ -149,20 +149,20 @@ func (w *raceTrack) address(n *raceNode, code string) string {
 
 // stream opens an address that was handed out.
 func (w *raceTrack) stream(ctx context.Context, uri string) (*websocket.Conn, int) {
-	return dialled(websocket.Dial(ctx, uri, nil)) //nolint:bodyclose // dialled explains
+	return answered(websocket.Dial(ctx, uri, nil))
 }
 
 // messages opens the message socket of a login.
 func (w *raceTrack) messages(ctx context.Context, n *raceNode, code string) (*websocket.Conn, int) {
-	header := cookie(code)
+	header := loginCookie(code)
 	header.Set("Origin", n.url)
 	uri := "ws" + strings.TrimPrefix(n.url, "http") + "/api/v1/messages/ws"
-	return dialled(websocket.Dial(ctx, uri, &websocket.DialOptions{HTTPHeader: header})) //nolint:bodyclose // dialled explains
+	return answered(websocket.Dial(ctx, uri, &websocket.DialOptions{HTTPHeader: header}))
 }
 
-// dialled returns the status that a connection was refused with; 0 means that no
+// answered returns the status that a connection was refused with; 0 means that no
 // answer came. There is no body to close: the library has read it.
-func dialled(conn *websocket.Conn, res *http.Response, err error) (*websocket.Conn, int) {
+func answered(conn *websocket.Conn, res *http.Response, err error) (*websocket.Conn, int) {
 	switch {
 	case err == nil:
 		return conn, http.StatusSwitchingProtocols
@@ -175,14 +175,14 @@ func dialled(conn *websocket.Conn, res *http.Response, err error) (*websocket.Co
 
 // signOut has a person end every session of theirs.
 func (w *raceTrack) signOut(n *raceNode, code string) {
-	if status, raw := w.ask("POST", n.url+"/api/v1/me/sessions/revoke-all", cookie(code)); status != http.StatusOK {
+	if status, raw := w.ask("POST", n.url+"/api/v1/me/sessions/revoke-all", loginCookie(code)); status != http.StatusOK {
 		w.Errorf("signing out everywhere: %d %s", status, raw)
 	}
 }
 
 // end has the administrator end a session.
 func (w *raceTrack) end(n *raceNode, id sessions.ID) {
-	if status, raw := w.ask("DELETE", n.url+"/api/v1/admin/sessions/"+string(id), cookie(w.admin)); status != http.StatusNoContent {
+	if status, raw := w.ask("DELETE", n.url+"/api/v1/admin/sessions/"+string(id), loginCookie(w.admin)); status != http.StatusNoContent {
 		w.Errorf("ending a session: %d %s", status, raw)
 	}
 }
@@ -206,7 +206,7 @@ func (w *raceTrack) ask(method, url string, header http.Header) (int, []byte) {
 	return res.StatusCode, raw
 }
 
-func cookie(code string) http.Header { return http.Header{"Cookie": {"lodge-dev=" + code}} }
+func loginCookie(code string) http.Header { return http.Header{"Cookie": {"lodge-dev=" + code}} }
 
 func (w *raceTrack) atEnd(fn func() error) {
 	w.Cleanup(func() {
