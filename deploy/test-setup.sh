@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks: a C compiler for the
-# race detector, Redis, PostgreSQL, Chromium, Node. Nothing it installs is
-# started: the tests run private servers of their own.
+# race detector, Redis, PostgreSQL, nginx, Caddy, Chromium, Node. Nothing it
+# installs is started: the tests run private servers of their own.
 set -euo pipefail
 
 # What npm installs: an issuer that others wrote. npm writes the file that is looked
@@ -17,12 +17,15 @@ modules() {
 packages=()
 need() { # COMMAND PACKAGE...
   command -v "$1" >/dev/null 2>&1 && return
+  [ -x "/usr/sbin/$1" ] && return # which is root's PATH alone
   compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null && return # Debian keeps them out of PATH
   packages+=("${@:2}")
 }
 need gcc gcc libc6-dev
 need redis-server redis-server
 need postgres postgresql
+need nginx nginx
+need caddy caddy
 need chromium chromium fonts-dejavu-core
 need node nodejs
 need npm npm

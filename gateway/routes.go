@@ -22,7 +22,7 @@ var OpenAPI []byte
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 // Handler serves every public route of the gateway.
-func (g *Gateway) Handler() http.Handler { return g.forwardAuth(g.routes()) }
+func (g *Gateway) Handler() http.Handler { return g.asVerify(g.forwardAuth(g.routes())) }
 
 // routes lists them. This list is the whole of it: what is not here is not
 // served.
