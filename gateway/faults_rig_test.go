@@ -45,8 +45,9 @@ type faultWorld struct {
 	url       string
 	clock     *idClock
 	db        *sqlite.DB
-	server    *redistest.Server // nil with the embedded store
-	proxy     *faultproxy.Proxy // before the server
+	server    *redistest.Server   // nil with the embedded store
+	proxy     *faultproxy.Proxy   // before the server
+	failover  *redistest.Failover // set with Sentinel alone
 	sessions  *sessions.Manager
 	elsewhere *sessions.Manager // of another node, which reaches the store without the proxy; nil with the embedded store
 
@@ -67,6 +68,23 @@ func newFaultWorld(t *testing.T, onRedis bool) *faultWorld {
 
 func newFaultWorldWith(t *testing.T, onRedis bool, poll, grace time.Duration) *faultWorld {
 	t.Helper()
+	if onRedis {
+		return newFaultWorldOn(t, singleRedis, poll, grace)
+	}
+	return newFaultWorldOn(t, embedded, poll, grace)
+}
+
+// A faultStore is where the sessions of a faultWorld are.
+type faultStore int
+
+const (
+	embedded faultStore = iota
+	singleRedis
+	sentinel
+)
+
+func newFaultWorldOn(t *testing.T, on faultStore, poll, grace time.Duration) *faultWorld {
+	t.Helper()
 	w := &faultWorld{T: t, clock: &idClock{now: time.Now().UTC()}}
 	must := func(err error) {
 		t.Helper()
@@ -81,17 +99,24 @@ func newFaultWorldWith(t *testing.T, onRedis bool, poll, grace time.Duration) *f
 	journal := sqlite.NewJournal(w.db)
 	opts := sessions.Options{LeasePoll: poll, LeaseGrace: grace, Logger: log}
 	closers := []func() error{w.db.Close}
-	if onRedis {
+	manager := func(c redis.Config) *sessions.Manager {
+		c.Journal, c.Clock, c.Logger = journal, w.clock, log
+		rdb, err := redis.Open(c)
+		must(err)
+		closers = append(closers, rdb.Close)
+		return sessions.NewManager(redis.NewSessions(rdb), journal, redis.NewSignals(rdb), w.clock, opts)
+	}
+	switch on {
+	case singleRedis:
 		w.server = redistest.Start(t, "--maxmemory-policy", "noeviction")
 		w.proxy = faultproxy.Start(t, w.server.Addr())
-		manager := func(addr string) *sessions.Manager {
-			rdb, err := redis.Open(redis.Config{Addrs: []string{addr}, Journal: journal, Clock: w.clock, Logger: log})
-			must(err)
-			closers = append(closers, rdb.Close)
-			return sessions.NewManager(redis.NewSessions(rdb), journal, redis.NewSignals(rdb), w.clock, opts)
-		}
-		w.sessions, w.elsewhere = manager(w.proxy.Addr()), manager(w.server.Addr())
-	} else {
+		w.sessions, w.elsewhere = manager(redis.Config{Addrs: []string{w.proxy.Addr()}}), manager(redis.Config{Addrs: []string{w.server.Addr()}})
+	case sentinel:
+		w.failover = redistest.StartSentinel(t, 3)
+		c, err := redis.ParseURL(w.failover.URL())
+		must(err)
+		w.sessions = manager(c)
+	default:
 		w.sessions = sessions.NewManager(sqlite.NewSessions(w.db), journal, sessions.NewLocalSignals(), w.clock, opts)
 	}
 	logs := sqlite.NewLog(w.db)
