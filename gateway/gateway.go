@@ -57,6 +57,9 @@ type Config struct {
 	// JWTSecret, if any, is what another booking system signs practable's tokens
 	// (HS256) with: the relay accepts them beside codes. At least 32 bytes.
 	JWTSecret []byte
+	// JWTSecretFresh, when it is set, is asked for that secret each time one is
+	// needed, instead of JWTSecret.
+	JWTSecretFresh func() ([]byte, error)
 	// TrustedProxies are the addresses whose forwarded headers count.
 	TrustedProxies []netip.Prefix
 

@@ -18,7 +18,7 @@ import (
 // still in use, nil when no secret is configured. They name no tenant: they are
 // good in the one that answers at their audience, PublicURL.
 func (c *Config) tokens() (*relay.Tokens, error) {
-	if len(c.JWTSecret) == 0 {
+	if len(c.JWTSecret) == 0 && c.JWTSecretFresh == nil {
 		return nil, nil //nolint:nilnil // no secret is no verifier and no fault
 	}
 	u, err := url.Parse(c.PublicURL)
@@ -29,7 +29,7 @@ func (c *Config) tokens() (*relay.Tokens, error) {
 	if !known {
 		return nil, errors.New("gateway: signed tokens are good at public_url, whose host is not among those that are answered for")
 	}
-	return relay.NewTokens(relay.TokensConfig{Secret: c.JWTSecret, Audience: c.PublicURL, Tenant: tenant})
+	return relay.NewTokens(relay.TokensConfig{Secret: c.JWTSecret, Fresh: c.JWTSecretFresh, Audience: c.PublicURL, Tenant: tenant})
 }
 
 // denialHints carries the relay's hints by the signals of sessions: a hint's name

@@ -200,8 +200,8 @@ func (t token) grant(tenant lodge.Tenant, topic string, err error) (Grant, error
 
 func refusalOfToken(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || lodge.CodeOf(err) == lodge.CodeUnavailable:
+		return err
 	case errors.Is(err, errTokenLate):
 		return ErrEnded
 	case errors.Is(err, errTokenEarly):
@@ -219,7 +219,7 @@ func alike(err error) error {
 	return err
 }
 
-// unavailable wraps a failure of the denials' store.
+// unavailable wraps a failure of the denials' store, or of the secret's file.
 func unavailable(err error) error {
 	if _, ok := errors.AsType[*lodge.Error](err); ok {
 		return err

@@ -40,7 +40,11 @@ const (
 
 // TokensConfig says which tokens are good.
 type TokensConfig struct {
-	Secret   []byte       // what they are signed with; 32 bytes at least
+	Secret []byte // what they are signed with; 32 bytes at least
+	// Fresh, when it is set, is asked for the secret each time one is needed,
+	// instead of Secret, so that it can be changed without a restart. While it
+	// fails, tokens are answered 503.
+	Fresh    func() ([]byte, error)
 	Audience string       // the relay's public URL, "https://lab.example"
 	Tenant   lodge.Tenant // the one tenant they are good in
 }
@@ -49,20 +53,36 @@ type TokensConfig struct {
 // another booking system still hands them out. What a token says cannot be taken
 // back, so whoever accepts one asks Denials as well.
 type Tokens struct {
-	secret   []byte
+	secret   func() ([]byte, error)
 	audience string
 	tenant   lodge.Tenant
 }
 
 // NewTokens returns a verifier.
 func NewTokens(cfg TokensConfig) (*Tokens, error) {
-	switch {
-	case len(cfg.Secret) < minSecret:
-		return nil, fmt.Errorf("relay: the secret of signed tokens has %d bytes; HS256 needs %d (RFC 7518 section 3.2)", len(cfg.Secret), minSecret)
-	case cfg.Audience == "" || cfg.Tenant == "":
+	ask := cfg.Fresh
+	if ask == nil {
+		kept := slices.Clone(cfg.Secret)
+		ask = func() ([]byte, error) { return kept, nil }
+	}
+	ts := &Tokens{secret: func() ([]byte, error) { return longEnough(ask()) }, audience: strings.TrimSuffix(cfg.Audience, "/"), tenant: cfg.Tenant}
+	if cfg.Audience == "" || cfg.Tenant == "" {
 		return nil, errors.New("relay: signed tokens need an audience and a tenant")
 	}
-	return &Tokens{slices.Clone(cfg.Secret), strings.TrimSuffix(cfg.Audience, "/"), cfg.Tenant}, nil
+	if _, err := ts.secret(); err != nil {
+		return nil, err
+	}
+	return ts, nil
+}
+
+func longEnough(secret []byte, err error) ([]byte, error) {
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("relay: the secret of signed tokens: %w", err)
+	case len(secret) < minSecret:
+		return nil, fmt.Errorf("relay: the secret of signed tokens has %d bytes; HS256 needs %d (RFC 7518 section 3.2)", len(secret), minSecret)
+	}
+	return secret, nil
 }
 
 // A token is what a good signed token says.
@@ -113,9 +133,13 @@ func (ts *Tokens) verify(raw string, now time.Time) (token, error) {
 	if typ, _ := parsed.Headers[0].ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(typ, "JWT") {
 		return token{}, errTokenBad
 	}
+	secret, err := ts.secret()
+	if err != nil {
+		return token{}, unavailable(err)
+	}
 	var c claims
 	// The key is ours: what a header says of keys (jwk, jku, x5u, kid) is not read.
-	if err := parsed.Claims(ts.secret, &c); err != nil {
+	if err := parsed.Claims(secret, &c); err != nil {
 		return token{}, errTokenBad
 	}
 	if !ts.complete(&c) || c.IssuedAt.Time().After(now.Add(skew)) {

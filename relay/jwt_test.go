@@ -200,6 +200,39 @@ func TestTokensConfig(t *testing.T) {
 	}
 }
 
+// A secret that is changed counts from the next token on; while it cannot be had,
+// nothing is believed.
+func TestSec43_SecretOfTokensIsAskedForEachTime(t *testing.T) {
+	const other = "another secret, as long as HS256 needs"
+	now, fault := []byte(tokenSecret), error(nil)
+	ts, err := NewTokens(TokensConfig{Fresh: func() ([]byte, error) { return now, fault }, Audience: tokenAudience, Tenant: lodge.DefaultTenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := goodClaims(tokenNow)
+	check := func(what, secret string, want error) {
+		t.Helper()
+		if _, err := ts.verify(sign(t, secret, hs256, good), tokenNow); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	check("before", tokenSecret, nil)
+	check("another, before", other, errTokenBad)
+	now = []byte(other)
+	check("the old one, after", tokenSecret, errTokenBad)
+	check("after", other, nil)
+	for _, gone := range []func(){func() { now = []byte("too short") }, func() { fault = errors.New("no such file") }} {
+		gone()
+		_, err := ts.verify(sign(t, other, hs256, good), tokenNow)
+		if refusal := refusalOfToken(err); lodge.CodeOf(refusal) != lodge.CodeUnavailable || strings.Contains(refusal.Error(), "too short") {
+			t.Errorf("without a secret: %v", refusal)
+		}
+	}
+	if _, err := NewTokens(TokensConfig{Fresh: func() ([]byte, error) { return nil, fault }, Audience: tokenAudience, Tenant: "t"}); err == nil {
+		t.Error("a secret that cannot be had is no fault at the start")
+	}
+}
+
 // Whatever is sent, verifying it ends without a panic, and what passes is signed
 // with the secret and complete.
 func FuzzToken(f *testing.F) {

@@ -27,6 +27,7 @@ type config struct {
 	TrustedProxies []netip.Prefix
 	UIOrigins      []string
 	JWTSecret      []byte // of practable's signed tokens; empty: none are accepted
+	JWTSecretFresh func() ([]byte, error)
 	LoginLife      time.Duration
 	LoginIdle      time.Duration
 	LoginCap       int    // logins a person has at once; 0: any number
@@ -39,6 +40,7 @@ type config struct {
 	Limits         limits
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
+	IssuerLimits   idp.Options
 }
 
 // limits are what bounds the use that one person, address or code makes of a
@@ -56,7 +58,7 @@ type setting struct {
 	set   func(c *config, from source) error
 }
 
-var settings = []setting{
+var settings = append([]setting{
 	{"listen", "address to serve the gateway on (default 127.0.0.1:8080)", address(func(c *config) *string { return &c.Listen })},
 	{"public_url", "origin people use, such as https://lab.example.org", origin(func(c *config) *string { return &c.PublicURL })},
 	{"assets_listen", "address to serve experiment UIs on (default 127.0.0.1:8081)", address(func(c *config) *string { return &c.AssetsListen })},
@@ -86,7 +88,7 @@ var settings = []setting{
 	{"message_connections_per_person", "message connections of one person on one node (default 32)", limit(func(c *config) *int { return &c.Limits.PersonConnections })},
 	{"message_frame_rate", "frames a client sends on one message connection in a second, on average (default 20)", limit(func(c *config) *int { return &c.Limits.FrameRate })},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
-}
+}, issuerSettings...)
 
 // flagName is how a key is written on the command line.
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }

@@ -1,18 +1,54 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/idp"
 )
+
+// issuerSettings are the settings that bound what all issuers may take or send.
+var issuerSettings = []setting{
+	{"issuer_timeout", "an issuer has so long for its part of one sign-in, refresh or sign-out (default 1500ms; below 2s, people learn within 2s that it is down)", lease(func(c *config) *time.Duration { return &c.IssuerLimits.Timeout }, 100*time.Millisecond, 10*time.Second)},
+	{"issuer_skew", "an issuer's clock may be off by so much (default 60s, which is the most)", lease(func(c *config) *time.Duration { return &c.IssuerLimits.Skew }, time.Second, time.Minute)},
+	{"issuer_fresh", "what an issuer publishes, its keys too, is read again after so long (default 1h)", lease(func(c *config) *time.Duration { return &c.IssuerLimits.Fresh }, time.Minute, 24*time.Hour)},
+	{"issuer_refetch", "keys are not read again sooner than this because a token names an unknown one (default 10s)", lease(func(c *config) *time.Duration { return &c.IssuerLimits.Refetch }, time.Second, 10*time.Minute)},
+	{"issuer_max_answer", "bytes that an issuer may answer with (default 1048576)", maxAnswer},
+	{"issuer_ca_file", "PEM file of the certificate authorities that issuers are trusted by, instead of the system's", caFile},
+}
+
+func maxAnswer(c *config, from source) error {
+	const least, most = 16 << 10, 16 << 20
+	n, err := strconv.ParseInt(from.value, 10, 64)
+	if err != nil || n < least || n > most {
+		return fmt.Errorf("%q is not a number of bytes from %d to %d", from.value, least, most)
+	}
+	c.IssuerLimits.MaxAnswer = n
+	return nil
+}
+
+func caFile(c *config, from source) error {
+	path := from.path(from.value)
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	c.IssuerLimits.RootCAs = x509.NewCertPool()
+	if !c.IssuerLimits.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("%s holds no certificate in PEM form", path)
+	}
+	return nil
+}
 
 // issuerFile is an issuer as the file has it.
 type issuerFile struct {
@@ -22,6 +58,7 @@ type issuerFile struct {
 	ClientID         string   `yaml:"client_id"`
 	ClientSecretFile string   `yaml:"client_secret_file"`
 	Scopes           []string `yaml:"scopes"`
+	Prompt           string   `yaml:"prompt"`
 	GroupsClaim      string   `yaml:"groups_claim"`
 	Private          bool     `yaml:"private"`
 	Insecure         bool     `yaml:"insecure"`
@@ -30,7 +67,7 @@ type issuerFile struct {
 }
 
 // issuerKeys are the keys of an issuer.
-var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "groups_claim", "private", "insecure", "rules"}
+var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "prompt", "groups_claim", "private", "insecure", "rules"}
 
 // readIssuers takes the issuers that a file lists and returns what is wrong with
 // any of them.
@@ -76,18 +113,19 @@ func readIssuer(node *yaml.Node, dir string) (issuer idp.IssuerConfig, problems 
 		return issuer, append(problems, inOneLine(err))
 	}
 	issuer = idp.IssuerConfig{
-		ID: f.ID, Name: f.Name, URL: f.URL, ClientID: f.ClientID, Scopes: f.Scopes, GroupsClaim: f.GroupsClaim, Private: f.Private, Insecure: f.Insecure,
+		ID: f.ID, Name: f.Name, URL: f.URL, ClientID: f.ClientID, Scopes: f.Scopes, Prompt: f.Prompt, GroupsClaim: f.GroupsClaim, Private: f.Private, Insecure: f.Insecure,
 	}
 	var err error
 	if issuer.Rules, err = rules(f.Rules); err != nil {
 		problems = append(problems, inOneLine(err))
 	}
 	if f.ClientSecretFile != "" {
-		secret, err := secretFile(source{dir: dir}.path(f.ClientSecretFile))
-		if err != nil {
+		// Read now for its faults, and again each time the issuer wants it.
+		path := source{dir: dir}.path(f.ClientSecretFile)
+		issuer.Secret = func() (string, error) { return secretFile(path) }
+		if issuer.ClientSecret, err = issuer.Secret(); err != nil {
 			problems = append(problems, "client_secret_file: "+err.Error())
 		}
-		issuer.ClientSecret = secret
 	}
 	return issuer, problems
 }

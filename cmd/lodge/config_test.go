@@ -211,7 +211,7 @@ issuers:
 		`trusted_proxies (FILE line 6): give it a single value, or a list of them`,
 		`issuers[0] (FILE line 8): issuer "Upper": the id must be 1 to 63 of a-z, 0-9, '-', '_' and begin with a letter or digit; the client id is missing; register Lodge at the issuer to get one`,
 		`issuers[1] (FILE line 10): issuer "plain": url: https is required; http needs insecure, and is for this machine only`,
-		`issuers[2] (FILE line 13): there is no key "client_secert_file"; an issuer has id, name, url, client_id, client_secret_file, scopes, groups_claim, private, insecure, rules`,
+		`issuers[2] (FILE line 13): there is no key "client_secert_file"; an issuer has id, name, url, client_id, client_secret_file, scopes, prompt, groups_claim, private, insecure, rules`,
 		`issuers[3] (FILE line 17): client_secret_file: open ` + filepath.Join(filepath.Dir(file), "gone") + `: no such file or directory`,
 		`issuers[3] (FILE line 17): the id "plain" is taken by an issuer above; each needs its own`,
 		`listen (FILE line 1): "here" is not an address; write it like 127.0.0.1:8080`,
@@ -315,7 +315,7 @@ func TestConfigExample(t *testing.T) {
 	}
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
-		"redis.url": "redis://127.0.0.1:6379/0\n", "example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n",
+		"redis.url": "redis://127.0.0.1:6379/0\n", "example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
 		t.Errorf("as it stands: %v", err)

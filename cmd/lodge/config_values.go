@@ -188,17 +188,22 @@ func redisFile(c *config, from source) error {
 	return redisURL(c, source{value: secret})
 }
 
-// jwtSecret reads what another booking system signs its tokens with.
+// jwtSecret reads what another booking system signs its tokens with, now and each
+// time one comes.
 func jwtSecret(c *config, from source) error {
-	secret, err := secretFile(from.path(from.value))
-	if err != nil {
-		return err
+	c.JWTSecretFresh = func() ([]byte, error) {
+		secret, err := secretFile(from.path(from.value))
+		if err != nil {
+			return nil, err
+		}
+		if len(secret) < minJWTSecret {
+			return nil, fmt.Errorf("the secret has %d bytes; HS256 needs %d at least, so let the booking system use a longer one", len(secret), minJWTSecret)
+		}
+		return []byte(secret), nil
 	}
-	if len(secret) < minJWTSecret {
-		return fmt.Errorf("the secret has %d bytes; HS256 needs %d at least, so let the booking system use a longer one", len(secret), minJWTSecret)
-	}
-	c.JWTSecret = []byte(secret)
-	return nil
+	var err error
+	c.JWTSecret, err = c.JWTSecretFresh()
+	return err
 }
 
 // minJWTSecret is what HS256 needs (RFC 7518 section 3.2).

@@ -78,7 +78,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	issuers, err := idp.New(cfg.Issuers, clock, idp.Options{})
+	issuers, err := idp.New(cfg.Issuers, clock, cfg.IssuerLimits)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod,
-		JWTSecret: cfg.JWTSecret,
-		SendRate:  cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
+		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
+		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)
 	return n, err
