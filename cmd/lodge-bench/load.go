@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/textproto"
 	"os"
 	"slices"
 	"strconv"
@@ -38,7 +37,7 @@ func load(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	request := []byte("GET " + *path + " HTTP/1.1\r\nHost: " + *host + "\r\nCookie: " + *cookie + "\r\n\r\n")
+	request := get(*host, *path, *cookie)
 	took := make([][]time.Duration, *conns)
 	errs := make([]error, *conns)
 	var wg sync.WaitGroup
@@ -59,24 +58,24 @@ func load(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(loaded{len(all), elapsed, percentile(all, 0.5), percentile(all, 0.99)})
 }
 
-// keepAsking sends a request again and again over one connection.
+// keepAsking sends a request again and again over one connection, until then or
+// until ctx ends.
 func keepAsking(ctx context.Context, addr string, request []byte, until time.Time) (took []time.Duration, err error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	a, err := newAsker(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(until.Add(10 * time.Second)); err != nil {
+	defer func() { _ = a.conn.Close() }()
+	if err := a.conn.SetDeadline(until.Add(10 * time.Second)); err != nil {
 		return nil, err
 	}
-	answers := bufio.NewReader(conn)
-	for asked := time.Now(); asked.Before(until); {
-		if _, err := conn.Write(request); err != nil {
+	for asked := time.Now(); asked.Before(until) && ctx.Err() == nil; {
+		status, err := a.ask(request)
+		if err != nil {
 			return nil, err
 		}
-		if err := readAnswer(answers); err != nil {
-			return nil, err
+		if status != 200 && status != 204 {
+			return nil, fmt.Errorf("the server answered %d", status)
 		}
 		now := time.Now()
 		took = append(took, now.Sub(asked))
@@ -85,32 +84,64 @@ func keepAsking(ctx context.Context, addr string, request []byte, until time.Tim
 	return took, nil
 }
 
+// An asker sends requests over one keep-alive connection.
+type asker struct {
+	conn    net.Conn
+	answers *bufio.Reader
+}
+
+func newAsker(ctx context.Context, addr string) (*asker, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &asker{conn, bufio.NewReader(conn)}, nil
+}
+
+// ask sends a request and returns the status of the answer.
+func (a *asker) ask(request []byte) (status int, err error) {
+	if _, err := a.conn.Write(request); err != nil {
+		return 0, err
+	}
+	return readAnswer(a.answers)
+}
+
+// get is a GET request with a cookie, as the load sends it.
+func get(host, path, cookie string) []byte {
+	return []byte("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nCookie: " + cookie + "\r\n\r\n")
+}
+
 var lengthHeader = []byte("Content-Length: ")
 
-// readAnswer reads one answer, which must be 200 or 204.
-func readAnswer(r *bufio.Reader) error {
+// readAnswer reads one answer, whose length must stand in its header.
+func readAnswer(r *bufio.Reader) (status int, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) && !bytes.HasPrefix(line, []byte("HTTP/1.1 204")) {
-		return fmt.Errorf("the server answered %q", textproto.TrimString(string(line)))
+	const version = "HTTP/1.1 "
+	if len(line) < len(version)+3 {
+		return 0, fmt.Errorf("the server answered %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[len(version) : len(version)+3])); err != nil {
+		return 0, fmt.Errorf("the server answered %q", line)
 	}
 	length := 0
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if len(line) <= len("\r\n") {
 			break
 		}
 		if value, found := bytes.CutPrefix(line, lengthHeader); found {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
 	_, err = io.CopyN(io.Discard, r, int64(length))
-	return err
+	return status, err
 }

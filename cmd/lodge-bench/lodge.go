@@ -26,6 +26,7 @@ type lab struct {
 // A gateway is one node of it.
 type gateway struct {
 	url     string
+	admin   string // its admin socket
 	process *process
 }
 
@@ -37,7 +38,7 @@ type labOptions struct {
 	binary   string // of lodge; built when empty
 	gateways int
 	people   int      // accounts of the issuer
-	redis    []string // extra settings of Redis
+	muted    bool     // what gateways publish in Redis gets lost on the way to them
 	settings []string // extra lines of the gateways' configuration
 }
 
@@ -56,21 +57,20 @@ func openLab(ctx context.Context, o labOptions) (*lab, error) {
 			return l, fmt.Errorf("building lodge: %w", err)
 		}
 	}
-	if err := l.startRedis(ctx, o.redis); err != nil {
+	if err := l.startRedis(ctx); err != nil {
 		return l, err
 	}
 	return l, l.startGateways(ctx, o)
 }
 
-func (l *lab) startRedis(ctx context.Context, settings []string) error {
+func (l *lab) startRedis(ctx context.Context) error {
 	var err error
 	if l.redisAddr, err = freeAddr(); err != nil {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(l.redisAddr)
-	l.redis, err = start(ctx, "redis-server", "redis-server", append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", l.dir, "--save", "", "--appendonly", "no", "--loglevel", "notice",
-	}, settings...)...)
+	l.redis, err = start(ctx, "redis-server", "redis-server",
+		"--port", port, "--bind", "127.0.0.1", "--dir", l.dir, "--save", "", "--appendonly", "no", "--loglevel", "notice")
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,15 @@ func (l *lab) startGateway(ctx context.Context, o labOptions, data string) error
 	if _, err := p.serve("ready at "); err != nil {
 		return err
 	}
+	redisAddr, err := l.redisFor(ctx, o)
+	if err != nil {
+		return err
+	}
 	_, issuerPort, _ := net.SplitHostPort(issuer)
 	_, assetsPort, _ := net.SplitHostPort(assets)
 	config := strings.Join(append([]string{
 		"listen: " + public, "public_url: http://" + public, "assets_listen: " + assets, "assets_url: http://localhost:" + assetsPort,
-		"data: " + data, "redis: redis://" + l.redisAddr + "/0", "log_level: error",
+		"data: " + data, "redis: redis://" + redisAddr + "/0", "log_level: error",
 		"issuers:", "  - {id: dev, name: Bench, url: \"http://localhost:" + issuerPort + "\", client_id: lodge, insecure: true}",
 	}, o.settings...), "\n")
 	file := data + ".yaml"
@@ -134,8 +138,21 @@ func (l *lab) startGateway(ctx context.Context, o labOptions, data string) error
 	}
 	l.running = append(l.running, p)
 	url, err := p.serve("lodge: ready at ")
-	l.gateways = append(l.gateways, gateway{url, p})
+	l.gateways = append(l.gateways, gateway{url, filepath.Join(data, "admin.sock"), p})
 	return err
+}
+
+// redisFor returns where a gateway finds the Redis.
+func (l *lab) redisFor(ctx context.Context, o labOptions) (string, error) {
+	if !o.muted {
+		return l.redisAddr, nil
+	}
+	p, err := child(ctx, "mute", "-to", l.redisAddr)
+	if err != nil {
+		return "", err
+	}
+	l.running = append(l.running, p)
+	return p.serve("ready at ")
 }
 
 // Close ends every process, the last started first, and removes the directory.

@@ -9,7 +9,9 @@
 //
 //	verify.go   GET /auth/verify beside net/http with Redis, with a map, with nothing
 //	revoke.go   from the answer to a revocation to the closed socket, on three nodes
+//	stale.go    how long a check that was kept lets through a login that was ended
 //	messages.go message sockets that idle, get broadcasts, come back all at once; publishing
+//	mute.go     a network that loses what is published
 //	limits.go   the bare limits; rawhub.go, that of message sockets
 //	hub.go      a Lodge or the bare limit with its listeners.go, which speak wire.go
 //	load.go     the load of verify; sockets.go, the load of revoke
@@ -30,6 +32,7 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"verify": verify,
 	"revoke": revoke,
+	"stale":  stale,
 	"idle":   idle, "fanout": fanout, "publish": publish, "storm": storm,
 }
 
@@ -40,6 +43,7 @@ var children = map[string]func(ctx context.Context, args []string) error{
 	"load":    load,
 	"issuer":  issuer,
 	"sockets": sockets,
+	"mute":    mute,
 	"rawhub":  rawhub, "listeners": listeners,
 }
 
@@ -55,7 +59,7 @@ func run(ctx context.Context, args []string) int {
 		known, args = children, args[1:]
 	}
 	if len(args) == 0 || known[args[0]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|idle|fanout|publish|storm [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
+		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|stale|idle|fanout|publish|storm [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
 		return 2
 	}
 	switch err := known[args[0]](ctx, args[1:]); {

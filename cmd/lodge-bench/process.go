@@ -73,13 +73,41 @@ func (p *process) serve(ready string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.drain()
+	return rest, nil
+}
+
+// drain reads the output to its end, so that the process never waits for that.
+func (p *process) drain() {
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)
 		for p.lines.Scan() {
 		}
 	}()
-	return rest, nil
+}
+
+// listenLimit bounds the wait for a server that does not say when it is ready.
+const listenLimit = 30 * time.Second
+
+// awaitListener waits until somebody listens on an address.
+func awaitListener(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, listenLimit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("nobody listens on %s: %w", addr, err)
+		case <-tick.C:
+		}
+	}
 }
 
 // stop asks the process to end and waits until it has.

@@ -36,7 +36,7 @@ func revoke(ctx context.Context, args []string) error {
 	clients := flags.Int("clients", 2, "client processes")
 	parallel := flags.Int("parallel", 4, "revoking calls at a time")
 	runs := flags.Int("runs", 1, "runs, each with an installation of its own")
-	push := flags.String("push", "on", "on, or off: Redis then refuses to publish, so that nodes learn by their poll alone")
+	push := flags.String("push", "on", "on, or off: what nodes publish then gets lost, so that they learn by their poll alone")
 	file := flags.String("json", "", "file to write the figures to")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -45,15 +45,11 @@ func revoke(ctx context.Context, args []string) error {
 		return errors.New("there are at most as many revocations as sockets, and at least one gateway, and one call at a time for each client")
 	}
 	report := revokeReport{Gateways: *gateways, Sockets: *sockets, Revocations: *revocations, Push: *push, CloseCodes: map[int]int{}}
-	// 25 sockets a person: gateways bound how many one person may have.
-	o := labOptions{binary: *binary, gateways: *gateways, people: *sockets/25 + 1}
-	switch *push {
-	case "on":
-	case "off":
-		o.redis = []string{"--rename-command", "PUBLISH", ""}
-	default:
+	if *push != "on" && *push != "off" {
 		return fmt.Errorf("--push %s: it is on or off", *push)
 	}
+	// 25 sockets a person: gateways bound how many one person may have.
+	o := labOptions{binary: *binary, gateways: *gateways, people: *sockets/25 + 1, muted: *push == "off"}
 	var closed, calls []time.Duration
 	for range *runs {
 		r := revoking{sockets: *sockets, revocations: *revocations, clients: *clients, parallel: *parallel, people: o.people}

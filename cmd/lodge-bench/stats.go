@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -29,6 +30,26 @@ func spreadOf(values []float64) spread {
 		return spread{}
 	}
 	return spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Least: sorted[0], Most: sorted[n-1]}
+}
+
+// text writes the median and, in brackets, the extremes.
+func (s spread) text(format string) string {
+	if s == (spread{}) {
+		return "unknown"
+	}
+	return fmt.Sprintf(format+" ("+format+"–"+format+")", s.Median, s.Least, s.Most)
+}
+
+// ratiosOf divides what was measured in turns, run by run: what slowed one of a
+// run slowed the other of it too.
+func ratiosOf(values, by []float64) spread {
+	ratios := make([]float64, 0, len(values))
+	for i := range min(len(values), len(by)) {
+		if by[i] > 0 {
+			ratios = append(ratios, values[i]/by[i])
+		}
+	}
+	return spreadOf(ratios)
 }
 
 // latencies sum up a set of durations, in milliseconds.
