@@ -158,8 +158,11 @@ func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
 	return l.hints.local.Changes(ctx)
 }
 
-// Close implements messaging.Log. It closes every connection, also those that
-// somebody waits on: a server that hangs does not hold it up.
+// logCloseGrace is how long Close lets the server answer what is under way.
+const logCloseGrace = 500 * time.Millisecond
+
+// Close implements messaging.Log. A server that hangs does not hold it up for
+// long: then every connection is closed, also those that somebody waits on.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	again := l.closed
@@ -167,15 +170,18 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	l.end()
 	l.hints.local.Close()
-	var err error
-	if !again {
-		if err = l.client.Close(); err != nil {
-			err = fmt.Errorf("redis: close: %w", err)
-		}
-	}
+	closeClient := sync.OnceValue(l.client.Close)
+	late := time.AfterFunc(logCloseGrace, func() { _ = closeClient() }) // its error is returned below
 	l.calls.Wait()
 	l.work.Wait()
-	return err
+	late.Stop()
+	if again {
+		return nil
+	}
+	if err := closeClient(); err != nil {
+		return fmt.Errorf("redis: close: %w", err)
+	}
+	return nil
 }
 
 // begin starts a call: the context it returns also ends with the log. The

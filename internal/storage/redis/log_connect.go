@@ -40,7 +40,7 @@ func (l *Log) inspect(ctx context.Context, cn *redis.Conn, who identity) error {
 	_, err := cn.Pipelined(ctx, func(p redis.Pipeliner) error {
 		memory, files = p.Info(ctx, "memory"), p.Info(ctx, "persistence")
 		for _, script := range logScripts {
-			script.Load(ctx, p) // where that is not allowed, they are sent each time
+			p.ScriptLoad(ctx, script.text) // where that is not allowed, they are sent each time
 		}
 		return nil
 	})

@@ -84,7 +84,7 @@ func logTimedOut(err error) bool {
 }
 
 // read runs a script that changes nothing.
-func (l *Log) read(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]any, error) {
+func (l *Log) read(ctx context.Context, script logLua, keys []string, args ...any) ([]any, error) {
 	var answer []any
 	err := l.again(ctx, func() error {
 		var err error

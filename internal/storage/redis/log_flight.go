@@ -15,7 +15,7 @@ import (
 const (
 	// logFlights is how many pipelines of writes are on their way to one server at
 	// once.
-	logFlights = 2
+	logFlights = 4
 	// logSeats and logFreight end a pipeline: calls, and bytes of bodies.
 	logSeats   = 128
 	logFreight = 4 << 20
@@ -36,7 +36,7 @@ type logLane struct {
 
 // A logCall is one script on its way.
 type logCall struct {
-	script *redis.Script
+	script logLua
 	keys   []string
 	args   []any
 	size   int
@@ -50,7 +50,7 @@ type logCall struct {
 }
 
 // write runs a script that changes a topic, together with those of others.
-func (l *Log) write(ctx context.Context, script *redis.Script, keys []string, args []any, size int) ([]any, error) {
+func (l *Log) write(ctx context.Context, script logLua, keys []string, args []any, size int) ([]any, error) {
 	whole := false
 	for try := 1; ; try++ {
 		c := &logCall{script: script, keys: keys, args: args, size: size, whole: whole, done: make(chan struct{})}
@@ -144,7 +144,9 @@ func (l *Log) send(ctx context.Context, node *redis.Client, c *logCall) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.taken {
-		return fmt.Errorf("%w: given up while it was under way: %v", messaging.ErrUncertain, context.Cause(ctx))
+		// The cause is told, not wrapped: an error of the context would say that
+		// nothing was done.
+		return fmt.Errorf("%w: given up while it was under way: %s", messaging.ErrUncertain, context.Cause(ctx).Error())
 	}
 	lane.queue = slices.DeleteFunc(lane.queue, func(other *logCall) bool { return other == c })
 	return context.Cause(ctx)

@@ -26,7 +26,9 @@ const (
 	logSnapshot = "snapshot"
 )
 
-func logKey(name messaging.Topic, part string) string { return "lodge:{t:" + string(name) + "}:" + part }
+func logKey(name messaging.Topic, part string) string {
+	return "lodge:{t:" + string(name) + "}:" + part
+}
 
 func logKeys(name messaging.Topic, parts ...string) []string {
 	keys := make([]string, len(parts))
@@ -68,8 +70,18 @@ local function has(p)
 end
 `
 
+// A logLua is a script with its text: go-redis loses a script's hash when it is
+// loaded in a pipeline.
+type logLua struct {
+	*redis.Script
+	text string
+}
+
 // logScript makes a script. What frees memory must run on a full server.
-func logScript(shebang, body string) *redis.Script { return redis.NewScript(shebang + logPrelude + body) }
+func logScript(shebang, body string) logLua {
+	text := shebang + logPrelude + body
+	return logLua{redis.NewScript(text), text}
+}
 
 const (
 	logFrees = "#!lua flags=allow-oom\n"
@@ -188,7 +200,7 @@ redis.call('HSET', KEYS[3], 'rev', rev, 'at', ARGV[2], 'data', ARGV[3])
 return {'ok', rev}
 `)
 
-	logScripts = []*redis.Script{logAppend, logRead, logDiscard, logSweep, logDrop, logSave}
+	logScripts = []logLua{logAppend, logRead, logDiscard, logSweep, logDrop, logSave}
 )
 
 // logPosSize is the length of a position as the scripts know it.
