@@ -203,11 +203,11 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
 	})
 	parts.Desk.SetEffects(effects{g})
+	g.surveys.SetPeople(g.persons.Merged)
+	g.register.SetPeople(g.persons.Merged)
 	return g, nil
 }
 
-	g.surveys.SetPeople(g.persons.Merged)
-	g.register.SetPeople(g.persons.Merged)
 func (c *Config) complete() error {
 	var errs []error
 	// An origin is compared to the letter with what browsers send: no slash at
