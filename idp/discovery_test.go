@@ -257,6 +257,40 @@ func TestSec19_PrivateAddressesAreRefusedAtDial(t *testing.T) {
 	})
 }
 
+// An answer that comes a byte at a time is bounded as a whole.
+func TestSec19_AnswersThatTrickleAreGivenUp(t *testing.T) {
+	w := newWorld(t, at(wellKnown, func(w http.ResponseWriter, r *http.Request) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if _, err := w.Write([]byte(" ")); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush() // fails when the next Write does
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	w.rp = w.party(Options{Timeout: 300 * time.Millisecond})
+	began := time.Now()
+	wantRefused(t, start(w), lodge.CodeUnavailable)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+// A proxy of the environment would see what is sent to issuers, and reach what is
+// refused at dial.
+func TestSec19_ProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
+	transport, ok := newClient(IssuerConfig{}, Options{}).Transport.(limited).next.(*http.Transport)
+	if !ok || transport.Proxy != nil {
+		t.Error("there is a proxy")
+	}
+}
+
 func TestUntrustedCertificateIsRefused(t *testing.T) {
 	w := newWorld(t, idptest.Faults{})
 	w.roots = x509.NewCertPool()
