@@ -10,7 +10,9 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-func testJournal(t *testing.T, open func(t *testing.T) sessions.Journal) {
+// Journal is the part of Run for a back end that has a journal and no store. open
+// returns an empty one and cleans up after the test.
+func Journal(t *testing.T, open func(t *testing.T) sessions.Journal) {
 	rev := func(name string) sessions.Revocation {
 		return sessions.Revocation{
 			Tenant: "t1", ID: IDOf(name), At: Base, Reason: "cancelled",

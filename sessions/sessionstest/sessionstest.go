@@ -27,7 +27,7 @@ type Backend struct {
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Run("Store", func(t *testing.T) { testStore(t, func(t *testing.T) sessions.Store { return open(t).Store }) })
 	if open := part(t, open, func(b Backend) (sessions.Journal, bool) { return b.Journal, b.Journal != nil }); open != nil {
-		t.Run("Journal", func(t *testing.T) { testJournal(t, open) })
+		t.Run("Journal", func(t *testing.T) { Journal(t, open) })
 	}
 	if open := part(t, open, func(b Backend) (sessions.Signals, bool) { return b.Signals, b.Signals != nil }); open != nil {
 		t.Run("Signals", func(t *testing.T) { testSignals(t, open) })

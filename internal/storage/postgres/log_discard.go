@@ -106,8 +106,8 @@ func sweepSome(ctx context.Context, tx pgx.Tx) (more bool, err error) {
 	if !there || err != nil {
 		return false, err
 	}
-	gone, err := tx.Exec(ctx, `DELETE FROM log_entries WHERE epoch = $1 AND seq IN (
-		SELECT seq FROM log_entries WHERE epoch = $1 AND seq <= $2 ORDER BY seq LIMIT $3)`, epoch, through, sweepRows)
+	gone, err := tx.Exec(ctx, `DELETE FROM log_entries WHERE epoch = $1 AND seq <= (SELECT max(s.seq) FROM (
+		SELECT seq FROM log_entries WHERE epoch = $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS s)`, epoch, through, sweepRows)
 	if err != nil {
 		return false, err
 	}

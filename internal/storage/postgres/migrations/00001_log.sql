@@ -25,8 +25,9 @@ CREATE TABLE log_entries (
 );
 ALTER TABLE log_entries ALTER COLUMN body SET STORAGE EXTERNAL; -- sealed, which does not compress
 -- Not unique: the same ID may be there once more, out of sight. Hashed, because
--- an index entry is limited in size.
-CREATE INDEX log_entries_id ON log_entries (epoch, sha256(id));
+-- an index entry is limited in size, and together, so that nothing but this index
+-- can serve a search for an ID.
+CREATE INDEX log_entries_id ON log_entries (sha256(int8send(epoch) || id));
 
 CREATE TABLE log_snapshots (
     epoch bigint PRIMARY KEY,

@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/lodge-gateway/lodge/internal/postgrestest"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/messagingtest"
+)
+
+// With these set, the test binary is the process that TestLogNodeKilled kills.
+const (
+	envScribble    = "LODGE_TEST_SCRIBBLE_POSTGRES" // the database's URL
+	envScribbleRun = "LODGE_TEST_SCRIBBLE_RUN"      // the name of the run
+)
+
+func init() {
+	url := os.Getenv(envScribble)
+	if url == "" {
+		return
+	}
+	ctx := context.Background()
+	db, err := Open(ctx, url, quick())
+	if err == nil {
+		err = messagingtest.Scribble(ctx, NewLog(db), os.Getenv(envScribbleRun), os.Stdout)
+	}
+	fmt.Fprintln(os.Stderr, err) // only an error ends it
+	os.Exit(1)
+}
+
+// soak is by how much the tests that kill are longer in a long run.
+func soak() int {
+	if os.Getenv("LODGE_SOAK") != "" {
+		return 10
+	}
+	return 1
+}
+
+// TestLogNodeKilled has processes write to one database, each until it is killed
+// at a random moment, and looks for all that they were told is safe.
+func TestLogNodeKilled(t *testing.T) {
+	url := fresh(t)
+	var ledger messagingtest.Ledger
+	for run := range 5 * soak() {
+		more := 50 + rand.N(800)
+		env := []string{envScribble + "=" + url, envScribbleRun + "=" + fmt.Sprint("run", run)}
+		messagingtest.ScribbleUntilKilled(t, env, func(line string) (enough bool) {
+			ledger.Note(t, line)
+			more--
+			return more == 0
+		})
+		log := openLog(t, url)
+		ledger.Check(t, log)
+		closeAll(t, log)
+	}
+	t.Logf("%d acknowledged messages survived", ledger.Len())
+}
+
+// TestLogServerKilled kills every process of the server at a random moment under
+// a node that writes, which goes on with the server that comes back.
+func TestLogServerKilled(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.Options{Sync: true})
+	log := openLog(t, server.Database(t))
+	var ledger messagingtest.Ledger
+	for run := range 4 * soak() {
+		more := 50 + rand.N(800)
+		said, say := io.Pipe()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := messagingtest.Scribble(t.Context(), log, fmt.Sprint("run", run), say)
+			if !errors.Is(err, messaging.ErrUncertain) && !errors.Is(err, messaging.ErrUnavailable) {
+				t.Errorf("the server was killed, and the log says %v", err)
+			}
+			_ = say.Close() // which cannot fail
+		})
+		lines := bufio.NewScanner(said)
+		for lines.Scan() {
+			ledger.Note(t, lines.Text())
+			if more--; more == 0 {
+				server.Kill9()
+			}
+		}
+		wg.Wait()
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() error {
+			_, err := log.Heads(t.Context(), []messaging.Topic{"any"})
+			return err
+		})
+		ledger.Check(t, log)
+	}
+	t.Logf("%d acknowledged messages survived", ledger.Len())
+}
