@@ -1,15 +1,11 @@
 package sqlite
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/lodge-gateway/lodge/messaging/messagingtest"
@@ -42,7 +38,8 @@ func TestLogKilled(t *testing.T) {
 	var ledger messagingtest.Ledger
 	for run := range 8 {
 		more := 50 + rand.N(1000)
-		scribbleUntilKilled(t, path, fmt.Sprint("run", run), func(line string) (enough bool) {
+		env := []string{envScribble + "=" + path, envScribbleRun + "=" + fmt.Sprint("run", run)}
+		messagingtest.ScribbleUntilKilled(t, env, func(line string) (enough bool) {
 			ledger.Note(t, line)
 			more--
 			return more == 0
@@ -52,43 +49,4 @@ func TestLogKilled(t *testing.T) {
 		closeLog(t, log)
 	}
 	t.Logf("%d acknowledged messages survived", ledger.Len())
-}
-
-// scribbleUntilKilled runs a process that scribbles, kills it when note has
-// enough, and hands note what it said until it was dead.
-func scribbleUntilKilled(t *testing.T, path, run string, note func(line string) bool) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), envScribble+"="+path, envScribbleRun+"="+run)
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { // when note fails the test; else both come too late
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	killed := false
-	lines := bufio.NewReader(out)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			break // the end; a torn line was not said
-		}
-		if note(strings.TrimSpace(line)) {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			killed = true
-		}
-	}
-	err = cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || !killed || exit.Exited() {
-		t.Fatalf("the process ended by itself: %v: %s", err, complaint.String())
-	}
 }
