@@ -122,7 +122,7 @@ func eventually(t *testing.T, fn func() error) {
 // A server that comes back with an older copy has the journal applied before
 // anything is read from it, through a DB that was open all along and through a
 // new one.
-func TestRevocationSurvivesAnOlderCopy(t *testing.T) {
+func TestRel26_RevocationSurvivesAnOlderCopy(t *testing.T) {
 	server := redistest.Start(t)
 	journal := sessionstest.NewMemory().Journal()
 	db := open(t, at(server, journal))
