@@ -20,8 +20,8 @@ import (
 )
 
 // What other services ask Lodge with a service code: whether a code is good
-// (RFC 7662, introspect.go) and to end one (RFC 7009, revoke in the same file).
-// What they have in common is here. Cookies play no part, and nothing is kept
+// (RFC 7662, introspect.go) and to end one (RFC 7009, oauth2_revoke.go). What they
+// have in common is here. Cookies play no part, and nothing is kept
 // between two requests: each answer is of what the session store says now, for
 // this tenant, this service's scopes and its audience.
 
