@@ -25,7 +25,7 @@ import (
 type operation struct {
 	method    string
 	path      string   // as in the document: /api/v1/bookings/{id}
-	segments  []string // of path
+	segments  []string // of path, each parameter as {id}
 	body      *jsonschema.Schema
 	responses map[string]response // by status, and "default"
 }
@@ -105,7 +105,7 @@ func (d *apiDocument) at(path ...string) map[string]any {
 
 func (d *apiDocument) operation(path, method string) (operation, error) {
 	at := []string{"paths", path, method}
-	op := operation{method: strings.ToUpper(method), path: path, segments: strings.Split(path, "/"), responses: map[string]response{}}
+	op := operation{method: strings.ToUpper(method), path: path, segments: strings.Split(strings.Replace(path, "{idp}", "{id}", 1), "/"), responses: map[string]response{}}
 	var err error
 	if d.at(append(at, "requestBody")...) != nil {
 		for mediaType := range d.at(append(at, "requestBody", "content")...) {

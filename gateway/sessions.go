@@ -24,13 +24,15 @@ func (g *Gateway) sessionView(s sessions.Session, current sessions.ID) SessionVi
 	}
 }
 
-// sessionsOf lists a person's live sessions, the one asking first.
+// sessionsOf lists a person's live sessions, the one asking first. What is listed
+// can be ended by them, so a host's never is, whatever it names.
 func (g *Gateway) sessionsOf(ctx context.Context, s sessions.Session) ([]SessionView, error) {
 	filter := sessions.Filter{Person: s.Person}
 	if s.Kind != sessions.Login {
 		filter.Booking = s.Booking
 	}
-	return g.listed(ctx, s, filter)
+	views, err := g.listed(ctx, s, filter)
+	return slices.DeleteFunc(views, func(v SessionView) bool { return v.Kind == string(sessions.Host) }), err
 }
 
 func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter sessions.Filter) ([]SessionView, error) {

@@ -1,6 +1,7 @@
 package sessionstest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -35,12 +36,49 @@ func testHostsAreSpared(t *testing.T, open func(t *testing.T) Backend) {
 			_, err := r.RevokeAll(t.Context(), "t1", "ended by root")
 			return err
 		},
+		"a kind ended": func(t *testing.T, r *rig, login sessions.Session) error {
+			_, err := r.RevokeKind(t.Context(), "t1", login.Kind, "ended by root")
+			return err
+		},
+		"hosts as a kind": func(t *testing.T, r *rig, _ sessions.Session) error {
+			n, err := r.RevokeKind(t.Context(), "t1", sessions.Host, "a mistake")
+			if n != 0 {
+				t.Errorf("%d hosts ended", n)
+			}
+			return err
+		},
+		"signed out at the institution": func(t *testing.T, r *rig, _ sessions.Session) error {
+			found, err := r.List(t.Context(), "t1", sessions.Filter{Kind: sessions.Login, Issuer: "dev", IdPSession: "sid"})
+			for _, s := range found {
+				if s.Kind == sessions.Host {
+					t.Errorf("found among the logins: %s", say(s))
+				}
+				err = errors.Join(err, r.Revoke(t.Context(), "t1", s.ID, "signed out at the institution"))
+			}
+			return err
+		},
+		"more logins than the cap": func(t *testing.T, r *rig, login sessions.Session) error {
+			for range 3 {
+				r.clock.Advance(time.Minute)
+				r.make(t, sessions.Login)
+			}
+			if s, err := r.Get(t.Context(), "t1", login.ID); err != nil || s.State(r.clock.Now()) != sessions.Revoked {
+				t.Errorf("the first login is %s, %v", say(s), err)
+			}
+			return nil
+		},
+		"use noted, ended ones collected": func(t *testing.T, r *rig, login sessions.Session) error {
+			r.clock.Advance(2 * time.Minute)
+			err := r.Touch(t.Context(), login)
+			_, collectErr := r.Store.Collect(t.Context(), Base.Add(30*time.Minute))
+			return errors.Join(err, collectErr)
+		},
 		"changed groups": func(t *testing.T, r *rig, _ sessions.Session) error {
 			return r.Refresh(t.Context(), "t1", "p1", nil, nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, open, sessions.Options{LeasePoll: time.Hour, LeaseGrace: 3 * time.Hour})
+			r := newRig(t, open, sessions.Options{LeasePoll: time.Hour, LeaseGrace: 3 * time.Hour, LoginCap: 2})
 			code, host, err := r.Create(t.Context(), sessions.New{
 				Tenant: "t1", Kind: sessions.Host, Person: "p1", Booking: "b1", Experiment: "pend00", Issuer: "dev", IdPSession: "sid",
 				Groups: []string{"g1"}, Bindings: []lodge.Binding{{Role: lodge.RoleTechnician, Scope: "experiment:pend00"}},
