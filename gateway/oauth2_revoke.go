@@ -9,6 +9,10 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
+// codeNotAllowed is what RFC 6749 section 5.2 calls a client that may not do what
+// it asks.
+const codeNotAllowed = "unauthorized_client" //nolint:misspell // as the RFC spells it
+
 // revoke ends a code (RFC 7009): the service's own, or one that its scopes and
 // audience let it end. One that is not known, or over, is as dead as was asked
 // for.
@@ -40,7 +44,7 @@ func (g *Gateway) revoke(w http.ResponseWriter, r *http.Request) error {
 	if !own && !may(&service, scopeRevoke, &s) {
 		g.recordKept(ctx, service, s, scopeRevoke)
 		return &oauthError{
-			status: http.StatusBadRequest, code: "unauthorized_client",
+			status: http.StatusBadRequest, code: codeNotAllowed,
 			description: "This service code may not end that one; it goes on being good. A scope such as revoke:" + string(s.Kind) + ", and the experiment in its audience, would let it.",
 		}
 	}

@@ -17,7 +17,11 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-const introspectPath, revokePath = "/oauth2/introspect", "/oauth2/revoke"
+const (
+	introspectPath, revokePath = "/oauth2/introspect", "/oauth2/revoke"
+
+	notAllowed = "unauthorized_client" //nolint:misspell // as RFC 6749 spells it
+)
 
 // token is the form of both endpoints.
 func token(code string) url.Values { return url.Values{"token": {code}} }
@@ -256,7 +260,7 @@ func TestRevocation(t *testing.T) {
 	as := authorization("Bearer " + revoker.Code)
 
 	for name, kept := range map[string]string{"of another experiment": spinner, "a host's": host, "a login's": ada.cookie("lodge-dev")} {
-		b.denied(400, "unauthorized_client", revokePath, token(kept), as)
+		b.denied(400, notAllowed, revokePath, token(kept), as)
 		if !good(kept) {
 			t.Errorf("%s: ended all the same", name)
 		}
@@ -290,7 +294,7 @@ func TestRevocation(t *testing.T) {
 	}
 	l.recorded(audit.CodeRevoke, "service:"+keeper.Session.ID, l.entries(audit.CodeRevoke)[0].Object)
 	plain := l.service(lodge.DefaultTenant, []string{"relay:stats"}, nil)
-	b.denied(400, "unauthorized_client", revokePath, token(spinner), authorization("Bearer "+plain.Code))
+	b.denied(400, notAllowed, revokePath, token(spinner), authorization("Bearer "+plain.Code))
 	if got := b.do("POST", revokePath, token(plain.Code), authorization("Bearer "+plain.Code)); got.status != 200 || good(plain.Code) {
 		t.Errorf("its own: %d", got.status)
 	}
