@@ -17,13 +17,14 @@ import (
 // (--public-url), in the environment (LODGE_PUBLIC_URL) or in the YAML file
 // (public_url), in that order of weight; issuers stand in the file alone.
 type config struct {
-	Listen         string // address of the gateway; loopback unless said otherwise
-	PublicURL      string // the origin people use
-	AssetsListen   string // address the experiment UIs are served on
-	AssetsURL      string // their origin: another host name
-	AssetsDir      string // directory of namespaces; empty: the built-in samples
-	Data           string // directory of the embedded stores and keys
-	Redis          string // URL of the session store; empty: the embedded one
+	Listen         string                 // address of the gateway; loopback unless said otherwise
+	PublicURL      string                 // the origin people use
+	AssetsListen   string                 // address the experiment UIs are served on
+	AssetsURL      string                 // their origin: another host name
+	AssetsDir      string                 // directory of namespaces; empty: the built-in samples
+	Data           string                 // directory of the embedded stores and keys
+	Redis          string                 // URL of the session store; empty: the embedded one
+	RedisFresh     func() (string, error) // reads redis_file again; nil when the URL is not in one
 	TrustedProxies []netip.Prefix
 	UIOrigins      []string
 	JWTSecret      []byte // of practable's signed tokens; empty: none are accepted

@@ -35,12 +35,13 @@ func replace(t *testing.T, path, body string) {
 func TestSec43_SecretsAreReadAgain(t *testing.T) {
 	first, second := strings.Repeat("first", 8), strings.Repeat("second", 8)
 	dir := write(t, map[string]string{
-		"client.secret": "one\n", "relay.secret": first,
+		"client.secret": "one\n", "relay.secret": first, "redis.url": "redis://:one@127.0.0.1:6379/0\n",
 		"lodge.yaml": `
 public_url: https://lab.example.org
 assets_url: https://ui.example.org
 data: d
 jwt_secret_file: relay.secret
+redis_file: redis.url
 issuers: [{id: uni, url: "https://sso.example.org", client_id: lodge, client_secret_file: client.secret}]
 `,
 	})
@@ -59,6 +60,10 @@ issuers: [{id: uni, url: "https://sso.example.org", client_id: lodge, client_sec
 		}
 	}
 	want("at the start", "one", first)
+	replace(t, filepath.Join(dir, "redis.url"), "redis://:two@127.0.0.1:6379/0\n")
+	if got, err := c.RedisFresh(); err != nil || got != "redis://:two@127.0.0.1:6379/0" {
+		t.Errorf("the URL is not the file's (%v)", err)
+	}
 	replace(t, client, "two\n")
 	replace(t, relay, second+"\n")
 	want("replaced", "two", second)

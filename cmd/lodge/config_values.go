@@ -181,7 +181,8 @@ func redisURL(c *config, from source) error {
 }
 
 func redisFile(c *config, from source) error {
-	secret, err := secretFile(from.path(from.value))
+	c.RedisFresh = func() (string, error) { return secretFile(from.path(from.value)) }
+	secret, err := c.RedisFresh()
 	if err != nil {
 		return err
 	}

@@ -121,6 +121,16 @@ func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (
 		return gateway.Parts{}, err
 	}
 	at.Journal, at.Denials, at.Clock, at.Logger = journal, denials, clock, n.log
+	if fresh := n.cfg.RedisFresh; fresh != nil {
+		at.Credentials = func(context.Context) (username, password string, err error) {
+			text, err := fresh()
+			if err != nil {
+				return "", "", err
+			}
+			now, err := redis.ParseURL(text)
+			return now.Username, now.Password, err
+		}
+	}
 	rdb, err := redis.Open(at)
 	if err != nil {
 		return gateway.Parts{}, err

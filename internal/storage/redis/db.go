@@ -42,8 +42,11 @@ type Config struct {
 	Cluster bool   // Addrs are nodes of a Cluster
 
 	Username, Password string
-	DB                 int         // single server and Sentinel only
-	TLS                *tls.Config // nil means plain TCP
+	// Credentials, when it is set, is asked for both at each new connection,
+	// instead, so that they can be changed while connections are open.
+	Credentials func(context.Context) (username, password string, err error)
+	DB          int         // single server and Sentinel only
+	TLS         *tls.Config // nil means plain TCP
 
 	// Journal is applied to a server before it is used. Nil is for a node without
 	// the database: it waits until one that has it was there.
@@ -139,7 +142,8 @@ func Open(c Config) (*DB, error) {
 	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: c.Addrs, MasterName: c.Master, IsClusterMode: c.Cluster,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
-		OnConnect: newTrust(c).onConnect,
+		CredentialsProviderContext: c.Credentials,
+		OnConnect:                  newTrust(c).onConnect,
 		// A caller's deadline counts, and a connection that timed out is thrown away
 		// by go-redis, never used for the next question.
 		ContextTimeoutEnabled: true,
@@ -159,7 +163,8 @@ const ioLimit = 2 * time.Second
 func (c Config) plain(addr string) *redis.Options {
 	return &redis.Options{
 		Addr: addr, Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
-		ContextTimeoutEnabled: true, DialTimeout: ioLimit, ReadTimeout: ioLimit, WriteTimeout: ioLimit,
+		CredentialsProviderContext: c.Credentials,
+		ContextTimeoutEnabled:      true, DialTimeout: ioLimit, ReadTimeout: ioLimit, WriteTimeout: ioLimit,
 		PoolSize: 1, DialerRetries: 1, MaxRetries: -1,
 		DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
 	}
