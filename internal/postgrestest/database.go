@@ -32,10 +32,10 @@ func (s *Server) Database(t testing.TB) string {
 func (s *Server) Clone(t testing.TB, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", count.Add(1))
-	s.exec(t, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+	s.exec(t, "CREATE DATABASE "+name+" TEMPLATE "+template)
 	t.Cleanup(func() {
 		if s.cmd != nil {
-			s.exec(t, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+			s.exec(t, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 		}
 	})
 	return s.url(name)
@@ -46,7 +46,7 @@ func (s *Server) Clone(t testing.TB, template string) string {
 func (s *Server) Template(t testing.TB, fill func(url string)) string {
 	t.Helper()
 	name := fmt.Sprintf("template_%d", count.Add(1))
-	s.exec(t, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE template0")
+	s.exec(t, "CREATE DATABASE "+name+" TEMPLATE template0")
 	fill(s.url(name))
 	return name
 }

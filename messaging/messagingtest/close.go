@@ -91,6 +91,9 @@ func closeUnderWay(t *testing.T, log messaging.Log) {
 	}
 	for range 4 {
 		until("read back", func(int) error { _, err := log.ReadBack(ctx, topic, messaging.Pos{}, 5); return err })
+		until("read", func(int) error { _, err := log.Read(ctx, topic, messaging.Pos{}, 5); return err })
+		until("load snapshot", func(int) error { _, _, err := log.LoadSnapshot(ctx, topic); return err })
+		until("discard", func(int) error { return log.Discard(ctx, topic, messaging.Pos{}) })
 		until("heads", func(int) error { _, err := log.Heads(ctx, []messaging.Topic{topic}); return err })
 	}
 	_, end := listen(ctx, &wg, log)

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -51,7 +52,8 @@ type DB struct {
 }
 
 // Open connects to the database that a URL (postgres://…, or key=value words)
-// names and brings its schema up to date. It fails when the server cannot be
+// names and brings its schema up to date. Of several hosts it is the one that can
+// be written to, unless the URL's target_session_attrs says otherwise. It fails when the server cannot be
 // reached, and with ErrNewerSchema when a newer Lodge has used the database.
 // Neither its errors nor those of calls hold the URL's password.
 func Open(ctx context.Context, url string, opts Options) (*DB, error) {
@@ -67,6 +69,9 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	config.PingTimeout = 5 * time.Second
 	conn := config.ConnConfig
 	conn.ConnectTimeout = min(opts.Timeout, 10*time.Second)
+	if conn.ValidateConnect == nil { // of several hosts, or behind an address that moves
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	milliseconds := strconv.FormatInt(max(opts.Timeout.Milliseconds(), 1), 10)
 	for name, value := range map[string]string{
 		"application_name":                    opts.Application,

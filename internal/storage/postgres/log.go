@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/lodge-gateway/lodge/messaging"
 )
@@ -28,6 +29,9 @@ type Log struct {
 	hints messaging.Hints
 	queue *logQueue
 	tell  *notifier
+	// listenPing is how long the listening connection may be silent until it is
+	// asked whether it still stands.
+	listenPing time.Duration
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc
@@ -46,8 +50,10 @@ const logWriters = 3
 
 // NewLog returns the log that db holds, and starts what it needs to write and to
 // hear of other nodes. Closing it leaves db open; it is closed before db is.
-func NewLog(db *DB) *Log {
-	l := &Log{db: db, queue: newLogQueue(), tell: newNotifier()}
+func NewLog(db *DB) *Log { return newLog(db, 10*time.Second) }
+
+func newLog(db *DB, listenPing time.Duration) *Log {
+	l := &Log{db: db, queue: newLogQueue(), tell: newNotifier(), listenPing: listenPing}
 	l.life, l.end = context.WithCancel(context.Background())
 	for range logWriters {
 		l.workers.Go(l.write)

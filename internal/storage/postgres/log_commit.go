@@ -127,7 +127,7 @@ func (b *logBatch) lock(ctx context.Context, conn *pgx.Conn, begin bool) (missin
 	}
 	var batch pgx.Batch
 	if begin {
-		batch.Queue(`BEGIN`)
+		batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`)
 	}
 	seen := 0
 	batch.Queue(`SELECT topic, epoch, seq, tag, floor_seq, floor_tag FROM log_topics

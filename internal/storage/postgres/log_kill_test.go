@@ -73,6 +73,7 @@ func TestLogServerKilled(t *testing.T) {
 	for run := range 4 * soak() {
 		more := 50 + rand.N(800)
 		said, say := io.Pipe()
+		defer func() { _ = said.Close() }() // should a line fail the test
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			err := messagingtest.Scribble(t.Context(), log, fmt.Sprint("run", run), say)

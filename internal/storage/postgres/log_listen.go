@@ -10,14 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-const (
-	// listenPing is how long the listening connection may be silent until it is
-	// asked whether it still stands.
-	listenPing = 10 * time.Second
-	// listenPause is how long it takes at the most until a lost connection is
-	// made anew, over and over.
-	listenPause = 2 * time.Second
-)
+// listenPause is how long it takes at the most until a lost connection is made
+// anew, over and over.
+const listenPause = 2 * time.Second
 
 // listen hears what other nodes changed until the log closes, on a connection of
 // its own, made anew whenever it breaks. What is missed meanwhile, the poll of the
@@ -48,6 +43,7 @@ func (l *Log) listen() {
 // all.
 func (l *Log) hear() (heard bool, err error) {
 	config := l.db.config.Copy()
+	config.RuntimeParams["application_name"] += " listener"
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
 		for _, name := range l.tell.hinted(n.Payload) {
 			l.hints.Publish(name)
@@ -77,7 +73,7 @@ func (l *Log) hear() (heard bool, err error) {
 // await waits for notifications, and then, in the silence behind them, for an
 // answer of the server.
 func (l *Log) await(conn *pgx.Conn) error {
-	ctx, stop := context.WithTimeout(l.life, listenPing)
+	ctx, stop := context.WithTimeout(l.life, l.listenPing)
 	defer stop()
 	if err := conn.PgConn().WaitForNotification(ctx); err == nil || ctx.Err() == nil || l.life.Err() != nil {
 		return err

@@ -87,7 +87,7 @@ func passing(err error) bool {
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
-		case "40001", "40P01": // serialization_failure, deadlock_detected
+		case "40001", "40P01": // it met another transaction, or a deadlock
 			return true
 		case "57P01", "57P02", "57P03": // the server is stopped, crashed, or not ready yet
 			return true
