@@ -37,13 +37,12 @@ func plainCookie(lines []string, name string) (value string, plain bool) {
 	}
 	seen := false
 	for pair, rest, more := strings.Cut(lines[0], ";"); ; pair, rest, more = strings.Cut(rest, ";") {
-		n, v, _ := strings.Cut(pair, "=")
+		n, v, _ := strings.Cut(textproto.TrimString(pair), "=")
 		if textproto.TrimString(n) == name {
-			value = textproto.TrimString(v)
-			if seen || strings.HasPrefix(value, `"`) {
+			if seen || strings.HasPrefix(v, `"`) {
 				return "", false
 			}
-			seen = true
+			value, seen = v, true
 		}
 		if !more {
 			return value, len(lines) == 1

@@ -44,8 +44,9 @@ func newCode(kind Kind) (code string, id ID) {
 }
 
 // idOf returns the id of a secret, exactly as scs hashes a token.
-func idOf(secret string) ID {
-	sum := sha256.Sum256([]byte(secret))
+func idOf(secret string) ID { return idOfSum(sha256.Sum256([]byte(secret))) }
+
+func idOfSum(sum [sha256.Size]byte) ID {
 	var id [IDLen]byte
 	base64.RawURLEncoding.Encode(id[:], sum[:])
 	return ID(id[:])

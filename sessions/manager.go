@@ -73,7 +73,6 @@ func NewManager(store Store, journal Journal, signals Signals, clock lodge.Clock
 		owed: map[key]debt{},
 	}
 	m.live.init()
-	m.recent.init()
 	m.dirty.init()
 	return m
 }
@@ -219,13 +218,9 @@ func (m *Manager) read(ctx context.Context, tenant lodge.Tenant, id ID) (Session
 	if !id.Valid() {
 		return Session{}, refusal(ErrUnknown)
 	}
-	found, err := m.store.Get(ctx, tenant, []ID{id})
+	s, err := m.find(ctx, tenant, id)
 	if err != nil {
-		return Session{}, unavailable(err)
+		return Session{}, err
 	}
-	s, ok := found[id]
-	if !ok {
-		return Session{}, refusal(ErrUnknown)
-	}
-	return s, nil
+	return *s, nil
 }

@@ -2,7 +2,8 @@ package sessions
 
 import (
 	"context"
-	"hash/maphash"
+	"crypto/sha256"
+	"encoding/base64"
 	"sync"
 	"time"
 
@@ -33,13 +34,13 @@ func (m *Manager) CheckRecent(ctx context.Context, tenant lodge.Tenant, code str
 	if !ok {
 		return nil, refusal(ErrUnknown)
 	}
-	k := key{tenant, idOf(secret)}
+	sum := sha256.Sum256([]byte(secret))
 	var s *Session
 	var err error
 	if m.opts.Keep == 0 {
-		s, err = m.find(ctx, k)
+		s, err = m.find(ctx, tenant, idOfSum(sum))
 	} else {
-		s, err = m.findRecent(ctx, k)
+		s, err = m.findRecent(ctx, recentKey{tenant, sum})
 	}
 	switch {
 	case err != nil:
@@ -51,13 +52,13 @@ func (m *Manager) CheckRecent(ctx context.Context, tenant lodge.Tenant, code str
 }
 
 // findRecent is find, unless that was done less than Options.Keep ago.
-func (m *Manager) findRecent(ctx context.Context, k key) (*Session, error) {
+func (m *Manager) findRecent(ctx context.Context, k recentKey) (*Session, error) {
 	s, turn := m.recent.get(k, m.opts.Keep)
 	if s != nil {
 		return s, nil
 	}
 	asked := time.Now() // what is answered was true then, at least
-	s, err := m.find(ctx, k)
+	s, err := m.find(ctx, k.tenant, idOfSum(k.sum))
 	if err == nil {
 		m.recent.put(k, s, asked, turn)
 	}
@@ -72,13 +73,20 @@ type Finder interface {
 }
 
 // find returns one session of the store, by the shortest way there is.
-func (m *Manager) find(ctx context.Context, k key) (*Session, error) {
+func (m *Manager) find(ctx context.Context, tenant lodge.Tenant, id ID) (*Session, error) {
 	finder, ok := m.store.(Finder)
 	if !ok {
-		s, err := m.read(ctx, k.tenant, k.id)
-		return &s, err
+		found, err := m.store.Get(ctx, tenant, []ID{id})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		s, there := found[id]
+		if !there {
+			return nil, refusal(ErrUnknown)
+		}
+		return &s, nil
 	}
-	s, err := finder.Find(ctx, k.tenant, k.id)
+	s, err := finder.Find(ctx, tenant, id)
 	switch {
 	case err != nil:
 		return nil, unavailable(err)
@@ -88,16 +96,21 @@ func (m *Manager) find(ctx context.Context, k key) (*Session, error) {
 	return s, nil
 }
 
-// recentTable keeps the sessions that were read a moment ago.
-type recentTable struct {
-	seed   maphash.Seed // static
-	shards [recentShards]recentShard
+// A recentKey names a session by the bytes that its ID writes in base64: those who
+// look it up have just computed them.
+type recentKey struct {
+	tenant lodge.Tenant
+	sum    [sha256.Size]byte
 }
+
+// recentTable keeps the sessions that were read a moment ago. A hash's first byte
+// is as good as any for choosing a shard.
+type recentTable struct{ shards [recentShards]recentShard }
 
 type recentShard struct {
 	mu      sync.RWMutex
-	turn    uint64 // guarded by mu: grows with each drop
-	entries map[key]recentEntry
+	turn    uint64                    // guarded by mu: grows with each drop
+	entries map[recentKey]recentEntry // guarded by mu
 }
 
 type recentEntry struct {
@@ -105,15 +118,11 @@ type recentEntry struct {
 	asked   time.Time // when the read began, on the monotonic clock
 }
 
-func (t *recentTable) init() { t.seed = maphash.MakeSeed() }
-
-func (t *recentTable) shard(k key) *recentShard {
-	return &t.shards[maphash.Comparable(t.seed, k)%recentShards]
-}
+func (t *recentTable) shard(k recentKey) *recentShard { return &t.shards[k.sum[0]%recentShards] }
 
 // get returns a session that was read less than keep ago. If there is none, turn
 // is what put wants with the session that is read instead.
-func (t *recentTable) get(k key, keep time.Duration) (s *Session, turn uint64) {
+func (t *recentTable) get(k recentKey, keep time.Duration) (s *Session, turn uint64) {
 	sh := t.shard(k)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
@@ -125,7 +134,7 @@ func (t *recentTable) get(k key, keep time.Duration) (s *Session, turn uint64) {
 
 // put keeps a session, unless something was dropped since turn was returned: the
 // read may be older than the change.
-func (t *recentTable) put(k key, s *Session, asked time.Time, turn uint64) {
+func (t *recentTable) put(k recentKey, s *Session, asked time.Time, turn uint64) {
 	sh := t.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -133,13 +142,18 @@ func (t *recentTable) put(k key, s *Session, asked time.Time, turn uint64) {
 		return
 	}
 	if sh.entries == nil || len(sh.entries) >= recentMost {
-		sh.entries = map[key]recentEntry{}
+		sh.entries = map[recentKey]recentEntry{}
 	}
 	sh.entries[k] = recentEntry{s, asked}
 }
 
 // drop forgets a session, and whatever is being read of its shard.
-func (t *recentTable) drop(k key) {
+func (t *recentTable) drop(dropped key) {
+	k := recentKey{tenant: dropped.tenant}
+	if !dropped.id.Valid() {
+		return // a hint may hold anything
+	}
+	_, _ = base64.RawURLEncoding.Decode(k.sum[:], []byte(dropped.id)) // it is valid
 	sh := t.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
