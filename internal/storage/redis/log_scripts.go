@@ -77,11 +77,11 @@ type logLua struct {
 	text string
 }
 
-// logScript makes a script. What frees memory must run on a full server.
-func logScript(shebang, body string) logLua {
-	text := shebang + logPrelude + body
-	return logLua{redis.NewScript(text), text}
-}
+// logScript makes a script that begins with the prelude. What frees memory must
+// run on a full server.
+func logScript(shebang, body string) logLua { return logText(shebang + logPrelude + body) }
+
+func logText(text string) logLua { return logLua{redis.NewScript(text), text} }
 
 const (
 	logFrees = "#!lua flags=allow-oom\n"
@@ -126,7 +126,7 @@ return {'ok', epoch .. table.concat(out)}
 `)
 
 	// logRead: KEYS meta, entries; ARGV a position, how many entries and how many
-	// bytes of bodies at most, 1 to read back. It answers with meta, 1 if there is
+	// bytes at most (of IDs, bodies and 64 for each entry), 1 to read back. It answers with meta, 1 if there is
 	// more, and id, message ID, tag and body of each entry. It asks for few at a
 	// time: bodies may be large.
 	logRead = logScript(logReads, `
@@ -146,7 +146,7 @@ while left > 0 and room > 0 and (to - from) * step >= 0 do
     if room <= 0 then break end
     for _, field in ipairs({e[1], e[2][2] or '', e[2][4] or '', e[2][6] or ''}) do out[#out + 1] = field end
     from = tonumber(string.match(e[1], '^%d+')) + step
-    room = room - #(e[2][6] or '')
+    room = room - #(e[2][2] or '') - #(e[2][6] or '') - 64
     left = left - 1
   end
   if room > 0 and #list < ask then return out end
@@ -181,8 +181,9 @@ redis.call('XTRIM', KEYS[2], 'MINID', '=', id(tonumber(string.match(list[#list][
 return {'ok', #list}
 `)
 
-	// logDrop: KEYS meta, entries, ids, snapshot. Redis frees them behind its own back.
-	logDrop = logScript(logFrees, `
+	// logDrop: KEYS meta, entries, ids, snapshot, whatever they hold. Redis frees
+	// the memory behind its own back.
+	logDrop = logText(logFrees + `
 redis.call('UNLINK', unpack(KEYS))
 return {'ok'}
 `)

@@ -202,6 +202,36 @@ func FuzzLogHints(f *testing.F) {
 	})
 }
 
+// What somebody deletes or breaks on the server shows as what it is, and keeps no
+// reader turning on the spot.
+func TestLogWithEntriesTakenAway(t *testing.T) {
+	server := startDurable(t)
+	log := openLog(t, Config{Addrs: []string{server.Addr()}}, LogOptions{})
+	var at []messaging.Pos
+	for i := range 4 {
+		at = append(at, logAdd(t, log, "topic", fmt.Sprint("m", i)))
+	}
+	server.Ask("XDEL", logKey("topic", logEntries), "2-0", "4-0")
+	p, err := log.Read(t.Context(), "topic", messaging.Pos{}, 10)
+	if err != nil || len(p.Entries) != 2 || p.Entries[1].Pos != at[2] || p.More || p.Head != at[3] {
+		t.Errorf("with two entries taken away: %+v, %v", p, err)
+	}
+	if _, err := log.Read(t.Context(), "topic", at[1], 10); !isLost(err) {
+		t.Errorf("after one that was taken away: %v, want *PosLostError", err)
+	}
+	server.Ask("SET", logKey("topic", logMeta), "broken")
+	if _, err := log.Read(t.Context(), "topic", at[0], 10); !errors.Is(err, messaging.ErrUnavailable) {
+		t.Errorf("read of a broken topic: %v, want ErrUnavailable", err)
+	}
+	if _, err := log.Heads(t.Context(), []messaging.Topic{"topic"}); !errors.Is(err, messaging.ErrUnavailable) {
+		t.Errorf("head of a broken topic: %v, want ErrUnavailable", err)
+	}
+	if err := log.Drop(t.Context(), "topic"); err != nil {
+		t.Error(err)
+	}
+	logAdd(t, log, "topic", "again")
+}
+
 // More is discarded than one sweep takes.
 func TestLogSweepsInPieces(t *testing.T) {
 	server := startDurable(t)
