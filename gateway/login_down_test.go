@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,13 +46,14 @@ func TestSec21_APersonIsTheirSubject(t *testing.T) {
 	accounts := append(idptest.DemoAccounts(), idptest.Account{
 		Name: "mallory", FullName: "Ada Lovelace", FamilyName: "Lovelace", Email: "ada@example.org",
 	})
-	var address = "ada@example.org"
+	var address atomic.Value
+	address.Store("ada@example.org")
 	w := newIDWorld(t, idOptions{provider: func(c *idptest.Config) {
 		c.Accounts = accounts
 		c.Faults.Claims = func(claims map[string]any) {
 			claims["email_verified"] = true
 			if claims["sub"] == "ada" {
-				claims["email"] = address
+				claims["email"] = address.Load()
 			}
 		}
 	}})
@@ -62,7 +64,7 @@ func TestSec21_APersonIsTheirSubject(t *testing.T) {
 	if len(mallory.Roles) != 0 || len(mallory.Groups) != 0 {
 		t.Errorf("mallory got %v and %v", mallory.Groups, mallory.Roles)
 	}
-	address = "ada.king@example.org"
+	address.Store("ada.king@example.org")
 	if again := w.me(w.signedIn("ada")); again.Person != ada.Person {
 		t.Error("with another address she is another person")
 	}

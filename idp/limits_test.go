@@ -29,13 +29,13 @@ func TestLimitsAreChecked(t *testing.T) {
 
 func TestLimitsAreTheOperators(t *testing.T) {
 	t.Run("skew", func(t *testing.T) {
-		ahead := 0
-		w := newWorld(t, idptest.Faults{Claims: func(c map[string]any) { c["iat"] = c["iat"].(int64) + int64(ahead) }})
+		var ahead atomic.Int64
+		w := newWorld(t, idptest.Faults{Claims: func(c map[string]any) { c["iat"] = c["iat"].(int64) + ahead.Load() }})
 		w.rp = w.party(Options{Skew: 5 * time.Second})
-		if ahead = 4; !signsIn(w) {
+		if ahead.Store(4); !signsIn(w) {
 			t.Error("four seconds ahead: refused")
 		}
-		if ahead = 6; signsIn(w) {
+		if ahead.Store(6); signsIn(w) {
 			t.Error("six seconds ahead: accepted")
 		}
 	})
