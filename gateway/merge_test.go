@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
 // two are ada and soren, who turn out to be one, with what each has left behind.
@@ -208,5 +211,24 @@ func TestMergePages(t *testing.T) {
 	page("/admin/persons?q="+w.from+"&done=unmerged", "Each has what was theirs")
 	if got := w.ada.do("GET", "/admin/persons", nil); got.status != 403 {
 		t.Errorf("somebody else sees the page: %d", got.status)
+	}
+}
+
+// What a node that failed half way has left over is carried out by whoever runs.
+func TestMergesAreCarriedOutAfterAFailure(t *testing.T) {
+	l := newLab(t, func(c *gateway.Config) { c.RefreshPoll = 10 * time.Millisecond })
+	soren, ada := l.signedIn("soren"), l.signedIn("ada")
+	his := soren.book("pend00-everyone")
+	_, err := l.persons.Merge(t.Context(), idp.Merge{
+		Tenant: lodge.DefaultTenant, From: lodge.PersonID(soren.me().Person), Into: lodge.PersonID(ada.me().Person), At: l.clock.Now(),
+	})
+	l.must(err)
+	wstest.Eventually(t, "the end of the merged one's sessions", func() bool { return soren.do("GET", "/api/v1/me", nil).status == 401 })
+	wstest.Eventually(t, "the merge is settled", func() bool {
+		left, err := l.persons.Unsettled(t.Context())
+		return err == nil && len(left) == 0
+	})
+	if got := ada.bookingIDs(); got != his.ID {
+		t.Errorf("the survivor has %q, want %s", got, his.ID)
 	}
 }

@@ -1,0 +1,54 @@
+package attendance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// Whoever of the merged was there makes them present; what they do goes to the
+// mark that the register has; taken apart, each has their own.
+func TestMergedPeopleHaveOneMark(t *testing.T) {
+	o := newOffice(t, newLog(t))
+	merged := lodge.Merged{}
+	o.SetPeople(func(context.Context, lodge.Tenant) (lodge.Merged, error) { return merged, nil })
+	d := draft()
+	d.Members = []Member{{"a", "Ada"}, {"b", "Ada L."}, {"c", "Carl"}}
+	id := o.open(d).ID
+	o.seen("a", FromExperiment, at(30), at(35))
+	o.seen("b", FromExperiment, at(33), at(40))
+
+	merged["b"] = "a"
+	got := o.get(id)
+	if len(got.Marks) != 2 {
+		t.Fatalf("marks %+v, want one of the two and Carl's", got.Marks)
+	}
+	if m := o.mark(id, "a"); m.Name != "Ada" || m.State != Present || m.Seen != 10*time.Minute || !m.LastSeen.Equal(at(40)) {
+		t.Errorf("the mark of both is %+v", m)
+	}
+	// Somebody who stands in it by the other's id alone.
+	merged["c"] = "d"
+	o.clock.set(41)
+	if _, err := o.Confirm(o.ctx, "t", id, "d"); err != nil {
+		t.Fatal(err)
+	}
+	o.seen("d", FromExperiment, at(42), at(44))
+	if m := o.mark(id, "d"); m.State != Present || !m.Confirmed || m.Seen != 2*time.Minute {
+		t.Errorf("who took Carl in has %+v", m)
+	}
+	if _, err := o.Confirm(o.ctx, "t", id, "e"); lodge.CodeOf(err) != lodge.CodeNotFound {
+		t.Errorf("a stranger: %v", err)
+	}
+	clear(merged)
+	for person, seen := range map[lodge.PersonID]time.Duration{"a": 5 * time.Minute, "b": 7 * time.Minute, "c": 2 * time.Minute} {
+		if m := o.mark(id, person); m.Seen != seen || m.Confirmed != (person == "c") {
+			t.Errorf("taken apart %s has %+v", person, m)
+		}
+	}
+	marked, err := o.MarkedOf(o.ctx, "t", []lodge.PersonID{"a", "c", "nobody"})
+	if err != nil || len(marked) != 2 || marked[0].Person != "a" || marked[1].State != Present || marked[0].Title != d.Title {
+		t.Errorf("marks by id: %+v, %v", marked, err)
+	}
+}
