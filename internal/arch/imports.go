@@ -16,28 +16,29 @@ var leaves = []string{"sessions", "idp", "booking", "messaging", "relay", "web"}
 // subfolders. A name stands for the folder and all below it; "." is the root
 // package.
 var table = map[string][]string{
-	".":                   {},
-	"sessions":            {"."},
-	"idp":                 {"."},
-	"booking":             {"."},
-	"messaging":           {"."},
-	"relay":               {"."},
-	"web":                 {"."},
-	"gateway":             {".", "sessions", "idp", "booking", "messaging", "relay", "web", "internal/audit"},
-	"internal/storage":    {".", "sessions", "idp", "booking", "messaging", "relay", "internal/audit"},
-	"internal/audit":      {"."},
-	"internal/simrig":     {".", "relay"},
-	"internal/wstest":     {},
-	"internal/redistest":  {},
-	"internal/faultproxy": {},
-	"internal/soaktest":   {},
-	"internal/arch":       {},
-	"cmd":                 {".", "sessions", "idp", "booking", "messaging", "relay", "web", "gateway", "internal", "deploy"},
-	"deploy":              {},
+	".":                     {},
+	"sessions":              {"."},
+	"idp":                   {"."},
+	"booking":               {"."},
+	"messaging":             {"."},
+	"relay":                 {"."},
+	"web":                   {"."},
+	"gateway":               {".", "sessions", "idp", "booking", "messaging", "relay", "web", "internal/audit"},
+	"internal/storage":      {".", "sessions", "idp", "booking", "messaging", "relay", "internal/audit"},
+	"internal/audit":        {"."},
+	"internal/simrig":       {".", "relay"},
+	"internal/wstest":       {},
+	"internal/redistest":    {},
+	"internal/postgrestest": {},
+	"internal/faultproxy":   {},
+	"internal/soaktest":     {},
+	"internal/arch":         {},
+	"cmd":                   {".", "sessions", "idp", "booking", "messaging", "relay", "web", "gateway", "internal", "deploy"},
+	"deploy":                {},
 }
 
 // forTests are what test files, and packages that help tests, may import on top.
-var forTests = []string{"internal/wstest", "internal/redistest", "internal/faultproxy", "internal/soaktest", "deploy"}
+var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/faultproxy", "internal/soaktest", "deploy"}
 
 // gatewayTests join what the gateway joins, and so need real stores and a real
 // issuer.
@@ -54,7 +55,7 @@ var drivers = []string{
 
 // driverFolders are where drivers are named: the folder of each technology, what
 // runs its server for tests, and the bare limits that Lodge is measured against.
-var driverFolders = []string{"internal/storage", "internal/redistest", "cmd/lodge-bench"}
+var driverFolders = []string{"internal/storage", "internal/redistest", "internal/postgrestest", "cmd/lodge-bench"}
 
 // Imports returns every import that breaks the table, as "path:line: why".
 func Imports(files []File) []string {
