@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lodge-gateway/lodge/internal/postgrestest"
+	"github.com/lodge-gateway/lodge/internal/soaktest"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/messagingtest"
 )
@@ -36,20 +37,12 @@ func init() {
 	os.Exit(1)
 }
 
-// soak is by how much the tests that kill are longer in a long run.
-func soak() int {
-	if os.Getenv("LODGE_SOAK") != "" {
-		return 10
-	}
-	return 1
-}
-
 // TestLogNodeKilled has processes write to one database, each until it is killed
 // at a random moment, and looks for all that they were told is safe.
 func TestLogNodeKilled(t *testing.T) {
 	url := fresh(t)
 	var ledger messagingtest.Ledger
-	for run := range 5 * soak() {
+	for run := range soaktest.Rounds(5, 20, 100) {
 		more := 50 + rand.N(800)
 		env := []string{envScribble + "=" + url, envScribbleRun + "=" + fmt.Sprint("run", run)}
 		messagingtest.ScribbleUntilKilled(t, env, func(line string) (enough bool) {
@@ -61,7 +54,7 @@ func TestLogNodeKilled(t *testing.T) {
 		ledger.Check(t, log)
 		closeAll(t, log)
 	}
-	t.Logf("%d acknowledged messages survived", ledger.Len())
+	soaktest.Report(t, "%d acknowledged messages survived", ledger.Len())
 }
 
 // TestLogServerKilled kills every process of the server at a random moment under
@@ -70,7 +63,7 @@ func TestLogServerKilled(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{Sync: true})
 	log := openLog(t, server.Database(t))
 	var ledger messagingtest.Ledger
-	for run := range 4 * soak() {
+	for run := range soaktest.Rounds(4, 15, 100) {
 		more := 50 + rand.N(800)
 		said, say := io.Pipe()
 		defer func() { _ = said.Close() }() // should a line fail the test
@@ -99,5 +92,5 @@ func TestLogServerKilled(t *testing.T) {
 		})
 		ledger.Check(t, log)
 	}
-	t.Logf("%d acknowledged messages survived", ledger.Len())
+	soaktest.Report(t, "%d acknowledged messages survived", ledger.Len())
 }
