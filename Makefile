@@ -45,6 +45,8 @@ bench: ## the benchmarks of every package, then lodge-bench beside the bare limi
 	go test -run '^$$' -bench . -benchmem ./...
 	mkdir -p $(ARTIFACTS)
 	go run ./cmd/lodge-bench verify --json $(ARTIFACTS)/verify.json
+	go run ./cmd/lodge-bench stale --json $(ARTIFACTS)/stale.json
+	go run ./cmd/lodge-bench stale --push off --json $(ARTIFACTS)/stale-push-off.json
 	go run ./cmd/lodge-bench revoke --json $(ARTIFACTS)/revoke.json
 	go run ./cmd/lodge-bench revoke --push off --json $(ARTIFACTS)/revoke-push-off.json
 

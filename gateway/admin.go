@@ -3,7 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // what it adds to the default mux is served nowhere
+	"net/http/pprof" // what it adds to the default mux is served nowhere
 
 	"github.com/go-chi/chi/v5"
 
