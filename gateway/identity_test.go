@@ -23,6 +23,7 @@ import (
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/idp/idptest"
+	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -56,6 +57,7 @@ type idWorld struct {
 	provider *idptest.Issuer
 	persons  *sqlite.Persons
 	sessions *sessions.Manager
+	trail    *audit.Trail
 }
 
 // idOptions adjust an idWorld before it starts.
@@ -64,6 +66,7 @@ type idOptions struct {
 	provider func(*idptest.Config)
 	more     func(gateway string) []idp.IssuerConfig // further issuers, for a gateway at that origin
 	limits   idp.Options                             // a zero Timeout: 10 s
+	cap      int                                     // logins a person may have at once; 0: any number
 }
 
 func newIDWorld(t *testing.T, opts idOptions) *idWorld {
@@ -91,7 +94,7 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	if err := desk.Apply(t.Context(), lodge.DefaultTenant, catalogue); err != nil {
 		t.Fatal(err)
 	}
-	w.sessions = sessions.NewManager(sqlite.NewSessions(db), sqlite.NewJournal(db), sessions.NewLocalSignals(), w.clock, sessions.Options{Logger: log})
+	w.sessions = sessions.NewManager(sqlite.NewSessions(db), sqlite.NewJournal(db), sessions.NewLocalSignals(), w.clock, sessions.Options{Logger: log, LoginCap: opts.cap})
 	w.persons = sqlite.NewPersons(db)
 
 	var handler http.Handler
@@ -126,8 +129,12 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(6), filepath.Join(t.TempDir(), "audit.head"), audit.Rule{}, w.clock, log); err != nil {
+		t.Fatal(err)
+	}
 	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1", RefreshPoll: 5 * time.Millisecond}, gateway.Parts{
 		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Grants: grants, Desk: desk, Topics: topics, Log: log,
+		Audit: w.trail,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +150,9 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 			t.Errorf("Run: %v", err)
 		}
 		w.issuer.Close()
+		if err := w.trail.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := logs.Close(); err != nil {
 			t.Error(err)
 		}
