@@ -152,6 +152,9 @@ func Open(c Config) (*DB, error) {
 		DisableIdentity:          true,
 		MaintNotificationsConfig: noMaintenance(),
 	})
+	if !c.Cluster {
+		client.AddHook(newIsolation(client))
+	}
 	return &DB{client: client, join: newJoiner(client), denials: c.Denials, logger: c.Logger}, nil
 }
 

@@ -64,6 +64,7 @@ func newTrust(c Config) *trust {
 // onConnect is go-redis' hook for each connection that was just made. An error
 // closes it, and is what the caller who wanted the connection gets.
 func (t *trust) onConnect(ctx context.Context, cn *redis.Conn) error {
+	ctx = context.WithValue(ctx, ungated{}, true)
 	who, err := whois(ctx, cn)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUntrusted, err)
