@@ -87,9 +87,10 @@ func NewLog(ctx context.Context, c Config, o LogOptions) (*Log, error) {
 	l.client = redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: c.Addrs, MasterName: c.Master, IsClusterMode: c.Cluster,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
-		OnConnect:             l.onConnect,
-		ContextTimeoutEnabled: true,
-		DialTimeout:           ioLimit, ReadTimeout: ioLimit + o.WaitTimeout, WriteTimeout: ioLimit, PoolTimeout: 3 * time.Second,
+		CredentialsProviderContext: c.Credentials,
+		OnConnect:                  l.onConnect,
+		ContextTimeoutEnabled:      true,
+		DialTimeout:                ioLimit, ReadTimeout: ioLimit + o.WaitTimeout, WriteTimeout: ioLimit, PoolTimeout: 3 * time.Second,
 		// Whether a write may be repeated is decided here, not in go-redis.
 		DialerRetries: 1, MaxRetries: -1,
 		DisableIdentity:          true,
