@@ -146,6 +146,13 @@ func (g *Gateway) putDisabled(w http.ResponseWriter, r *http.Request) error {
 // and cannot get another: first the bar stands, then what was there is ended, and
 // what is made while that happens finds the bar (barred). Its bookings stay.
 func (g *Gateway) setDisabled(ctx context.Context, tenant lodge.Tenant, id lodge.PersonID, req DisableRequest) error {
+	found, err := g.persons.Get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	if len(found) == 1 && found[0].MergedInto != "" {
+		return lodge.Wrap(lodge.CodeConflict, "This person was merged into another; disable that one, or undo the merge first.", idp.ErrMerged)
+	}
 	if err := g.persons.SetDisabled(ctx, tenant, id, req.Disabled); err != nil {
 		return err
 	}

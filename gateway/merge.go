@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -60,17 +61,8 @@ func (m merges) now(ctx context.Context, one idp.Merge) error {
 func (m merges) settle(ctx context.Context, one idp.Merge) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
 	defer cancel()
-	merged, err := m.persons.Merged(ctx, one.Tenant)
+	merged, err := m.reassign(ctx, one)
 	if err != nil {
-		return err
-	}
-	owners := map[lodge.PersonID]lodge.PersonID{}
-	for _, end := range []lodge.PersonID{one.From, one.Into} {
-		for _, id := range merged.All(end) {
-			owners[id] = merged.Of(id)
-		}
-	}
-	if _, err := m.desk.Reassign(ctx, one.Tenant, owners); err != nil {
 		return err
 	}
 	switch {
@@ -92,6 +84,29 @@ func (m merges) settle(ctx context.Context, one idp.Merge) error {
 		}
 	}
 	return m.persons.Settled(ctx, one)
+}
+
+// reassign gives the bookings of everybody concerned to whom they count as. When
+// that has changed meanwhile, by a merge that another node carries out, what was
+// written may be of before: so it looks again after it has written.
+func (m merges) reassign(ctx context.Context, one idp.Merge) (lodge.Merged, error) {
+	merged, err := m.persons.Merged(ctx, one.Tenant)
+	for err == nil {
+		owners := map[lodge.PersonID]lodge.PersonID{}
+		for _, end := range []lodge.PersonID{one.From, one.Into} {
+			for _, id := range merged.All(end) {
+				owners[id] = merged.Of(id)
+			}
+		}
+		if _, err = m.desk.Reassign(ctx, one.Tenant, owners); err != nil {
+			break
+		}
+		before := merged
+		if merged, err = m.persons.Merged(ctx, one.Tenant); err == nil && maps.Equal(before, merged) {
+			return merged, nil
+		}
+	}
+	return nil, err
 }
 
 // settleWait bounds how long a request waits for what follows from a merge.

@@ -163,6 +163,7 @@ func TestSec10_DisablingReachesTheMerged(t *testing.T) {
 	w := newTwo(t)
 	w.merge(w.from, w.into)
 	again := w.signedIn("soren")
+	w.root.refused(409, "PUT", "/api/v1/admin/persons/"+w.from+"/disabled", gateway.DisableRequest{Disabled: true})
 	call[gateway.PersonView](w.root, 200, "PUT", "/api/v1/admin/persons/"+w.into+"/disabled", gateway.DisableRequest{Disabled: true})
 	again.refused(401, "GET", "/api/v1/me", nil)
 	b := w.browser()
