@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -227,19 +226,14 @@ func TestSec8_HostsAreSparedByARefresh(t *testing.T) {
 // it there.
 func TestAdministratorSeesHostsAndSockets(t *testing.T) {
 	w := newHostWorld(t)
-	var found bool
-	for _, s := range call[gateway.SessionsView](w.root, 200, "GET", "/api/v1/admin/sessions?kind=host", nil).Sessions {
-		if s.ID == string(w.host.ID) {
-			found = true
-			if s.Sockets == nil || s.Sockets.Streams != 1 || s.Address != "127.0.0.1" {
-				raw, _ := json.Marshal(s)
-				t.Errorf("%s", raw)
+	wstest.Eventually(t, "the host is listed with its stream", func() bool {
+		for _, s := range call[gateway.SessionsView](w.root, 200, "GET", "/api/v1/admin/sessions?kind=host", nil).Sessions {
+			if s.ID == string(w.host.ID) && s.Sockets != nil && s.Sockets.Streams == 1 && s.Address == "127.0.0.1" {
+				return true
 			}
 		}
-	}
-	if !found {
-		t.Fatal("the host is not listed")
-	}
+		return false
+	})
 	page := string(w.root.do("GET", "/admin?kind=host", nil).body)
 	if strings.Contains(page, "—</th>") || !strings.Contains(page, "1 stream") || strings.Contains(page, "/admin/end?session="+string(w.host.ID)) {
 		t.Errorf("the page: %s", page)

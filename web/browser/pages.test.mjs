@@ -105,10 +105,14 @@ const pages = [
   ['survey', 'ada', () => `/surveys/${at.survey}`],
   ['attendance', 'ada', () => '/attendance'],
   ['sessions', 'ada', () => '/sessions'],
+  ['identities', 'ada', () => '/identities'],
   ['teach', 'grace', () => '/teach'],
   ['teach-open', 'grace', () => '/teach', open('.compose, .ask, .receipts')],
   ['rigs', 'linus', () => '/rigs', open('.ask')],
   ['admin', 'root', () => '/admin'],
+  ['admin-end', 'root', () => '/admin/end?kind=login'],
+  ['audit', 'root', () => '/admin/audit'],
+  ['people', 'root', () => '/admin/persons'],
   ['not-there', 'ada', () => '/bookings/none'],
 ]
 
