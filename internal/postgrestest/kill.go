@@ -1,11 +1,15 @@
 package postgrestest
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Kill9 ends every process of the server at once, as a crash would, in the
@@ -17,12 +21,34 @@ func (s *Server) Kill9() {
 	// Stopped first, so that it starts no further process meanwhile. Each of
 	// these fails only for a process that is gone, which is what is wanted.
 	_ = s.cmd.Process.Signal(syscall.SIGSTOP)
-	for _, pid := range children(s.cmd.Process.Pid) {
+	pids := children(s.cmd.Process.Pid)
+	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = s.cmd.Process.Kill()
 	<-s.gone
 	s.cmd = nil
+	// A server does not start while one of them still has its memory.
+	late := time.Now().Add(limit)
+	for slices.ContainsFunc(pids, alive) && time.Now().Before(late) {
+		runtime.Gosched()
+	}
+}
+
+// alive reports whether a process is there and is more than a zombie.
+func alive(pid int) bool {
+	f := status(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return len(f) > 0 && f[0] != "Z" && f[0] != "X"
+}
+
+// status returns what a file /proc/PID/stat has behind the process' name, which
+// may hold anything: its state, its parent, and more; nothing when it is gone.
+func status(file string) []string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 }
 
 // children returns the processes that have this parent, where the system tells;
@@ -34,14 +60,7 @@ func children(parent int) []int {
 	}
 	var pids []int
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it is gone
-		}
-		// pid (name) state ppid …, where the name may hold anything.
-		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-		f := strings.Fields(rest)
-		if len(f) < 2 || f[1] != strconv.Itoa(parent) {
+		if f := status(file); len(f) < 2 || f[1] != strconv.Itoa(parent) {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {

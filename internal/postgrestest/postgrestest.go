@@ -86,15 +86,29 @@ func (s *Server) begin() error {
 		if s.port, err = freePort(); err != nil {
 			return err
 		}
-		if err = s.Restart(); err == nil {
+		if err = s.run(); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-// Restart runs the server, after Kill9 or Halt, on its port and files.
+// Restart runs the server, after Kill9 or Halt, on its port and files. What is
+// left of its former life, and whoever has its port meanwhile, get time to go.
 func (s *Server) Restart() error {
+	var err error
+	for range 20 {
+		if err = s.run(); err == nil || s.cmd != nil {
+			return err
+		}
+		pause := time.NewTimer(250 * time.Millisecond)
+		<-pause.C
+	}
+	return err
+}
+
+// run starts the process and waits until it answers.
+func (s *Server) run() error {
 	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.port)}
 	for _, setting := range slices.Concat([]string{
 		"listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "shared_buffers=64MB",
