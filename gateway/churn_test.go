@@ -23,7 +23,7 @@ const churners = 16
 // are put out with their session. What they leave is nothing: no goroutine, no
 // descriptor, no entry of a table.
 func TestRel21_ComingAndGoingLeavesNothing(t *testing.T) {
-	total := soaktest.Rounds(600, 5_000, 100_000)
+	total := soaktest.Rounds(240, 3_000, 100_000)
 	for name, onRedis := range map[string]bool{"Embedded": false, "Redis": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newRaceTrack(t, onRedis)
@@ -50,11 +50,11 @@ func TestRel21_ComingAndGoingLeavesNothing(t *testing.T) {
 				w.client.CloseIdleConnections()
 				return true
 			}
-			churn(0, 2*churners) // pools and the like are filled now
+			churn(0, churners) // pools and the like are filled now
 			wstest.Eventually(t, "the first have gone", nothing)
 			goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
-			for first := 1000; came.Load() < int64(total/2) && !t.Failed(); first += 4 * churners {
-				churn(first, 4*churners)
+			for first := 1000; came.Load() < int64(total/2) && !t.Failed(); first += churners {
+				churn(first, churners)
 			}
 			wstest.Eventually(t, "all have gone", nothing)
 			// A few more are those of connections to the stores, which come and go.
