@@ -1,22 +1,20 @@
-package lodge_test
+package lodge
 
 import (
 	"slices"
 	"testing"
-
-	"github.com/lodge-gateway/lodge"
 )
 
 func TestMerged(t *testing.T) {
-	m := lodge.Merged{"b": "a", "c": "a", "e": "d"}
-	for person, want := range map[lodge.PersonID][]lodge.PersonID{
+	m := Merged{"b": "a", "c": "a", "e": "d"}
+	for person, want := range map[PersonID][]PersonID{
 		"a": {"a", "b", "c"}, "b": {"a", "b", "c"}, "c": {"a", "b", "c"}, "d": {"d", "e"}, "e": {"d", "e"}, "f": {"f"},
 	} {
 		if got := m.All(person); !slices.Equal(got, want) || m.Of(person) != want[0] {
 			t.Errorf("%s: all %v as %s, want %v", person, got, m.Of(person), want)
 		}
 	}
-	if got := (lodge.Merged)(nil).All("a"); !slices.Equal(got, []lodge.PersonID{"a"}) {
+	if got := (Merged)(nil).All("a"); !slices.Equal(got, []PersonID{"a"}) {
 		t.Errorf("where nobody is merged: %v", got)
 	}
 }
