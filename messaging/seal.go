@@ -27,6 +27,8 @@ const (
 	formNext = 2
 	// formSnapshot is the snapshot of a Projection.
 	formSnapshot = 3
+	// formPersonKey is a person's key as a store of PersonKeys has it.
+	formPersonKey = 4
 )
 
 const (

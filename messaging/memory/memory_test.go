@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -23,5 +24,11 @@ func TestConformance(t *testing.T) {
 			})
 			return log
 		},
+	})
+}
+
+func TestPersonKeys(t *testing.T) {
+	messagingtest.PersonKeys(t, func(_ *testing.T, nodes int) []messaging.PersonKeys {
+		return slices.Repeat([]messaging.PersonKeys{memory.NewPersonKeys()}, nodes)
 	})
 }
