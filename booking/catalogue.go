@@ -95,6 +95,8 @@ type Guide struct {
 type Group struct {
 	Description string   `json:"description,omitempty"`
 	Policies    []string `json:"policies"`
+	// Replies lets its instructors send notices that its members may reply to.
+	Replies bool `json:"replies,omitempty"`
 }
 
 // A UI is a page that operates an experiment. URL is a template with

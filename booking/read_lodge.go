@@ -42,7 +42,7 @@ func (rd *reader) lodge(top *object) Catalogue {
 		}),
 		Guides: each(top, "guides", readGuide),
 		Groups: each(top, "groups", func(_ string, o *object) Group {
-			return Group{o.str("description"), o.strings("policies")}
+			return Group{o.str("description"), o.strings("policies"), o.boolean("replies")}
 		}),
 		UIs: each(top, "uis", func(_ string, o *object) UI {
 			return UI{o.str("description"), o.str("url"), o.strings("streams")}

@@ -31,7 +31,7 @@ func (rd *reader) practable(top *object) Catalogue {
 			return readSlot(o, "resource")
 		}),
 		Groups: each(top, "groups", func(_ string, o *object) Group {
-			return Group{o.str("description"), o.strings("policies")}
+			return Group{Description: o.str("description"), Policies: o.strings("policies")}
 		}),
 	}
 	streams := each(top, "streams", func(_ string, o *object) Stream {

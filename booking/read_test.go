@@ -38,7 +38,8 @@ func TestSamplesDescribeTheSameLaboratory(t *testing.T) {
 	if len(own.Roles) == 0 || len(own.Pools) == 0 {
 		t.Error("the sample shows no roles or no pools")
 	}
-	// What the formats cannot share: descriptions' names, addresses, pools, roles.
+	// What the formats cannot share: descriptions' names, addresses, pools, roles,
+	// replies.
 	level := func(c Catalogue) Catalogue {
 		for name, e := range c.Experiments {
 			e.Streams = slices.Clone(e.Streams)
@@ -56,7 +57,7 @@ func TestSamplesDescribeTheSameLaboratory(t *testing.T) {
 			c.Policies[name] = p
 		}
 		for name, g := range c.Groups {
-			g.Description = c.Title(g.Description, name)
+			g.Description, g.Replies = c.Title(g.Description, name), false
 			c.Groups[name] = g
 		}
 		for name, u := range c.UIs {
