@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,25 +36,8 @@ func (a *appender) flush(ctx context.Context, calls []*appendCall, cond *Pos) er
 			todo = append(todo, m)
 		}
 	}
-	for try := 0; ; try++ {
-		head, err := a.headFor(ctx, cond, try)
-		if err != nil {
-			return err
-		}
-		err = a.attempt(ctx, calls, todo, head)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrDropped) {
-			return err
-		}
-		a.t.n.conflicts.Add(1)
-		if cond != nil {
-			return ErrConflict
-		}
-		if err := pause(ctx, try); err != nil {
-			return err
-		}
+	if err := a.settleAll(ctx, calls, todo, cond); err != nil {
+		return err
 	}
 	for _, m := range repeats {
 		m.at = Appended{Pos: first[m.ID].at.Pos, Duplicate: true}
@@ -62,15 +46,58 @@ func (a *appender) flush(ctx context.Context, calls []*appendCall, cond *Pos) er
 	return nil
 }
 
-// headFor returns the head to append behind: the condition, what this node saw
-// there last, or, after that turned out stale, what the back end says.
-func (a *appender) headFor(ctx context.Context, cond *Pos, try int) (Pos, error) {
+// settleAll appends msgs, whose IDs differ, until each has its place. Conflicts
+// with other writers, and with what is there already, are dealt with as they
+// come: to look for the IDs first would cost every append a round trip.
+func (a *appender) settleAll(ctx context.Context, calls []*appendCall, msgs []*pendingMsg, cond *Pos) error {
+	head, err := a.headFor(ctx, cond)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		err := a.attempt(ctx, calls, msgs, head)
+		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrDropped) {
+			return err
+		}
+		a.t.n.conflicts.Add(1)
+		stale := head
+		if cond == nil {
+			if head, err = a.currentHead(ctx); err != nil {
+				return err
+			}
+		}
+		found := false
+		if cond != nil || head == stale || try > 0 { // else it was another writer
+			if found, err = a.findKnown(ctx, msgs); err != nil {
+				return err
+			}
+		}
+		switch {
+		case found && head == stale:
+			continue // that was it
+		case cond != nil:
+			return ErrConflict
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// headFor returns the head to append behind: the condition, or what this node
+// saw there last.
+func (a *appender) headFor(ctx context.Context, cond *Pos) (Pos, error) {
 	if cond != nil {
 		return *cond, nil
 	}
-	if head, ok := a.t.head.get(a.s.topic); ok && try == 0 {
+	if head, ok := a.t.head.get(a.s.topic); ok {
 		return head, nil
 	}
+	return a.currentHead(ctx)
+}
+
+// currentHead asks the back end for the head.
+func (a *appender) currentHead(ctx context.Context) (Pos, error) {
 	heads, err := a.t.log.Heads(ctx, []Topic{a.s.topic})
 	if err != nil {
 		return Pos{}, err
@@ -82,9 +109,6 @@ func (a *appender) headFor(ctx context.Context, cond *Pos, try int) (Pos, error)
 // attempt appends the messages behind head, if that is the head. On success it
 // has set where each of them is.
 func (a *appender) attempt(ctx context.Context, calls []*appendCall, msgs []*pendingMsg, head Pos) error {
-	if err := a.findKnown(ctx, msgs); err != nil {
-		return err
-	}
 	var todo []*pendingMsg
 	var batch []Msg
 	prev := head
@@ -143,22 +167,24 @@ func (a *appender) persist(ctx context.Context, calls []*appendCall, msgs []*pen
 	}
 }
 
-// findKnown finds the messages that are in the topic already. They must not be
-// in a batch in front of new ones: the back end would leave them out, and what
-// comes behind would be sealed to follow on something that is not there. Only
-// the last message needs no asking. The answers hold for as long as the head,
-// which was read before, is the same.
-func (a *appender) findKnown(ctx context.Context, msgs []*pendingMsg) error {
-	last := len(msgs) - 1
-	for last >= 0 && msgs[last].known {
-		last--
+// findKnown finds the messages that are in the topic already, and reports
+// whether there were any. It is called after a conflict: the back end adds no
+// batch of which it has a part, since what comes behind a known message would be
+// sealed to follow on something that is not there.
+func (a *appender) findKnown(ctx context.Context, msgs []*pendingMsg) (bool, error) {
+	unknown := 0
+	for _, m := range msgs {
+		if !m.known {
+			unknown++
+		}
 	}
-	if last < 0 {
-		return nil
+	if unknown < 2 {
+		return false, nil // alone it would have been answered
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(probesAtOnce)
-	for _, m := range msgs[:last] {
+	var found atomic.Bool
+	for _, m := range msgs {
 		if m.fresh || m.known {
 			continue
 		}
@@ -173,10 +199,12 @@ func (a *appender) findKnown(ctx context.Context, msgs []*pendingMsg) error {
 			m.known = true
 			m.at = Appended{Pos: at[0].Pos, Duplicate: !slices.Contains(m.tried, at[0].Pos.Tag)}
 			a.t.n.count(m.at)
+			found.Store(true)
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	return found.Load(), err
 }
 
 // count counts a message whose place is known.

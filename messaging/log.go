@@ -121,11 +121,14 @@ type Rev uint64
 type Log interface {
 	// Append adds msgs in order, all or none, and returns when they are as
 	// durable as the back end can make them. An ID that is there already, or
-	// earlier in msgs, adds nothing and is answered with its position. With
-	// ifHead set, it adds them only when the topic's head is exactly *ifHead
-	// (zero for a topic that nobody wrote to since it was dropped or made), else
-	// ErrConflict; a batch all of whose IDs are there already succeeds
-	// regardless. A body over MaxBody gives ErrTooLarge, an empty ID ErrNoID.
+	// earlier in msgs, adds nothing and is answered with its position. A body
+	// over MaxBody gives ErrTooLarge, an empty ID ErrNoID.
+	//
+	// With ifHead set, it adds msgs only when the topic's head is exactly *ifHead
+	// (zero for a topic that nobody wrote to since it was dropped or made) and
+	// none of their IDs is there already, else ErrConflict: what is added then
+	// follows on *ifHead without a break. A batch all of whose IDs are there
+	// already succeeds whatever the head is.
 	Append(ctx context.Context, topic Topic, msgs []Msg, ifHead *Pos) ([]Appended, error)
 
 	// Read returns up to limit entries after a position, oldest first. A

@@ -72,7 +72,7 @@ func (t *topic) find(p messaging.Pos) (int, error) {
 }
 
 func (t *topic) append(msgs []messaging.Msg, ifHead *messaging.Pos) ([]messaging.Appended, error) {
-	if ifHead != nil && *ifHead != t.head() && !t.hasAll(msgs) {
+	if n := t.count(msgs); ifHead != nil && n < len(msgs) && (n > 0 || *ifHead != t.head()) {
 		return nil, messaging.ErrConflict
 	}
 	added := make([]messaging.Appended, len(msgs))
@@ -90,13 +90,15 @@ func (t *topic) append(msgs []messaging.Msg, ifHead *messaging.Pos) ([]messaging
 	return added, nil
 }
 
-func (t *topic) hasAll(msgs []messaging.Msg) bool {
+// count returns of how many messages the ID is there.
+func (t *topic) count(msgs []messaging.Msg) int {
+	n := 0
 	for _, m := range msgs {
-		if _, ok := t.ids[m.ID]; !ok {
-			return false
+		if _, ok := t.ids[m.ID]; ok {
+			n++
 		}
 	}
-	return true
+	return n
 }
 
 func (t *topic) read(after messaging.Pos, limit int) (messaging.Page, error) {

@@ -13,7 +13,8 @@ import (
 var ifHead = []property{
 	{"one of many wins", func(t *testing.T, log messaging.Log) { ifHeadOneWinner(t, log) }},
 	{"only the exact head will do", ifHeadExact},
-	{"a batch that is there already succeeds", ifHeadRepeated},
+	{"a batch that is there already succeeds, a part of it does not", ifHeadRepeated},
+	{"an ID twice in a batch is one entry", ifHeadTwice},
 	{"after everything was discarded the floor is the head", ifHeadAfterDiscard},
 }
 
@@ -84,10 +85,37 @@ func ifHeadRepeated(t *testing.T, log messaging.Log) {
 	if _, err := log.Append(within(t), topic, []messaging.Msg{msg("m1"), msg("new")}, &want[1].Pos); !errors.Is(err, messaging.ErrConflict) {
 		t.Fatalf("one of two there already, old head: %v, want ErrConflict", err)
 	}
-	same(t, "after both", all(t, log, topic, messaging.Pos{}, 10), want)
-	added, err = log.Append(within(t), topic, []messaging.Msg{msg("m1"), msg("new")}, &want[2].Pos)
-	if err != nil || !added[0].Duplicate || added[1].Duplicate {
-		t.Fatalf("one of two there already, right head: %+v, %v", added, err)
+	for _, batch := range [][]messaging.Msg{
+		{msg("m1"), msg("new")},
+		{msg("new"), msg("m1")},
+		{msg("new"), msg("m2"), msg("new"), msg("m0")},
+	} {
+		if _, err := log.Append(within(t), topic, batch, &want[2].Pos); !errors.Is(err, messaging.ErrConflict) {
+			t.Fatalf("some of %d there already, right head: %v, want ErrConflict", len(batch), err)
+		}
+	}
+	same(t, "after all", all(t, log, topic, messaging.Pos{}, 10), want)
+	added, err = log.Append(within(t), topic, []messaging.Msg{msg("m2"), msg("m0"), msg("m2")}, &want[2].Pos)
+	if err != nil || !added[0].Duplicate || added[0].Pos != want[2].Pos || added[1].Pos != want[0].Pos || added[2].Pos != want[2].Pos {
+		t.Fatalf("all there already, right head: %+v, %v", added, err)
+	}
+	discard(t, log, topic, want[1].Pos) // and with them their IDs
+	added, err = log.Append(within(t), topic, []messaging.Msg{msg("m0"), msg("new")}, &want[2].Pos)
+	if err != nil || added[0].Duplicate || added[0].Pos.Seq != 4 || added[1].Pos.Seq != 5 {
+		t.Fatalf("an ID that was discarded: %+v, %v", added, err)
+	}
+}
+
+func ifHeadTwice(t *testing.T, log messaging.Log) {
+	want := fill(t, log, topic, "m", 1)
+	batch := []messaging.Msg{msg("a"), msg("b"), msg("a")}
+	added, err := log.Append(within(t), topic, batch, &want[0].Pos)
+	if err != nil || added[0].Duplicate || added[1].Duplicate || !added[2].Duplicate || added[2].Pos != added[0].Pos || added[1].Pos.Seq != 3 {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	again, err := log.Append(within(t), topic, batch, &want[0].Pos)
+	if err != nil || !again[0].Duplicate || again[0].Pos != added[0].Pos || again[1].Pos != added[1].Pos {
+		t.Fatalf("once more: %+v, %v", again, err)
 	}
 }
 

@@ -186,11 +186,15 @@ func (b *logBatch) create(ctx context.Context, conn *pgx.Conn) error {
 // append decides about one call, behind those before it.
 func (b *logBatch) append(c *logCall) ([]messaging.Appended, error) {
 	t := b.topics[c.topic]
-	if c.ifHead != nil && *c.ifHead != t.head() {
+	if c.ifHead != nil {
+		known := 0
 		for _, m := range c.msgs {
-			if _, there := t.known[m.ID]; !there {
-				return nil, messaging.ErrConflict
+			if _, there := t.known[m.ID]; there {
+				known++
 			}
+		}
+		if known < len(c.msgs) && (known > 0 || *c.ifHead != t.head()) {
+			return nil, messaging.ErrConflict
 		}
 	}
 	added := make([]messaging.Appended, len(c.msgs))

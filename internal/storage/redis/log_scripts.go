@@ -98,24 +98,22 @@ local function there(name)
   local at = redis.call('HGET', KEYS[3], name)
   if at and struct.unpack('>I8', at) > floor then return at end
 end
-local out = {}
-if ARGV[2] ~= '' and ARGV[2] ~= pos(seq, tag) then
-  for i = 3, #ARGV, 3 do
-    local at = there(ARGV[i])
-    if not at then return {'conflict'} end
-    out[#out + 1] = '\1' .. at
-  end
-  return {'ok', epoch .. table.concat(out)}
-end
-epoch = epoch or ARGV[1]
-local before = seq
+local places, known, all = {}, 0, (#ARGV - 2) / 3
 for i = 3, #ARGV, 3 do
   local at = there(ARGV[i])
+  if at then places[ARGV[i]], known = at, known + 1 end
+end
+if ARGV[2] ~= '' and known < all and (known > 0 or ARGV[2] ~= pos(seq, tag)) then return {'conflict'} end
+epoch = epoch or ARGV[1]
+local out, before = {}, seq
+for i = 3, #ARGV, 3 do
+  local at = places[ARGV[i]]
   if at then
     out[#out + 1] = '\1' .. at
   else
     seq, tag = seq + 1, ARGV[i + 1]
     at = struct.pack('>I8c8', seq, tag)
+    places[ARGV[i]] = at
     redis.call('XADD', KEYS[2], id(seq), 'i', ARGV[i], 't', tag, 'b', ARGV[i + 2])
     redis.call('HSET', KEYS[3], ARGV[i], at)
     out[#out + 1] = '\0' .. at

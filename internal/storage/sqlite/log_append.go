@@ -55,14 +55,20 @@ func (t *logTopic) append(tx *Tx, name messaging.Topic, msgs []messaging.Msg, if
 		}
 	}
 	added := make([]messaging.Appended, len(msgs))
-	before := t.seq
+	before, known := t.seq, 0
 	for i, m := range msgs {
 		if err := t.add(tx, m, &added[i]); err != nil {
 			return nil, err
 		}
+		if added[i].Pos.Seq <= uint64(before) {
+			known++
+		}
 	}
 	if t.seq == before {
 		return added, nil
+	}
+	if ifHead != nil && known > 0 {
+		return nil, messaging.ErrConflict // which takes back what was inserted
 	}
 	_, err := tx.Exec(`UPDATE log_topics SET seq = ?, tag = ? WHERE topic = ?`, t.seq, t.tag, []byte(name))
 	return added, err
