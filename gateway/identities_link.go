@@ -76,6 +76,9 @@ func (g *Gateway) myIdentities(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) startLink(w http.ResponseWriter, r *http.Request) error {
+	if _, err := g.person(r); err != nil {
+		return err
+	}
 	var req LinkRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err

@@ -60,12 +60,14 @@ type Tokens struct {
 
 // NewTokens returns a verifier.
 func NewTokens(cfg TokensConfig) (*Tokens, error) {
-	ask := cfg.Fresh
-	if ask == nil {
-		kept := slices.Clone(cfg.Secret)
-		ask = func() ([]byte, error) { return kept, nil }
+	fresh, kept := cfg.Fresh, slices.Clone(cfg.Secret)
+	secret := func() ([]byte, error) {
+		if fresh == nil {
+			return longEnough(kept, nil)
+		}
+		return longEnough(fresh())
 	}
-	ts := &Tokens{secret: func() ([]byte, error) { return longEnough(ask()) }, audience: strings.TrimSuffix(cfg.Audience, "/"), tenant: cfg.Tenant}
+	ts := &Tokens{secret: secret, audience: strings.TrimSuffix(cfg.Audience, "/"), tenant: cfg.Tenant}
 	if cfg.Audience == "" || cfg.Tenant == "" {
 		return nil, errors.New("relay: signed tokens need an audience and a tenant")
 	}

@@ -88,13 +88,14 @@ func (l *lease) run(p *peer) {
 }
 
 // armLocked sets the timer to the next moment at which the answer may be
-// another one: the grant's end, the lease's, or the next poll. Polls are spread
-// a little, so that those who came together do not ask together for ever.
+// another one: the grant's end, the lease's, or the next poll, which begins early
+// enough to be answered within LeasePoll. Polls are spread a little, so that those
+// who came together do not ask together for ever.
 func (l *lease) armLocked(p *peer) {
 	if l.stopped || p.ending.Load() != nil {
 		return
 	}
-	poll := p.relay.opts.LeasePoll
+	poll := p.relay.opts.LeasePoll * 9 / 10
 	next := poll - rand.N(poll/5+1)
 	next = min(next, time.Until(l.good.Add(p.relay.opts.LeaseGrace)))
 	if ends := p.grant.Load().Ends; !ends.IsZero() {

@@ -80,8 +80,9 @@ type Options struct {
 	// DefaultPolicy.
 	Policy func(topic string) Overflow
 
-	// LeasePoll is the longest time between two questions to Access about one
-	// connection. Default: 5 s.
+	// LeasePoll is the time within which Access is asked again about a connection
+	// and has answered: the question comes after nine tenths of it at the latest.
+	// Default: 5 s.
 	LeasePoll time.Duration
 	// LeaseGrace is how long a connection outlives the last good answer when
 	// Access cannot be reached. Default: 15 s.

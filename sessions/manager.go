@@ -14,7 +14,7 @@ import (
 
 // Options tune a Manager; the zero value of each field means its default.
 type Options struct {
-	LeasePoll  time.Duration // how often every watched session is read again; 5 s
+	LeasePoll  time.Duration // within which every watched session is read again, begun at nine tenths of it; 5 s
 	LeaseGrace time.Duration // how long a watched session outlives an unreachable store; 15 s
 	TouchEvery time.Duration // how often activity is written at the most; 1 min
 	Collect    time.Duration // how often ended sessions are removed; 10 min

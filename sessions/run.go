@@ -83,9 +83,10 @@ func (m *Manager) follow(ctx context.Context) {
 	}
 }
 
-// pollLeases reads every watched session each LeasePoll.
+// pollLeases reads every watched session a little more often than each LeasePoll:
+// what is learned within one includes the reading, and what follows from it.
 func (m *Manager) pollLeases(ctx context.Context, poll <-chan struct{}) {
-	every(ctx, m.opts.LeasePoll, poll, func() { m.reread(ctx, m.live.byTenant()) })
+	every(ctx, m.opts.LeasePoll*9/10, poll, func() { m.reread(ctx, m.live.byTenant()) })
 }
 
 // sweep ends the leases that have run out.

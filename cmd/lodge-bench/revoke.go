@@ -61,7 +61,27 @@ func revoke(ctx context.Context, args []string) error {
 	}
 	report.Closed, report.Calls = latenciesOf(closed), latenciesOf(calls)
 	report.print()
-	return writeJSON(*file, report)
+	return errors.Join(writeJSON(*file, report), report.verdict())
+}
+
+// closedRevoked is the close code of a socket whose session was ended.
+const closedRevoked = 4403
+
+// verdict is what was promised and did not happen, however fast the rest was.
+func (r *revokeReport) verdict() error {
+	total := 0
+	for _, n := range r.CloseCodes {
+		total += n
+	}
+	switch {
+	case r.NeverClosed > 0:
+		return fmt.Errorf("%d sockets of ended sessions were never closed", r.NeverClosed)
+	case r.Strays > 0:
+		return fmt.Errorf("%d sockets were closed though their sessions had not ended", r.Strays)
+	case total != r.CloseCodes[closedRevoked]:
+		return fmt.Errorf("sockets of ended sessions were closed with %v, not %d alone", r.CloseCodes, closedRevoked)
+	}
+	return nil
 }
 
 // revoking is one run.
