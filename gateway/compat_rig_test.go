@@ -143,7 +143,7 @@ func (l *compatLab) node(t *testing.T) *compatNode {
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: l.url, AssetsURL: "http://localhost:1", UIOrigins: []string{compatOrigin}, Hosts: maps.Clone(l.hosts), JWTSecret: secret,
 	}, gateway.Parts{
-		Clock: clock, Sessions: n.manager, IdP: issuers, Persons: persons, Logouts: persons, Desk: desk, Topics: topics, Log: log,
+		Clock: clock, Sessions: n.manager, IdP: issuers, Persons: persons, Logouts: persons, Desk: desk, Topics: topics, Log: log, PersonKeys: personKeys(t, l.db),
 		Denials: l.denials, Signals: l.signals,
 	})
 	if err != nil {

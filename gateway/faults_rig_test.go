@@ -142,7 +142,7 @@ func newFaultWorldOn(t *testing.T, on faultStore, poll, grace time.Duration) *fa
 	issuers, err := idp.New([]idp.IssuerConfig{{ID: "dev", Name: "Development", URL: issuer.URL, ClientID: "lodge", Insecure: true}}, w.clock, idp.Options{Timeout: 10 * time.Second})
 	must(err)
 	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1", LeasePoll: poll, LeaseGrace: grace}, gateway.Parts{
-		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: sqlite.NewPersons(w.db), Desk: desk, Topics: topics, Log: log,
+		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: sqlite.NewPersons(w.db), Desk: desk, Topics: topics, Log: log, PersonKeys: personKeys(t, w.db),
 	})
 	must(err)
 	handler = g.Handler()

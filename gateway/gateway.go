@@ -97,7 +97,9 @@ type Parts struct {
 	Logouts  idp.LogoutTokens
 	Desk     *booking.Desk
 	Topics   *messaging.Topics
-	Log      *slog.Logger
+	// PersonKeys keep what people's answers and marks are sealed under.
+	PersonKeys messaging.PersonKeys
+	Log        *slog.Logger
 
 	// Denials keeps the bookings and tokens that the relay refuses; without it none
 	// can be denied and no signed token is accepted.
@@ -125,6 +127,7 @@ type Gateway struct {
 	grants   *idp.Grants // may be nil
 	desk     *booking.Desk
 	topics   *messaging.Topics
+	keys     messaging.PersonKeys
 	surveys  *survey.Desk
 	register *attendance.Desk
 	pages    *web.Pages
@@ -163,8 +166,8 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
-		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics,
-		surveys: survey.NewDesk(parts.Topics, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.Clock),
+		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
+		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
 		pages: pages, audit: parts.Audit, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),

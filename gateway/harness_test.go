@@ -140,7 +140,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	l.must(err)
 	l.atEnd(l.trail.Close)
 	l.gateway, err = gateway.New(cfg, gateway.Parts{
-		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: topics, Log: log,
+		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: topics, Log: log, PersonKeys: personKeys(t, db),
 		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail,
 	})
 	l.must(err)
@@ -213,4 +213,14 @@ func port(l net.Listener) string {
 		panic(err) // a listener's address always has one
 	}
 	return p
+}
+
+// personKeys keeps the keys of people in a lab's database.
+func personKeys(t testing.TB, db *sqlite.DB) messaging.PersonKeys {
+	t.Helper()
+	wrap, err := messaging.NewWrapping(map[string][]byte{"1": bytes.Repeat([]byte{7}, 32)}, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sqlite.NewPersonKeys(db, wrap)
 }

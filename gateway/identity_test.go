@@ -133,7 +133,7 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 		t.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Config{PublicURL: w.url, AssetsURL: "http://localhost:1", RefreshPoll: 5 * time.Millisecond}, gateway.Parts{
-		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Grants: grants, Desk: desk, Topics: topics, Log: log,
+		Clock: w.clock, Sessions: w.sessions, IdP: issuers, Persons: w.persons, Logouts: w.persons, Grants: grants, Desk: desk, Topics: topics, Log: log, PersonKeys: personKeys(t, db),
 		Audit: w.trail,
 	})
 	if err != nil {

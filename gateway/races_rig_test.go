@@ -93,7 +93,7 @@ func (w *raceTrack) start(db *sqlite.DB, logs *sqlite.Log, log *slog.Logger, m *
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
 	n := &raceNode{url: "http://" + server.Listener.Addr().String(), sessions: m}
 	n.gateway, err = gateway.New(gateway.Config{PublicURL: n.url, AssetsURL: "http://localhost:1", LeasePoll: noPoll, LeaseGrace: 3 * noPoll}, gateway.Parts{
-		Clock: lodge.SystemClock{}, Sessions: m, IdP: issuers, Persons: sqlite.NewPersons(db), Desk: desk, Topics: topics, Log: log,
+		Clock: lodge.SystemClock{}, Sessions: m, IdP: issuers, Persons: sqlite.NewPersons(db), Desk: desk, Topics: topics, Log: log, PersonKeys: personKeys(w.TB, db),
 	})
 	w.must(err)
 	handler = n.gateway.Handler()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -13,16 +14,20 @@ import (
 // A Codec turns the state of a Projection into a snapshot and back.
 type Codec[S any] struct {
 	// Version names the shape of the state and the rules of its fold, such as
-	// "survey/1". A snapshot of another version is not used.
+	// "survey/1". A snapshot of another version is not used, unless Unmarshal
+	// reads that, too.
 	Version   string
+	Earlier   []string // versions that Unmarshal reads beside Version
 	Marshal   func(*S) ([]byte, error)
 	Unmarshal func([]byte, *S) error
 }
 
-// JSON returns the Codec that stores a state as JSON.
-func JSON[S any](version string) Codec[S] {
+// JSON returns the Codec that stores a state as JSON, and reads snapshots of
+// earlier versions in the same way.
+func JSON[S any](version string, earlier ...string) Codec[S] {
 	return Codec[S]{
 		Version:   version,
+		Earlier:   earlier,
 		Marshal:   func(state *S) ([]byte, error) { return json.Marshal(state) },
 		Unmarshal: func(data []byte, state *S) error { return json.Unmarshal(data, state) },
 	}
@@ -210,7 +215,7 @@ func (p *Projection[S]) load(ctx context.Context) error {
 			p.s.attr(), slog.String("why", err.Error()))
 		return nil
 	}
-	if version != p.codec.Version {
+	if version != p.codec.Version && !slices.Contains(p.codec.Earlier, version) {
 		p.t.out.Info("a snapshot is of another version; starting from the first entry",
 			p.s.attr(), slog.String("snapshot", version), slog.String("version", p.codec.Version))
 		return nil

@@ -56,6 +56,9 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, db.Close)
+	if err := keys.roots.check(ctx, db); err != nil {
+		return nil, err
+	}
 	trail, err := audit.Open(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), cfg.AuditRule, clock, log)
 	if err != nil {
 		return nil, err
@@ -91,7 +94,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
 	}
-	parts.Audit = trail
+	parts.Audit, parts.PersonKeys = trail, sqlite.NewPersonKeys(db, keys.persons)
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,

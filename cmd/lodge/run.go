@@ -39,6 +39,7 @@ var commands = []command{
 	{"apply", "put a catalogue into an empty store", (*app).apply},
 	{"codes", "make, list and revoke codes for hosts and services", (*app).codes},
 	{"sessions", "list and end sessions", (*app).sessions},
+	{"keys", "list and rotate the keys that everything is sealed under", (*app).keys},
 	{"audit", "look whether the audit trail was tampered with", (*app).audit},
 	{"version", "print the version", (*app).version},
 }

@@ -279,11 +279,12 @@ func TestRootKey(t *testing.T) {
 	found := make([]string, 8)
 	for i := range found {
 		wg.Go(func() {
-			key, err := rootKey(dir)
+			all, err := loadRoots(dir)
 			if err != nil {
 				t.Error(err)
+				return
 			}
-			found[i] = string(key)
+			found[i] = string(all.keys[0].secret)
 		})
 	}
 	wg.Wait()

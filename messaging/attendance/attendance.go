@@ -11,7 +11,10 @@
 //
 // Registers are folded from the entries of one sealed topic a tenant, so that
 // what races is decided by the log, the same on every node and after every
-// restart. The topic is internal: nobody reads it but through a Desk.
+// restart. The topic is internal: nobody reads it but through a Desk. What is known
+// of a member, their name too, is sealed under the member's key
+// (messaging.PersonKeys) in entries and in what they fold into: once that is
+// erased, no register has the member any more.
 package attendance
 
 import (
@@ -115,7 +118,7 @@ func (r *register) view() Register {
 		OpenedAt: r.OpenedAt, ClosedAt: r.ClosedAt, Open: r.open(),
 	}
 	for person, rec := range r.Members {
-		v.Marks = append(v.Marks, rec.mark(person, r.open()))
+		v.Marks = append(v.Marks, rec.view(person, r.open()))
 	}
 	slices.SortFunc(v.Marks, func(a, b Mark) int {
 		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Person, b.Person))
@@ -123,7 +126,7 @@ func (r *register) view() Register {
 	return v
 }
 
-func (rec *record) mark(person lodge.PersonID, open bool) Mark {
+func (rec *record) view(person lodge.PersonID, open bool) Mark {
 	m := Mark{Person: person, Name: rec.Name, State: Expected, Confirmed: !rec.ConfirmedAt.IsZero(), Seen: rec.Spans[FromExperiment].total()}
 	experiment, messages := rec.Spans[FromExperiment], rec.Spans[FromMessages]
 	switch {

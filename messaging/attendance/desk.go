@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,16 +21,17 @@ const topicRegisters = "registers"
 
 // Limits of a Draft.
 const (
-	maxTitle     = 200 // characters
-	maxID        = 128 // bytes
-	maxMembers   = 5000
-	maxInterval  = 24 * time.Hour
-	seenPerEntry = 500 // people in one entry, well below the largest message
+	maxTitle      = 200 // characters
+	maxID         = 128 // bytes
+	maxMembers    = 5000
+	maxInterval   = 24 * time.Hour
+	marksPerEntry = 500 // people in one entry, well below the largest message
 )
 
 // A Desk opens, keeps and closes registers. It is safe for concurrent use.
 type Desk struct {
 	topics *messaging.Topics
+	keys   messaging.PersonKeys
 	clock  lodge.Clock
 	people People
 
@@ -38,10 +40,11 @@ type Desk struct {
 	pending map[lodge.Tenant]waiting
 }
 
-// NewDesk returns a desk on topics.
-func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
+// NewDesk returns a desk on topics that seals what is known of members under their
+// keys.
+func NewDesk(topics *messaging.Topics, keys messaging.PersonKeys, clock lodge.Clock) *Desk {
 	return &Desk{
-		topics: topics, clock: clock, people: nobodyMerged,
+		topics: topics, keys: keys, clock: clock, people: nobodyMerged,
 		books:   make(map[lodge.Tenant]*messaging.Projection[state]),
 		pending: make(map[lodge.Tenant]waiting),
 	}
@@ -63,7 +66,7 @@ func (d *Desk) book(tenant lodge.Tenant) *messaging.Projection[state] {
 	defer d.mu.Unlock()
 	p, ok := d.books[tenant]
 	if !ok {
-		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/1"))
+		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/2", "registers/1"))
 		d.books[tenant] = p
 	}
 	return p
@@ -77,11 +80,25 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID,
 	if err != nil {
 		return Register{}, err
 	}
+	keys, err := d.keysOf(ctx, tenant, slices.Collect(maps.Keys(e.Members))...)
+	if err != nil {
+		return Register{}, err
+	}
+	marks := make(map[lodge.PersonID]mark, len(keys))
+	sightings := draft.sightings(e.Start, e.End)
+	for person, name := range e.Members {
+		if keys[person] == nil {
+			delete(e.Members, person) // erased
+			continue
+		}
+		e.Members[person] = ""
+		marks[person] = mark{Name: name}.with(sightings[person].mark())
+	}
 	first, err := e.message()
 	if err != nil {
 		return Register{}, err
 	}
-	rest, err := seenMessages(e.Register, draft.sightings(e.Start, e.End))
+	rest, err := marked(e.Register, marks, keys)
 	if err != nil {
 		return Register{}, err
 	}
@@ -160,22 +177,8 @@ func (draft Draft) sightings(start, end time.Time) map[lodge.PersonID]seen {
 	return all
 }
 
-// seenMessages puts what was seen of many people into as few entries as fit.
-func seenMessages(register string, all map[lodge.PersonID]seen) ([]messaging.Message, error) {
-	var list []seen
-	for _, who := range all {
-		list = append(list, who)
-	}
-	var msgs []messaging.Message
-	for part := range slices.Chunk(list, seenPerEntry) {
-		msg, err := entry{Kind: kindSeen, Register: register, Seen: part}.message()
-		if err != nil {
-			return nil, err
-		}
-		msgs = append(msgs, msg)
-	}
-	return msgs, nil
-}
+// mark is what was seen, as a mark.
+func (s seen) mark() mark { return mark{Name: s.Name, Spans: s.Spans} }
 
 var (
 	errUnknown = lodge.E(lodge.CodeNotFound, "There is no such register.")
@@ -191,22 +194,40 @@ func (d *Desk) Confirm(ctx context.Context, tenant lodge.Tenant, id string, pers
 		return Register{}, err
 	}
 	now := d.clock.Now().UTC()
+	here := false
+	all := append(merged.All(person), person)
+	if err := d.book(tenant).View(ctx, func(s *state) { _, rec := s.Registers[id].member(merged, person); here = rec != nil }); err != nil {
+		return Register{}, err
+	}
+	if !here {
+		return Register{}, errUnknown
+	}
+	keys, err := d.keysOf(ctx, tenant, all...)
+	if err != nil {
+		return Register{}, err
+	}
 	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
 		r := s.Registers[id]
 		member, rec := r.member(merged, person)
 		if rec == nil {
 			return nil, errUnknown
 		}
+		if rec = rec.opened(id, keys[member]); rec == nil {
+			return nil, errErased
+		}
+		confirmed := slices.ContainsFunc(all, func(one lodge.PersonID) bool {
+			rec := r.Members[one].opened(id, keys[one])
+			return rec != nil && !rec.ConfirmedAt.IsZero()
+		})
 		switch {
-		case !r.as(merged).Members[merged.Of(person)].ConfirmedAt.IsZero():
+		case confirmed:
 			return nil, nil
 		case !r.open():
 			return nil, errClosed
 		case now.Before(r.Start):
 			return nil, lodge.E(lodge.CodeRefused, "The register has not begun; confirm when it has.")
 		}
-		msg, err := entry{Kind: kindConfirmed, Register: id, At: now, Person: member}.message()
-		return []messaging.Message{msg}, err
+		return marked(id, map[lodge.PersonID]mark{member: rec.mark.with(mark{ConfirmedAt: now})}, keys)
 	})
 	if err != nil {
 		return Register{}, err
@@ -221,6 +242,11 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 	if err != nil {
 		return Register{}, err
 	}
+	waiting := d.waiting(tenant, id)
+	keys, err := d.keysOf(ctx, tenant, slices.Collect(maps.Keys(waiting))...)
+	if err != nil {
+		return Register{}, err
+	}
 	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
 		r := s.Registers[id]
 		switch {
@@ -229,7 +255,7 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 		case !r.open():
 			return nil, nil
 		}
-		last, err := seenMessages(id, d.waiting(tenant, id))
+		last, err := marked(id, r.grown(waiting, keys), keys)
 		return append(last, closing), err
 	})
 	if err != nil {
@@ -241,35 +267,24 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 
 // Get returns a register; CodeNotFound when there is none.
 func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Register, error) {
-	merged, err := d.people(ctx, tenant)
+	found, err := d.read(ctx, tenant, func(s *state) []*register {
+		if r := s.Registers[id]; r != nil {
+			return []*register{r}
+		}
+		return nil
+	})
+	if err == nil && len(found) == 0 {
+		err = errUnknown
+	}
 	if err != nil {
 		return Register{}, err
 	}
-	var v Register
-	found := false
-	err = d.book(tenant).View(ctx, func(s *state) {
-		if r := s.Registers[id]; r != nil {
-			v, found = r.as(merged).view(), true
-		}
-	})
-	if err == nil && !found {
-		err = errUnknown
-	}
-	return v, err
+	return found[0], nil
 }
 
 // List returns the registers of a tenant, newest first.
 func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Register, error) {
-	merged, err := d.people(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	var all []Register
-	err = d.book(tenant).View(ctx, func(s *state) {
-		for _, r := range s.Registers {
-			all = append(all, r.as(merged).view())
-		}
-	})
+	all, err := d.read(ctx, tenant, func(s *state) []*register { return slices.Collect(maps.Values(s.Registers)) })
 	slices.SortFunc(all, func(a, b Register) int { return newest(a.OpenedAt, b.OpenedAt, a.ID, b.ID) })
 	return all, err
 }

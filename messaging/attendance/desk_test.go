@@ -50,7 +50,12 @@ type office struct {
 	topics *messaging.Topics
 }
 
-func newOffice(t testing.TB, log messaging.Log) *office {
+// keys are those of the people of all tests, save where people are erased.
+var keys = memory.NewPersonKeys()
+
+func newOffice(t testing.TB, log messaging.Log) *office { return newOfficeWith(t, log, keys) }
+
+func newOfficeWith(t testing.TB, log messaging.Log, keys messaging.PersonKeys) *office {
 	t.Helper()
 	topics, err := messaging.NewTopics(log, messaging.Keyring{
 		Names: bytes.Repeat([]byte{1}, 32), Seals: map[string][]byte{"k": bytes.Repeat([]byte{2}, 32)}, Current: "k",
@@ -60,7 +65,7 @@ func newOffice(t testing.TB, log messaging.Log) *office {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	clock := &handClock{now: at(30)}
-	o := &office{Desk: NewDesk(topics, clock), t: t, ctx: ctx, clock: clock, topics: topics}
+	o := &office{Desk: NewDesk(topics, keys, clock), t: t, ctx: ctx, clock: clock, topics: topics}
 	t.Cleanup(func() { o.Release(); cancel() })
 	return o
 }

@@ -1,7 +1,9 @@
 package attendance
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -10,10 +12,12 @@ import (
 
 // The kinds of entries.
 const (
-	kindOpened    = "opened"
-	kindSeen      = "seen"
+	kindOpened = "opened"
+	kindMarked = "marked"
+	kindClosed = "closed"
+
+	kindSeen      = "seen" // before marks were sealed
 	kindConfirmed = "confirmed"
-	kindClosed    = "closed"
 )
 
 // An entry is the body of one entry of the registers' topic.
@@ -27,8 +31,12 @@ type entry struct {
 	Group   string                    `json:"group,omitempty"`
 	Start   time.Time                 `json:"start,omitzero"`
 	End     time.Time                 `json:"end,omitzero"`
-	Members map[lodge.PersonID]string `json:"members,omitempty"`
+	Members map[lodge.PersonID]string `json:"members,omitempty"` // empty; names, before they were sealed
 
+	// marked: all that is known of some members, each under their key.
+	Marks map[lodge.PersonID]sealed `json:"marks,omitempty"`
+
+	// Before marks were sealed.
 	Seen   []seen         `json:"seen,omitempty"`   // seen
 	Person lodge.PersonID `json:"person,omitempty"` // confirmed
 }
@@ -65,7 +73,13 @@ type register struct {
 
 // A record is what is known of one member.
 type record struct {
-	Name        string           `json:"name"`
+	Sealed sealed `json:"sealed,omitempty"` // a mark, which the last one written replaces
+	mark          // what is not sealed: that of before, or what was opened
+}
+
+// A mark is what a member did, and their name.
+type mark struct {
+	Name        string           `json:"name,omitempty"`
 	Spans       map[Source]spans `json:"spans,omitempty"`
 	ConfirmedAt time.Time        `json:"confirmed_at,omitzero"`
 }
@@ -90,6 +104,12 @@ func fold(s *state, item messaging.Item) {
 		return
 	}
 	switch e.Kind {
+	case kindMarked:
+		for person, sealed := range e.Marks {
+			if rec := r.Members[person]; rec != nil {
+				rec.Sealed = sealed
+			}
+		}
 	case kindSeen:
 		for _, who := range e.Seen {
 			r.see(who)
@@ -112,25 +132,31 @@ func (s *state) begin(e entry) {
 		OpenedAt: e.At, Members: make(map[lodge.PersonID]*record, len(e.Members)),
 	}
 	for person, name := range e.Members {
-		r.Members[person] = &record{Name: name}
+		r.Members[person] = &record{mark: mark{Name: name}}
 	}
 	s.Registers[r.ID] = r
 }
 
 func (r *register) see(who seen) {
-	rec := r.Members[who.Person]
-	if rec == nil {
-		return
+	if rec := r.Members[who.Person]; rec != nil {
+		rec.mark = rec.mark.with(mark{Name: who.Name, Spans: who.Spans})
 	}
-	if rec.Name == "" {
-		rec.Name = who.Name
+}
+
+// with returns what two marks of one member say together; the name of m is kept
+// if it has one. Neither is changed.
+func (m mark) with(more mark) mark {
+	sum := mark{Name: cmp.Or(m.Name, more.Name), ConfirmedAt: m.ConfirmedAt, Spans: maps.Clone(m.Spans)}
+	if sum.ConfirmedAt.IsZero() || !more.ConfirmedAt.IsZero() && more.ConfirmedAt.Before(sum.ConfirmedAt) {
+		sum.ConfirmedAt = more.ConfirmedAt
 	}
-	for source, list := range who.Spans {
+	for source, list := range more.Spans {
 		for _, n := range list {
-			if rec.Spans == nil {
-				rec.Spans = make(map[Source]spans)
+			if sum.Spans == nil {
+				sum.Spans = make(map[Source]spans)
 			}
-			rec.Spans[source] = rec.Spans[source].add(n)
+			sum.Spans[source] = sum.Spans[source].add(n)
 		}
 	}
+	return sum
 }

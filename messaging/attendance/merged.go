@@ -38,25 +38,13 @@ func (r *register) as(m lodge.Merged) *register {
 
 // with returns a record and another as one; named says whose name is kept.
 func (rec *record) with(other *record, named bool) *record {
-	if other == nil {
+	switch {
+	case other == nil:
 		return rec
+	case named:
+		return &record{mark: rec.mark.with(other.mark)}
 	}
-	sum := record{Name: other.Name, ConfirmedAt: other.ConfirmedAt, Spans: maps.Clone(other.Spans)}
-	if named {
-		sum.Name = rec.Name
-	}
-	if sum.ConfirmedAt.IsZero() || !rec.ConfirmedAt.IsZero() && rec.ConfirmedAt.Before(sum.ConfirmedAt) {
-		sum.ConfirmedAt = rec.ConfirmedAt
-	}
-	for source, list := range rec.Spans {
-		for _, n := range list {
-			if sum.Spans == nil {
-				sum.Spans = make(map[Source]spans)
-			}
-			sum.Spans[source] = sum.Spans[source].add(n)
-		}
-	}
-	return &sum
+	return &record{mark: other.mark.with(rec.mark)}
 }
 
 // member returns under which id a register has a person, and what is known of
@@ -82,15 +70,24 @@ type Marked struct {
 }
 
 // MarkedOf returns the marks of those of the given ids, register by register,
-// newest first, each id by itself whoever is merged.
+// newest first, each id by itself whoever is merged, and without those of people
+// who were erased.
 func (d *Desk) MarkedOf(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) ([]Marked, error) {
+	keys, err := d.keys.Keys(ctx, tenant, people)
+	if err != nil {
+		return nil, err
+	}
 	var all []Marked
-	err := d.book(tenant).View(ctx, func(s *state) {
+	err = d.book(tenant).View(ctx, func(s *state) {
 		registers := slices.SortedFunc(maps.Values(s.Registers), func(a, b *register) int { return newest(a.OpenedAt, b.OpenedAt, a.ID, b.ID) })
 		for _, r := range registers {
 			for _, person := range people {
-				if rec := r.Members[person]; rec != nil {
-					all = append(all, Marked{Register: r.ID, Title: r.Title, Mark: rec.mark(person, r.open())})
+				rec := r.Members[person]
+				if rec == nil {
+					continue
+				}
+				if rec = rec.opened(r.ID, keys[person]); rec != nil {
+					all = append(all, Marked{Register: r.ID, Title: r.Title, Mark: rec.view(person, r.open())})
 				}
 			}
 		}

@@ -31,31 +31,47 @@ func (d *Desk) Seen(ctx context.Context, tenant lodge.Tenant, person lodge.Perso
 		return err
 	}
 	book := d.book(tenant)
-	news := make(map[string]span) // by register
-	member := make(map[string]lodge.PersonID)
-	due := make(map[string]bool)
+	type place struct {
+		member     lodge.PersonID
+		rec        record
+		start, end time.Time
+	}
+	places := make(map[string]place) // by register
 	open := make(map[string]bool)
+	var members []lodge.PersonID
 	err = book.View(ctx, func(s *state) {
 		for id, r := range s.Registers {
 			if !r.open() {
 				continue
 			}
 			open[id] = true
-			as, rec := r.member(merged, person)
-			member[id] = as
-			n, ok := newSpan(from, to, r.Start, r.End)
-			if rec == nil || !ok || rec.Spans[source].covers(n) {
-				continue
+			if member, rec := r.member(merged, person); rec != nil {
+				places[id] = place{member, *rec, r.Start, r.End}
+				members = append(members, member)
 			}
-			news[id] = n
-			known := rec.Spans[source]
-			due[id] = len(known) == 0 || n.To-known.last() >= every.Microseconds()
 		}
 	})
 	if err != nil {
 		return err
 	}
-	var msgs []messaging.Message
+	var keys map[lodge.PersonID][]byte
+	if len(members) > 0 {
+		if keys, err = d.keysOf(ctx, tenant, members...); err != nil {
+			return err
+		}
+	}
+	news := make(map[string]span)
+	due := make(map[string]bool)
+	for id, at := range places {
+		n, ok := newSpan(from, to, at.start, at.end)
+		rec := at.rec.opened(id, keys[at.member])
+		if rec == nil || !ok || rec.Spans[source].covers(n) {
+			continue
+		}
+		news[id] = n
+		known := rec.Spans[source]
+		due[id] = len(known) == 0 || n.To-known.last() >= every.Microseconds()
+	}
 	wrote := make(map[string]seen)
 	d.mu.Lock()
 	wait := d.pending[tenant]
@@ -66,23 +82,27 @@ func (d *Desk) Seen(ctx context.Context, tenant lodge.Tenant, person lodge.Perso
 	// What waits for a register that another node has closed came too late.
 	maps.DeleteFunc(wait, func(id string, _ map[lodge.PersonID]seen) bool { return !open[id] })
 	for id, n := range news {
-		wait.add(id, member[id], name, source, n)
+		wait.add(id, places[id].member, name, source, n)
 		if due[id] {
-			wrote[id] = wait[id][member[id]].clone()
+			wrote[id] = wait[id][places[id].member].clone()
 		}
 	}
 	d.mu.Unlock()
-	for id, who := range wrote {
-		more, err := seenMessages(id, map[lodge.PersonID]seen{who.Person: who})
-		if err != nil {
-			return err
-		}
-		msgs = append(msgs, more...)
-	}
-	if len(msgs) == 0 {
+	if len(wrote) == 0 {
 		return nil
 	}
-	if err := book.Append(ctx, msgs...); err != nil {
+	err = book.Decide(ctx, func(s *state) ([]messaging.Message, error) {
+		var msgs []messaging.Message
+		for id, who := range wrote {
+			more, err := marked(id, s.Registers[id].grown(map[lodge.PersonID]seen{who.Person: who}, keys), keys)
+			if err != nil {
+				return nil, err
+			}
+			msgs = append(msgs, more...)
+		}
+		return msgs, nil
+	})
+	if err != nil {
 		return err // it waits for the next time
 	}
 	d.mu.Lock()
@@ -91,6 +111,35 @@ func (d *Desk) Seen(ctx context.Context, tenant lodge.Tenant, person lodge.Perso
 		wait.settle(id, who)
 	}
 	return nil
+}
+
+// grown returns the marks of those members of an open register of whom more was
+// seen than it has, as they are with that.
+func (r *register) grown(more map[lodge.PersonID]seen, keys map[lodge.PersonID][]byte) map[lodge.PersonID]mark {
+	grown := make(map[lodge.PersonID]mark)
+	if r == nil || !r.open() {
+		return grown
+	}
+	for person, who := range more {
+		rec := r.Members[person].opened(r.ID, keys[person])
+		if rec == nil || who.within(rec.mark) {
+			continue
+		}
+		grown[person] = rec.mark.with(who.mark())
+	}
+	return grown
+}
+
+// within reports whether a mark says all of it already.
+func (s seen) within(m mark) bool {
+	for source, list := range s.Spans {
+		for _, n := range list {
+			if !m.Spans[source].covers(n) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (w waiting) add(id string, person lodge.PersonID, name string, source Source, n span) {

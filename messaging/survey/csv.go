@@ -22,6 +22,9 @@ func (s *state) writeCSV(w io.Writer) error {
 	people := s.ordered()
 	slices.SortStableFunc(people, func(a, b *response) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range people {
+		if r.silent() {
+			continue
+		}
 		row := []string{string(r.Person), r.Name, r.At.UTC().Format(time.RFC3339)}
 		for _, q := range s.Questions {
 			row = append(row, q.written(r.Answers[q.ID]))

@@ -21,6 +21,7 @@ var errUnknown = lodge.E(lodge.CodeNotFound, "There is no such survey.")
 // A Desk opens, keeps and closes surveys. It is safe for concurrent use.
 type Desk struct {
 	topics  *messaging.Topics
+	keys    messaging.PersonKeys
 	clock   lodge.Clock
 	surveys *pool
 	people  People
@@ -29,10 +30,10 @@ type Desk struct {
 	indexes map[lodge.Tenant]*messaging.Projection[index] // guarded by mu
 }
 
-// NewDesk returns a desk on topics.
-func NewDesk(topics *messaging.Topics, clock lodge.Clock) *Desk {
+// NewDesk returns a desk on topics that seals what people answer under their keys.
+func NewDesk(topics *messaging.Topics, keys messaging.PersonKeys, clock lodge.Clock) *Desk {
 	return &Desk{
-		topics: topics, clock: clock, surveys: newPool(topics), people: nobodyMerged,
+		topics: topics, keys: keys, clock: clock, surveys: newPool(topics), people: nobodyMerged,
 		indexes: map[lodge.Tenant]*messaging.Projection[index]{},
 	}
 }
@@ -119,21 +120,33 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 	}
 	var after Survey
 	err = d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
-		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
+		key, err := d.keyOf(ctx, tenant, person)
+		if err != nil {
+			return err
+		}
+		keys, err := d.keys.Keys(ctx, tenant, merged.All(person))
+		if err != nil {
+			return err
+		}
+		err = p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
 			if s.ID == "" {
 				return nil, errUnknown
 			}
 			accepted, err := accept(s.Questions, answers)
 			r := s.as(merged).Responses[merged.Of(person)]
 			switch {
-			case err == nil && r != nil && maps.EqualFunc(r.Answers, accepted, Answer.equal):
+			case err == nil && r != nil && maps.EqualFunc(r.opened(id, keys).Answers, accepted, Answer.equal):
 				return nil, nil
 			case !s.open():
 				return nil, lodge.E(lodge.CodeConflict, "The survey is closed; it takes no more answers.")
 			case err != nil:
 				return nil, err
 			}
-			return entry{Kind: kindAnswered, Survey: id, At: d.clock.Now().UTC(), By: person, Name: name, Answers: accepted}.messages()
+			sealed, err := said{Name: name, Answers: accepted}.seal(key, id)
+			if err != nil {
+				return nil, err
+			}
+			return entry{Kind: kindAnswered, Survey: id, At: d.clock.Now().UTC(), By: person, Sealed: sealed}.messages()
 		})
 		if err != nil {
 			return err
@@ -221,33 +234,54 @@ func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Survey,
 	return got, err
 }
 
-// Mine returns what a person answered, by question; nil when they did not.
-func (d *Desk) Mine(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (map[string]Answer, error) {
-	var mine map[string]Answer
-	err := d.view(ctx, tenant, id, func(s *state, m lodge.Merged) { mine = s.mine(m.Of(person)) })
-	return mine, err
+// read returns a survey that is there, with people as whom they count and the
+// answers of some of them, or of all, opened.
+func (d *Desk) read(ctx context.Context, tenant lodge.Tenant, id string, people ...lodge.PersonID) (*state, lodge.Merged, error) {
+	var one *state
+	var merged lodge.Merged
+	err := d.view(ctx, tenant, id, func(s *state, m lodge.Merged) { one, merged = s.apart(), m })
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range people {
+		people[i] = merged.Of(people[i])
+	}
+	return one, merged, d.open(ctx, tenant, one, people...)
 }
 
-// Tally counts a survey's answers.
+// Mine returns what a person answered, by question; nil when they did not.
+func (d *Desk) Mine(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (map[string]Answer, error) {
+	s, merged, err := d.read(ctx, tenant, id, person)
+	if err != nil {
+		return nil, err
+	}
+	return s.mine(merged.Of(person)), nil
+}
+
+// Tally counts a survey's answers. Those of people who were erased are no more
+// than counted as answered.
 func (d *Desk) Tally(ctx context.Context, tenant lodge.Tenant, id string) (Tally, error) {
-	var t Tally
-	err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { t = s.tally() })
-	return t, err
+	s, _, err := d.read(ctx, tenant, id)
+	if err != nil {
+		return Tally{}, err
+	}
+	return s.tally(), nil
 }
 
 // CSV writes who answered what, one line a person under a heading (RFC 4180,
 // UTF-8, times RFC 3339 in UTC), without anything that a spreadsheet would take
-// for a formula. Nothing is written unless the survey can be read.
+// for a formula, and without people who were erased. Nothing is written unless the
+// survey can be read.
 func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Writer) error {
-	var out bytes.Buffer
-	var failed error
-	if err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { failed = s.writeCSV(&out) }); err != nil {
+	s, _, err := d.read(ctx, tenant, id)
+	if err != nil {
 		return err
 	}
-	if failed != nil {
-		return failed
+	var out bytes.Buffer
+	if err := s.writeCSV(&out); err != nil {
+		return err
 	}
-	_, err := out.WriteTo(w) // the reader may be slow; others do not wait for it
+	_, err = out.WriteTo(w)
 	return err
 }
 

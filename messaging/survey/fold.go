@@ -29,8 +29,8 @@ type entry struct {
 	Title     string     `json:"title,omitempty"`
 	Questions []Question `json:"questions,omitempty"`
 
-	Name    string            `json:"name,omitempty"` // answered
-	Answers map[string]Answer `json:"answers,omitempty"`
+	Sealed []byte `json:"sealed,omitempty"` // answered: what was said, under the key of By
+	said          // answered, before answers were sealed
 
 	Answered int `json:"answered,omitempty"` // closed, in the list
 }
@@ -55,11 +55,15 @@ type state struct {
 
 // A response is what one person answered.
 type response struct {
-	Person  lodge.PersonID    `json:"person"`
-	Name    string            `json:"name"`
-	At      time.Time         `json:"at"`    // of the answer that counts
-	Order   int               `json:"order"` // among those who answered, by first answer
-	Answers map[string]Answer `json:"answers"`
+	Person lodge.PersonID `json:"person"`
+	At     time.Time      `json:"at"`    // of the answer that counts
+	Order  int            `json:"order"` // among those who answered, by first answer
+
+	// What was said, sealed under the key of by: said is empty until it is opened
+	// for who reads it, and stays so once the person was erased.
+	Sealed []byte `json:"sealed,omitempty"`
+	said
+	by lodge.PersonID // who answered, where Person is whom they count as
 }
 
 // fold applies one entry. What comes too early, too late or twice changes
@@ -103,7 +107,7 @@ func (s *state) answer(e entry) {
 		r = &response{Person: e.By, Order: len(s.Responses)}
 		s.Responses[e.By] = r
 	}
-	r.Name, r.At, r.Answers = e.Name, e.At, e.Answers
+	r.At, r.Sealed, r.said = e.At, e.Sealed, e.said
 }
 
 // view returns what may be kept and shown.

@@ -31,7 +31,7 @@ func (s *state) as(m lodge.Merged) *state {
 	one.Responses = make(map[lodge.PersonID]*response, len(s.Responses))
 	for _, r := range s.ordered() {
 		counts := *r
-		counts.Person = m.Of(r.Person)
+		counts.Person, counts.by = m.Of(r.Person), r.Person
 		if earlier := one.Responses[counts.Person]; earlier != nil {
 			if r.At.Before(earlier.At) {
 				counts = *earlier

@@ -9,7 +9,9 @@
 // Each survey is folded from the entries of a sealed topic of its own, so that
 // what races is decided by the log, the same on every node and after every
 // restart; another topic lists a tenant's surveys. Both are internal: nobody
-// reads them but through a Desk. Who may open, answer and read a survey is for
+// reads them but through a Desk. What a person answered is sealed under the
+// person's key (messaging.PersonKeys) in entries and in what they fold into: once
+// that is erased it is only known that somebody answered. Who may open, answer and read a survey is for
 // the caller to know, as is telling the audience about it.
 package survey
 

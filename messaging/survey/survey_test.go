@@ -37,8 +37,13 @@ func (c *clock) Now() time.Time {
 
 func newClock() *clock { return &clock{now: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)} }
 
+// keys are those of the people of all tests, save where people are erased.
+var keys = memory.NewPersonKeys()
+
 // newNode returns a desk on a log, as one more node would have it.
-func newNode(t *testing.T, log messaging.Log) *Desk {
+func newNode(t *testing.T, log messaging.Log) *Desk { return newNodeWith(t, log, keys) }
+
+func newNodeWith(t *testing.T, log messaging.Log, keys messaging.PersonKeys) *Desk {
 	t.Helper()
 	root := []byte("0123456789abcdef0123456789abcdef")
 	topics, err := messaging.NewTopics(log, messaging.Keyring{
@@ -47,7 +52,7 @@ func newNode(t *testing.T, log messaging.Log) *Desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := NewDesk(topics, newClock())
+	d := NewDesk(topics, keys, newClock())
 	t.Cleanup(d.Release)
 	return d
 }
