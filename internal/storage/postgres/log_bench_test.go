@@ -8,6 +8,7 @@ import (
 
 	"github.com/lodge-gateway/lodge/internal/postgrestest"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/messagingtest"
 )
 
 // benchLog is the log on a server that waits for the disk, as in production.
@@ -83,4 +84,8 @@ func BenchmarkLogRead(b *testing.B) {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "entries/s")
+}
+
+func BenchmarkTopicsAppend(b *testing.B) {
+	messagingtest.BenchTopicsAppend(b, func(b *testing.B) messaging.Log { return benchLog(b) })
 }

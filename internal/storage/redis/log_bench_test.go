@@ -11,6 +11,7 @@ import (
 
 	"github.com/lodge-gateway/lodge/internal/redistest"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/messagingtest"
 )
 
 // benchCallers is how many callers append at the same time, one message a call.
@@ -119,5 +120,15 @@ func BenchmarkLogHeads(b *testing.B) {
 		if _, err := log.Heads(b.Context(), names); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkTopicsAppend(b *testing.B) {
+	for _, fsync := range []string{"everysec", "always"} {
+		b.Run(fsync, func(b *testing.B) {
+			messagingtest.BenchTopicsAppend(b, func(b *testing.B) messaging.Log {
+				return openLog(b, Config{Addrs: []string{benchServer(b, fsync).Addr()}}, LogOptions{})
+			})
+		})
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // openLog opens the log of a database file; both are closed with t.
-func openLog(t *testing.T, path string) *Log {
+func openLog(t testing.TB, path string) *Log {
 	t.Helper()
 	db, err := Open(context.Background(), path)
 	if err != nil {
@@ -21,7 +21,7 @@ func openLog(t *testing.T, path string) *Log {
 	return log
 }
 
-func closeLog(t *testing.T, log *Log) {
+func closeLog(t testing.TB, log *Log) {
 	t.Helper()
 	if err := log.Close(); err != nil {
 		t.Error(err)
