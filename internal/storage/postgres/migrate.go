@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -55,13 +57,29 @@ func migrate(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	}
 	has, knows, err := provider.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("postgres: schema version: %w", err)
+		return migrationError(err)
 	}
 	if has > knows {
 		return fmt.Errorf("%w: it has version %d, this binary knows %d; start the newer Lodge, or restore the backup made before it", ErrNewerSchema, has, knows)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("postgres: migrate: %w", err)
+		return migrationError(err)
 	}
 	return nil
+}
+
+// migrationError says what the operator of the server is to do about a role that
+// may not change the schema, or a server that lacks the extension.
+func migrationError(err error) error {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok:
+	case strings.Contains(e.Message, "btree_gist") && e.Code == "42501":
+		return fmt.Errorf("postgres: Lodge's role may not create the extension btree_gist; let a superuser run CREATE EXTENSION btree_gist in this database, or GRANT CREATE ON DATABASE to the role: %w", e)
+	case strings.Contains(e.Message, "btree_gist"):
+		return fmt.Errorf("postgres: the server lacks the extension btree_gist; install PostgreSQL's contributed modules (postgresql-contrib): %w", e)
+	case e.Code == "42501":
+		return fmt.Errorf("postgres: Lodge's role may not make its tables; let it own the database: %w", e)
+	}
+	return fmt.Errorf("postgres: migrations: %w", err)
 }

@@ -11,8 +11,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// tries is how often a transaction is begun before its error is the caller's.
-const tries = 5
+// How often a transaction is begun before its error is the caller's.
+const (
+	tries    = 5  // when the server goes away
+	meetings = 60 // when it meets others: of those that meet, one at least gets on
+)
 
 // ErrUncertain says that the connection was lost while the server was asked to
 // commit: it may have.
@@ -61,7 +64,11 @@ func (db *DB) retry(ctx context.Context, fn func(ctx context.Context) error) err
 	defer stop()
 	for try := 1; ; try++ {
 		err := fn(ctx)
-		if err == nil || try == tries || !passing(err) || !pause(ctx, try) {
+		limit := tries
+		if met(err) {
+			limit = meetings
+		}
+		if err == nil || try >= limit || !passing(err) || !pause(ctx, try) {
 			return err
 		}
 	}
@@ -79,16 +86,24 @@ func committed(err error) error {
 	return fmt.Errorf("%w: %w", ErrUncertain, err)
 }
 
+// met reports whether a transaction was given up by the server in favour of
+// another one.
+func met(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "40001" || e.Code == "40P01")
+}
+
 // passing reports whether a transaction that ended with err was not committed
 // and may well be the next time: it met another one, or lost its connection.
 func passing(err error) bool {
 	if errors.Is(err, ErrUncertain) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
+	if met(err) {
+		return true
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
-		case "40001", "40P01": // it met another transaction, or a deadlock
-			return true
 		case "57P01", "57P02", "57P03": // the server is stopped, crashed, or not ready yet
 			return true
 		}

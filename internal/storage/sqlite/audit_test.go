@@ -1,151 +1,27 @@
 package sqlite
 
 import (
-	"bytes"
-	"fmt"
-	"log/slog"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/lodge-gateway/lodge"
-	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/audit/audittest"
 )
 
-var auditKey = bytes.Repeat([]byte{9}, 32)
-
-func openTrail(t *testing.T, db *DB, file string) *audit.Trail {
-	t.Helper()
-	trail, err := audit.Open(t.Context(), NewAudit(db), auditKey, file, audit.Rule{}, lodge.SystemClock{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return trail
-}
-
-// recordSome records n events of each of two tenants, side by side.
-func recordSome(t *testing.T, trail *audit.Trail, n int) {
-	t.Helper()
-	var wg sync.WaitGroup
-	for i := range n {
-		for _, tenant := range []lodge.Tenant{"t1", "t2"} {
-			wg.Go(func() {
-				e := audit.Event{Tenant: tenant, Actor: fmt.Sprintf("person:%d", i%2), Action: audit.Book, Object: "booking:b", Reason: "r\r\n", Address: "192.0.2.1"}
-				if err := trail.Record(t.Context(), e); err != nil {
-					t.Error(err)
+func TestAudit(t *testing.T) {
+	audittest.Run(t, func(t *testing.T) audittest.Harness {
+		db := open(t)
+		return audittest.Harness{Store: NewAudit(db), Exec: func(statement string, unguarded bool) error {
+			return db.Update(t.Context(), func(tx *Tx) error {
+				statements := []string{statement}
+				if unguarded {
+					statements = []string{`DROP TRIGGER audit_no_update`, `DROP TRIGGER audit_no_delete`, statement}
 				}
-			})
-		}
-	}
-	wg.Wait()
-}
-
-func TestAuditIsOneChainUnderParallelRecords(t *testing.T) {
-	trail := openTrail(t, open(t), filepath.Join(t.TempDir(), "audit.head"))
-	recordSome(t, trail, 100)
-	if err := trail.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trail.Verify(t.Context(), 0)
-	if err != nil || !r.Intact() || r.Entries != 200 || r.Anchor.Seq != 200 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-}
-
-func TestAuditLists(t *testing.T) {
-	trail := openTrail(t, open(t), filepath.Join(t.TempDir(), "audit.head"))
-	recordSome(t, trail, 10)
-	if err := trail.Record(t.Context(), audit.Event{Tenant: "t1", Actor: "cli", Action: audit.CodeCreate}); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name   string
-		filter audit.Filter
-		want   int
-	}{
-		{"all", audit.Filter{Limit: 100}, 11},
-		{"of an actor", audit.Filter{Actor: "person:1", Limit: 100}, 5},
-		{"of an action", audit.Filter{Action: audit.CodeCreate, Limit: 100}, 1},
-		{"of both", audit.Filter{Actor: "cli", Action: audit.Book, Limit: 100}, 0},
-		{"limited", audit.Filter{Limit: 3}, 3},
-		{"newest", audit.Filter{Newest: true, Limit: 1}, 1},
-		{"after", audit.Filter{After: 20, Limit: 100}, 1},
-		{"before", audit.Filter{Before: 21, Limit: 100}, 10},
-		{"about an object", audit.Filter{Object: "booking:b", Limit: 100}, 10},
-		{"of or about somebody", audit.Filter{Who: []string{"booking:b", "cli"}, Limit: 100}, 11},
-		{"of or about nobody that is known", audit.Filter{Who: []string{"person:7"}, Limit: 100}, 0},
-		{"since", audit.Filter{From: time.Now().Add(-time.Minute), Limit: 100}, 11},
-		{"later", audit.Filter{From: time.Now().Add(time.Minute), Limit: 100}, 0},
-		{"until", audit.Filter{Until: time.Now().Add(-time.Minute), Limit: 100}, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			found, err := trail.List(t.Context(), "t1", tt.filter)
-			if err != nil || len(found) != tt.want {
-				t.Fatalf("%d entries, %v; want %d", len(found), err, tt.want)
-			}
-			for i, e := range found {
-				if e.Tenant != "t1" || i > 0 && e.Seq <= found[i-1].Seq || strings.ContainsAny(e.Reason, "\r\n") {
-					t.Errorf("entry %+v", e)
-				}
-			}
-			if tt.name == "newest" && found[0].Seq != 21 {
-				t.Errorf("the newest is %d", found[0].Seq)
-			}
-		})
-	}
-}
-
-func TestSec41_AuditTableIsAppendOnly(t *testing.T) {
-	db := open(t)
-	recordSome(t, openTrail(t, db, filepath.Join(t.TempDir(), "audit.head")), 2)
-	for _, statement := range []string{`UPDATE audit SET actor = 'x' WHERE seq = 1`, `DELETE FROM audit WHERE seq = 1`} {
-		err := db.Update(t.Context(), func(tx *Tx) error {
-			_, err := tx.Exec(statement)
-			return err
-		})
-		if err == nil || !strings.Contains(err.Error(), "append-only") {
-			t.Errorf("%s: %v", statement, err)
-		}
-	}
-}
-
-func TestSec41_TamperingWithTheTableIsFound(t *testing.T) {
-	for _, tt := range []struct {
-		statement, kind string
-		seq             uint64
-	}{
-		{`UPDATE audit SET actor = 'person:x' WHERE seq = 7`, audit.FoundChanged, 7},
-		{`UPDATE audit SET mac = x'00' WHERE seq = 7`, audit.FoundChanged, 7},
-		{`DELETE FROM audit WHERE seq = 7`, audit.FoundMissing, 7},
-		{`DELETE FROM audit WHERE seq > 17`, audit.FoundCut, 18},
-		{`DELETE FROM audit`, audit.FoundCut, 1},
-		{`UPDATE audit SET seq = 100 + seq WHERE seq = 20`, audit.FoundMissing, 20},
-		{`UPDATE audit SET seq = -7 WHERE seq = 7`, audit.FoundMissing, 7},
-	} {
-		t.Run(tt.statement, func(t *testing.T) {
-			db := open(t)
-			trail := openTrail(t, db, filepath.Join(t.TempDir(), "audit.head"))
-			recordSome(t, trail, 10)
-			if err := trail.Close(); err != nil {
-				t.Fatal(err)
-			}
-			err := db.Update(t.Context(), func(tx *Tx) error {
-				for _, statement := range []string{`DROP TRIGGER audit_no_update`, `DROP TRIGGER audit_no_delete`, tt.statement} {
-					if _, err := tx.Exec(statement); err != nil {
+				for _, one := range statements {
+					if _, err := tx.Exec(one); err != nil {
 						return err
 					}
 				}
 				return nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := trail.Verify(t.Context(), 0)
-			if err != nil || len(r.Findings) == 0 || r.Findings[0].Kind != tt.kind || r.Findings[0].Seq != tt.seq {
-				t.Errorf("found %+v, %v; want %s at %d", r.Findings, err, tt.kind, tt.seq)
-			}
-		})
-	}
+		}}
+	})
 }

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+)
+
+// bookings implements booking.Store for several nodes. What belongs to the diary
+// is in booking_diary.go, the rest of a transaction here and in booking_outbox.go.
+//
+// Transactions are serializable: whatever a desk decides by, the server gives up
+// one of two that could not have come one after the other, and it is run again.
+// That no two bookings overlap is held by the table too.
+type bookings struct{ db *DB }
+
+// NewBookings returns the booking store of a database.
+func NewBookings(db *DB) booking.Store { return bookings{db} }
+
+func (s bookings) Update(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.db.Update(ctx, func(ctx context.Context, tx pgx.Tx) error { return fn(bookingTx{ctx, tx}) })
+}
+
+func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.db.View(ctx, func(ctx context.Context, tx pgx.Tx) error { return fn(bookingTx{ctx, tx}) })
+}
+
+// bookingTx implements booking.Tx.
+type bookingTx struct {
+	ctx context.Context
+	tx  pgx.Tx
+}
+
+func (b bookingTx) Revision(t lodge.Tenant) (uint64, error) {
+	var revision uint64
+	_, err := found(b.get(`SELECT revision FROM catalogue_revisions WHERE tenant = $1`, []any{t}, &revision))
+	return revision, bookingErr("revision", err)
+}
+
+func (b bookingTx) Objects(t lodge.Tenant) ([]booking.Object, error) {
+	var list []booking.Object
+	err := b.each(func(scan scanner) error {
+		var o booking.Object
+		err := scan(&o.Kind, &o.Name, &o.Version, &o.Body)
+		list = append(list, o)
+		return err
+	}, `SELECT kind, name, version, body FROM catalogue_objects WHERE tenant = $1 ORDER BY kind, name`, t)
+	return list, bookingErr("objects", err)
+}
+
+func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
+	var revision uint64
+	if err := b.get(`INSERT INTO catalogue_revisions AS c (tenant, revision) VALUES ($1, 1)
+		ON CONFLICT (tenant) DO UPDATE SET revision = c.revision + 1 RETURNING revision`, []any{t}, &revision); err != nil {
+		return bookingErr("revision", err)
+	}
+	var batch pgx.Batch
+	for _, o := range objects {
+		batch.Queue(`INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
+			t, o.Kind, o.Name, revision, o.Body)
+	}
+	return bookingErr("put objects", b.tx.SendBatch(b.ctx, &batch).Close())
+}
+
+func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {
+	s := booking.ExperimentState{Experiment: experiment}
+	err := b.get(`SELECT online, reason, set_by, since FROM experiment_states WHERE tenant = $1 AND experiment = $2`,
+		[]any{t, experiment}, &s.Online, &s.Reason, &s.By, (*moment)(&s.Since))
+	return s, bookingErr("experiment state", err)
+}
+
+func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
+	_, err := b.exec(`INSERT INTO experiment_states (tenant, experiment, online, reason, set_by, since) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (tenant, experiment) DO UPDATE SET
+			online = excluded.online, reason = excluded.reason, set_by = excluded.set_by, since = excluded.since`,
+		t, s.Experiment, s.Online, cleaned(s.Reason), s.By, moment(s.Since))
+	return bookingErr("set experiment state", err)
+}
+
+func (b bookingTx) get(query string, args []any, dest ...any) error {
+	return b.tx.QueryRow(b.ctx, query, args...).Scan(dest...)
+}
+
+func (b bookingTx) exec(statement string, args ...any) (int64, error) {
+	done, err := b.tx.Exec(b.ctx, statement, args...)
+	return done.RowsAffected(), err
+}
+
+func (b bookingTx) each(fn func(scan scanner) error, query string, args ...any) error {
+	return each(b.ctx, b.tx, fn, query, args...)
+}
+
+// bookingErr says what failed; no row is booking.ErrUnknown.
+func bookingErr(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return booking.ErrUnknown
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case e.ConstraintName == "bookings_overlap":
+			return booking.ErrOverlap
+		case e.Code == "22021": // an id that is no text belongs to nothing
+			return booking.ErrUnknown
+		}
+	}
+	return fmt.Errorf("postgres: booking: %s: %w", what, err)
+}
