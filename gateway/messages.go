@@ -277,9 +277,13 @@ func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, p
 	if err != nil {
 		return ReceiptsView{}, err
 	}
+	there, err := g.hub.Online(ctx, tenant)
+	if err != nil {
+		return ReceiptsView{}, err
+	}
 	online := map[lodge.PersonID]bool{}
-	for _, p := range g.hub.Online(tenant) {
-		online[merged.Of(p.Person)] = true
+	for _, p := range there {
+		online[merged.Of(p.Person)] = online[merged.Of(p.Person)] || !p.Messages.IsZero()
 	}
 	view := ReceiptsView{ID: m.ID, Sent: len(people), People: []ReceiptView{}}
 	for i, receipt := range got {

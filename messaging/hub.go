@@ -60,6 +60,8 @@ type HubOptions struct {
 	RetryEvery     time.Duration // pause before an unreachable log or membership is asked again; 1 s
 	FlushEvery     time.Duration // how often cursors of receipts are persisted; 1 s
 	ReceiptEvery   time.Duration // how often moved receipts are reported to senders; 250 ms
+	PresenceEvery  time.Duration // for how long those who come and go are gathered into one entry; 250 ms
+	HeartbeatEvery time.Duration // how often a node says who is there; its lease is 2.5 times that; 10 s
 	FrameRate      rate.Limit    // client frames a second, on average; 20
 	FrameBurst     int           // client frames at once; ten times FrameRate
 	MaxPerPerson   int           // connections of one person; 32
@@ -67,7 +69,14 @@ type HubOptions struct {
 	// Seen, when set, is told who has been connected from when to when: at once
 	// when somebody comes, with every PingEvery, and when they leave. Calls
 	// come one after the other from Run and may take their time.
-	Seen   func(ctx context.Context, s Seen)
+	Seen func(ctx context.Context, s Seen)
+	// Moved, when set, is told who came to or left a tenant, on whatever node.
+	// Calls come one after the other from Run; one that takes long delays the
+	// next, which then has more to tell.
+	Moved func(ctx context.Context, tenant lodge.Tenant, moves []Move)
+	// Merged, when set, says who counts as whom, so that receipts that are
+	// reported count a person once.
+	Merged func(ctx context.Context, tenant lodge.Tenant) (lodge.Merged, error)
 	Logger *slog.Logger // slog.Default()
 }
 
@@ -80,6 +89,8 @@ func (o *HubOptions) defaults() {
 	def(&o.RetryEvery, time.Second)
 	def(&o.FlushEvery, time.Second)
 	def(&o.ReceiptEvery, 250*time.Millisecond)
+	def(&o.PresenceEvery, 250*time.Millisecond)
+	def(&o.HeartbeatEvery, 10*time.Second)
 	def(&o.FrameRate, 20)
 	def(&o.FrameBurst, int(10*o.FrameRate))
 	def(&o.MaxPerPerson, 32)
@@ -105,6 +116,7 @@ type Hub struct {
 	opts    HubOptions
 
 	receipts *receiptBook
+	presence *presenceBook
 	arrivals chan struct{} // capacity 1: somebody came or left
 	draining chan struct{} // closed by Drain
 	idle     chan struct{} // closed when the last connection has left a draining hub
@@ -129,6 +141,7 @@ func NewHub(topics *Topics, members Members, inbox Inbox, clock lodge.Clock, opt
 	return &Hub{
 		topics: topics, members: members, inbox: inbox, clock: clock, opts: opts,
 		receipts: newReceiptBook(topics, opts.Logger),
+		presence: newPresenceBook(topics, opts),
 		arrivals: make(chan struct{}, 1),
 		draining: make(chan struct{}),
 		idle:     make(chan struct{}),
@@ -145,7 +158,8 @@ func NewHub(topics *Topics, members Members, inbox Inbox, clock lodge.Clock, opt
 func (h *Hub) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { h.runReceipts(ctx) })
-	parts.Go(func() { h.runPresence(ctx) })
+	parts.Go(func() { h.runSeen(ctx) })
+	parts.Go(func() { h.runPlaces(ctx) })
 	parts.Wait()
 	return nil
 }

@@ -366,7 +366,7 @@ func TestSec32_TenantsAreApart(t *testing.T) {
 				t.Errorf("%s resumed from a position of %s: %v", tenant, other, e)
 			}
 		}
-		if n := len(h.hub.Online(tenant)); n != 1 {
+		if n := len(h.online(tenant)); n != 1 {
 			t.Errorf("%d people are online in %s", n, tenant)
 		}
 	}

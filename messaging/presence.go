@@ -3,119 +3,150 @@ package messaging
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
 )
 
-// A Presence is a person who is connected to this node.
+// A Presence is a person who is there, on whatever node.
 type Presence struct {
 	Person      lodge.PersonID
 	Name        string
-	Connections int
-	Since       time.Time // when the oldest of the connections began
-	Seen        time.Time // when one of them last showed life
+	Messages    time.Time            // since when they have a message connection; zero: they have none
+	Experiments map[string]time.Time // the experiments they are in, and since when
+	Seen        time.Time            // when they, or their node for them, last showed life
 }
 
-// A Seen tells that somebody was connected during an interval. The same
-// connection is reported again as it grows.
-type Seen struct {
-	Tenant   lodge.Tenant
-	Person   lodge.PersonID
-	Name     string
-	From, To time.Time
+// A Move is somebody who came or left, or went from one place to another: what
+// holds of them now.
+type Move struct {
+	Person      lodge.PersonID
+	Name        string
+	Messages    bool     // they have a message connection
+	Experiments []string // they are in, sorted
+	Left        []string // experiments they are not in any more, sorted
 }
 
-// attendee is a person with connections; guarded by Hub.mu.
-type attendee struct {
-	name  string
-	conns map[*hubConn]struct{}
-}
-
-// Online returns who is connected in a tenant, by person. Presence is on a
-// lease: somebody whose connections have all been silent for longer than two
-// pings and a pong is not there, even while a broken connection lingers.
-func (h *Hub) Online(tenant lodge.Tenant) []Presence {
-	lapsed := h.clock.Now().Add(-2*h.opts.PingEvery - h.opts.PongLimit)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var online []Presence
-	for key, a := range h.people {
-		if key.tenant != tenant {
-			continue
-		}
-		p := a.presence(key.person)
-		if p.Connections > 0 && p.Seen.After(lapsed) {
-			online = append(online, p)
-		}
+// Online returns who is there in a tenant, by person: with this node as it is
+// now, with the others as they said last. Presence is on leases: who is with a
+// node that was not heard of for two and a half heartbeats is not there, nor is
+// somebody here whose connections have all been silent for longer than two pings
+// and a pong.
+func (h *Hub) Online(ctx context.Context, tenant lodge.Tenant) ([]Presence, error) {
+	tp, err := h.presence.of(tenant)
+	if err != nil {
+		return nil, err
+	}
+	there, err := h.look(ctx, tp)
+	if err != nil {
+		return nil, err
+	}
+	online := make([]Presence, 0, len(there))
+	for _, p := range there {
+		online = append(online, *p)
 	}
 	slices.SortFunc(online, func(a, b Presence) int { return cmp.Compare(a.Person, b.Person) })
-	return online
+	return online, nil
 }
 
-func (a *attendee) presence(person lodge.PersonID) Presence {
-	p := Presence{Person: person, Name: a.name}
-	for c := range a.conns {
-		if !c.present {
-			continue
-		}
-		p.Connections++
-		if p.Since.IsZero() || c.started.Before(p.Since) {
-			p.Since = c.started
-		}
-		if seen := time.UnixMicro(c.seen.Load()).UTC(); seen.After(p.Seen) {
-			p.Seen = seen
-		}
-	}
-	return p
+// Enter notes that somebody has come to an experiment through this node; each
+// has its Leave.
+func (h *Hub) Enter(tenant lodge.Tenant, person lodge.PersonID, name, experiment string, at time.Time) {
+	h.presence.enter(tenant, stayKey{person, experiment}, name, at)
 }
 
-// report notes what Run is to tell Seen about a person; h.mu is held.
-func (h *Hub) report(key personKey, p Presence) {
-	if h.opts.Seen == nil {
-		return
-	}
-	s := Seen{Tenant: key.tenant, Person: key.person, Name: p.Name, From: p.Since, To: p.Seen}
-	if before, ok := h.reports[key]; ok && before.From.Before(s.From) {
-		// Somebody who left and came back before the report was made: one
-		// interval, since what lies between is shorter than a report takes.
-		s.From = before.From
-	}
-	h.reports[key] = s
-	select {
-	case h.arrivals <- struct{}{}:
-	default:
-	}
+// Leave notes that somebody has left an experiment.
+func (h *Hub) Leave(tenant lodge.Tenant, person lodge.PersonID, experiment string) {
+	h.presence.leave(tenant, stayKey{person, experiment})
 }
 
-// runPresence tells Seen who came, stays and left.
-func (h *Hub) runPresence(ctx context.Context) {
-	if h.opts.Seen == nil {
-		return
-	}
-	tick := time.NewTicker(h.opts.PingEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.arrivals:
-		case <-tick.C:
-			h.mu.Lock()
-			for key, a := range h.people {
-				if p := a.presence(key.person); p.Connections > 0 {
-					h.report(key, p)
+// look gathers who is there.
+func (h *Hub) look(ctx context.Context, tp *tenantPresence) (map[lodge.PersonID]*Presence, error) {
+	there := make(map[lodge.PersonID]*Presence)
+	now := h.clock.Now()
+	err := tp.book.View(ctx, func(s *presences) {
+		for id, heard := range h.presence.hear(tp, s, now) {
+			if id == h.presence.node || now.Sub(heard) >= h.presence.lease {
+				continue
+			}
+			for place, people := range s.Nodes[id].Places {
+				for person, stay := range people {
+					add(there, stayKey{person, place}, stay, heard)
 				}
 			}
-			h.mu.Unlock()
-		case <-ctx.Done():
-			return
 		}
-		h.mu.Lock()
-		reports := h.reports
-		h.reports = make(map[personKey]Seen)
-		h.mu.Unlock()
-		for _, s := range reports {
-			h.opts.Seen(ctx, s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for key, stay := range h.here(tp) {
+		add(there, key, stay.placeStay, stay.seen)
+	}
+	return there, nil
+}
+
+func add(there map[lodge.PersonID]*Presence, key stayKey, stay placeStay, seen time.Time) {
+	p := there[key.person]
+	if p == nil {
+		p = &Presence{Person: key.person}
+		there[key.person] = p
+	}
+	p.Name = cmp.Or(p.Name, stay.Name)
+	if seen.After(p.Seen) {
+		p.Seen = seen
+	}
+	since := time.UnixMilli(stay.Since).UTC()
+	if key.place == inMessages {
+		if p.Messages.IsZero() || since.Before(p.Messages) {
+			p.Messages = since
+		}
+		return
+	}
+	if p.Experiments == nil {
+		p.Experiments = make(map[string]time.Time)
+	}
+	if known, ok := p.Experiments[key.place]; !ok || since.Before(known) {
+		p.Experiments[key.place] = since
+	}
+}
+
+// moves compares who is there with who was.
+func moves(was, is map[lodge.PersonID]*Presence) []Move {
+	var all []Move
+	for person, p := range is {
+		before := was[person]
+		if before != nil && before.Messages.IsZero() == p.Messages.IsZero() && sameKeys(before.Experiments, p.Experiments) {
+			continue
+		}
+		m := Move{Person: person, Name: p.Name, Messages: !p.Messages.IsZero(), Experiments: slices.Sorted(maps.Keys(p.Experiments))}
+		if before != nil {
+			for _, experiment := range slices.Sorted(maps.Keys(before.Experiments)) {
+				if _, still := p.Experiments[experiment]; !still {
+					m.Left = append(m.Left, experiment)
+				}
+			}
+		}
+		all = append(all, m)
+	}
+	for person, p := range was {
+		if is[person] == nil {
+			all = append(all, Move{Person: person, Name: p.Name, Left: slices.Sorted(maps.Keys(p.Experiments))})
 		}
 	}
+	slices.SortFunc(all, func(a, b Move) int { return cmp.Compare(a.Person, b.Person) })
+	return all
+}
+
+func sameKeys(a, b map[string]time.Time) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for key := range a {
+		if _, ok := b[key]; !ok {
+			return false
+		}
+	}
+	return true
 }

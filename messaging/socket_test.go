@@ -95,7 +95,7 @@ func TestSec29_SilentClientsAreClosed(t *testing.T) {
 	h := newHouse(t, houseOptions{hub: messaging.HubOptions{PingEvery: 5 * time.Millisecond, PongLimit: 20 * time.Millisecond}})
 	h.let("s", "ada", "all")
 	h.dial("s", "") // never reads, so never answers a ping
-	eventually(t, "nobody is online", func() bool { return len(h.hub.Online("t")) == 0 })
+	eventually(t, "nobody is online", func() bool { return len(h.online("t")) == 0 })
 }
 
 // A slow reader is cut off, and gets everything where it comes back.
@@ -116,7 +116,7 @@ func TestSec30_SlowReadersAreClosedAndLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the slow reader is cut off", func() bool { return len(h.hub.Online("t")) == 0 })
+	eventually(t, "the slow reader is cut off", func() bool { return len(h.online("t")) == 0 })
 	var got []string
 	for c := slow; len(got) < n; c = h.dial("s", c.resume()) {
 		c.large = true

@@ -148,9 +148,9 @@ func TestEventStreamBeats(t *testing.T) {
 	before := h.clock.Now()
 	h.clock.move(time.Minute)
 	eventually(t, "a heartbeat counts as life", func() bool {
-		online := h.hub.Online("t")
+		online := h.online("t")
 		return len(online) == 1 && online[0].Seen.After(before)
 	})
 	c.leave()
-	eventually(t, "the reader is gone", func() bool { return len(h.hub.Online("t")) == 0 })
+	eventually(t, "the reader is gone", func() bool { return len(h.online("t")) == 0 })
 }
