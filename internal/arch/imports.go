@@ -30,6 +30,7 @@ var table = map[string][]string{
 	"internal/wstest":       {},
 	"internal/redistest":    {},
 	"internal/postgrestest": {},
+	"internal/natstest":     {},
 	"internal/faultproxy":   {},
 	"internal/soaktest":     {},
 	"internal/arch":         {},
@@ -38,7 +39,7 @@ var table = map[string][]string{
 }
 
 // forTests are what test files, and packages that help tests, may import on top.
-var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/faultproxy", "internal/soaktest", "deploy"}
+var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/natstest", "internal/faultproxy", "internal/soaktest", "deploy"}
 
 // gatewayTests join what the gateway joins, and so need real stores and a real
 // issuer.
