@@ -12,6 +12,7 @@
 //	stale.go    how long a check that was kept lets through a login that was ended
 //	messages.go message sockets that idle, get broadcasts, come back all at once; publishing
 //	mute.go     a network that loses what is published
+//	relaybench.go streams through the relay, of streams.go; rawrelay.go is the bare limit
 //	limits.go   the bare limits; rawhub.go, that of message sockets
 //	hub.go      a Lodge or the bare limit with its listeners.go, which speak wire.go
 //	load.go     the load of verify; sockets.go, the load of revoke
@@ -33,6 +34,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"verify": verify,
 	"revoke": revoke,
 	"stale":  stale,
+	"relay":  relayBench,
 	"idle":   idle, "fanout": fanout, "publish": publish, "storm": storm,
 }
 
@@ -45,6 +47,7 @@ var children = map[string]func(ctx context.Context, args []string) error{
 	"sockets": sockets,
 	"mute":    mute,
 	"rawhub":  rawhub, "listeners": listeners,
+	"rawrelay": rawrelay, "streams": streams,
 }
 
 func main() {
@@ -59,7 +62,7 @@ func run(ctx context.Context, args []string) int {
 		known, args = children, args[1:]
 	}
 	if len(args) == 0 || known[args[0]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|stale|idle|fanout|publish|storm [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
+		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|stale|idle|fanout|publish|storm|relay [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
 		return 2
 	}
 	switch err := known[args[0]](ctx, args[1:]); {
