@@ -52,6 +52,7 @@ type Projection[S any] struct {
 	loaded bool // the snapshot was looked for
 	rev    Rev  // of the snapshot that was seen last
 	since  int  // items folded since a snapshot
+	alien  bool // the snapshot is of a version that is not known here
 }
 
 // Project returns the projection of a topic. fold applies one item to the
@@ -59,12 +60,18 @@ type Projection[S any] struct {
 // what it does not know, and is never given a gap. The state starts as the zero
 // S, or as codec's Unmarshal makes it from a snapshot.
 func Project[S any](t *Topics, tenant lodge.Tenant, name string, fold func(*S, Item), codec Codec[S]) *Projection[S] {
-	p := &Projection[S]{
-		t: t, s: newSealer(t.keys, tenant, name), fold: fold, codec: codec,
-		tail: t.Open(tenant, name), news: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-	}
+	p := project(t, tenant, name, fold, codec)
+	p.tail = t.Open(tenant, name)
 	p.unsub = p.tail.Subscribe(p.news)
 	return p
+}
+
+// project returns a projection that is not told of changes and holds nothing.
+func project[S any](t *Topics, tenant lodge.Tenant, name string, fold func(*S, Item), codec Codec[S]) *Projection[S] {
+	return &Projection[S]{
+		t: t, s: newSealer(t.keys, tenant, name), fold: fold, codec: codec,
+		news: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+	}
 }
 
 // View brings the state up to the topic's head and shows it to fn, which must
@@ -172,13 +179,18 @@ func (p *Projection[S]) catchUp(ctx context.Context) error {
 
 // restart makes a start further back, after the position it was at turned out
 // to be in the topic no more: from the snapshot, else from the very first
-// entry, else from the floor.
+// entry, else from the floor. What another version of Lodge has put into the
+// snapshot alone is not to be guessed: that is ErrUnavailable.
 func (p *Projection[S]) restart(ctx context.Context, lost *PosLostError) error {
 	at := p.at
 	p.reset(Pos{})
 	if at.IsZero() {
 		if lost.Floor.IsZero() {
 			return outward(fmt.Errorf("%w: it refuses its own beginning", ErrUnavailable))
+		}
+		if p.alien {
+			p.loaded = false
+			return outward(fmt.Errorf("%w: its beginning is in a snapshot of another version of Lodge alone", ErrUnavailable))
 		}
 		p.t.out.Warn("the beginning of a topic was discarded and no snapshot has it", p.s.attr(), slog.Uint64("floor", lost.Floor.Seq))
 		p.reset(lost.Floor)
@@ -204,7 +216,7 @@ func (p *Projection[S]) load(ctx context.Context) error {
 	if err != nil {
 		return outward(err)
 	}
-	p.loaded, p.rev = true, rev
+	p.loaded, p.rev, p.alien = true, rev, false
 	if rev == 0 {
 		return nil
 	}
@@ -216,6 +228,7 @@ func (p *Projection[S]) load(ctx context.Context) error {
 		return nil
 	}
 	if version != p.codec.Version && !slices.Contains(p.codec.Earlier, version) {
+		p.alien = true
 		p.t.out.Info("a snapshot is of another version; starting from the first entry",
 			p.s.attr(), slog.String("snapshot", version), slog.String("version", p.codec.Version))
 		return nil

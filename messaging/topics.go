@@ -23,6 +23,9 @@ type TopicsOptions struct {
 	// SnapshotEvery is after how many folded entries a Projection stores its
 	// state; 1,000 when zero.
 	SnapshotEvery int
+	// Unlisted keeps topics out of their tenant's directory: for a log whose
+	// retention is nobody's business, such as one that is measured.
+	Unlisted bool
 	// Logger gets what an operator should know; slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -69,6 +72,7 @@ type Topics struct {
 	n    counters      // atomic
 	work feedQueue     // has its own lock
 	head headCache     // has its own lock
+	dirs directories   // has its own lock
 
 	mu        sync.RWMutex
 	tails     map[Topic]*Tail     // the open ones; guarded by mu
@@ -99,6 +103,7 @@ func NewTopics(log Log, keys Keyring, opts TopicsOptions) (*Topics, error) {
 		log: log, keys: keys.clone(), opts: opts, out: out,
 		work:      feedQueue{wake: make(chan struct{}, 1)},
 		head:      headCache{heads: make(map[Topic]Pos)},
+		dirs:      directories{books: make(map[lodge.Tenant]*Projection[listing]), known: make(map[Topic]struct{})},
 		tails:     make(map[Topic]*Tail),
 		appenders: make(map[Topic]*appender),
 	}, nil
@@ -123,7 +128,11 @@ func (t *Topics) Append(ctx context.Context, tenant lodge.Tenant, name string, m
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a := t.acquire(newSealer(t.keys, tenant, name))
+	s := newSealer(t.keys, tenant, name)
+	if err := t.enlist(ctx, s); err != nil {
+		return nil, err
+	}
+	a := t.acquire(s)
 	defer t.release(a)
 	if err := a.add(ctx, call); err != nil {
 		return nil, outward(err)
@@ -137,6 +146,9 @@ func (t *Topics) appendIf(ctx context.Context, s *sealer, head Pos, msgs []Messa
 	call, err := newAppendCall(msgs)
 	if err != nil {
 		return outward(err)
+	}
+	if err := t.enlist(ctx, s); err != nil {
+		return err
 	}
 	a := t.acquire(s)
 	defer t.release(a)

@@ -36,8 +36,16 @@ func newLog(t testing.TB) *memory.Log {
 	return log
 }
 
-// newNode returns a node's Topics on a log that nodes may share.
+// newNode returns a node's Topics on a log that nodes may share, which keep no
+// directory: what is appended is what the test appends.
 func newNode(t testing.TB, log messaging.Log, opts messaging.TopicsOptions) *messaging.Topics {
+	t.Helper()
+	opts.Unlisted = true
+	return newListedNode(t, log, opts)
+}
+
+// newListedNode returns a node's Topics as a server has them.
+func newListedNode(t testing.TB, log messaging.Log, opts messaging.TopicsOptions) *messaging.Topics {
 	t.Helper()
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
