@@ -1,0 +1,215 @@
+// Package jetstream keeps messages on NATS JetStream (2.11 or later).
+//
+//	log.go       the log: what it is on JetStream, opening, closing
+//	config.go    settings, the connection
+//	synced.go    the refusal of servers that acknowledge before they are safe
+//	streams.go   the streams: made, and held to what they must be
+//	requests.go  publishing, reading and purging by subject
+//	record.go    what stands in a message
+//	state.go     what a node knows of a topic
+//	topic.go     the topics a node knows; keeping up with what others write
+//	flight.go    appends of many callers in one record
+//	append.go, read.go, heads.go, discard.go, snapshot.go, hints.go
+//	             the methods of messaging.Log
+//
+// # Layout
+//
+// A stream per topic would cost a server thousands of them, so topics share a
+// few streams (Config.Streams), by their name's hash: each stream syncs its
+// writes one after the other, and several do so side by side. In its stream a
+// topic has four subjects:
+//
+//	PREFIX.N.TOPIC.log   records: each all that one append adds, or a new floor
+//	PREFIX.N.TOPIC.part  pieces of bodies too large for a record
+//	PREFIX.N.TOPIC.snap  the snapshot
+//	PREFIX.N.TOPIC.cut   pieces of a snapshot too large for one message
+//
+// The stream's own sequence numbers leap within a topic and come again in a
+// stream that was made anew. Positions are therefore numbered in the records,
+// each of which repeats the topic's epoch, floor and head, and is published with
+// the sequence of the record before it as its expected last subject sequence: a
+// record that is in the stream was written by somebody who knew all before it.
+// So a node keeps of each topic it uses the IDs and places of its entries, finds
+// with one request what it has missed, and needs no look-up to know that an ID is
+// new for as long as its entry is there; JetStream's window of duplicates is not
+// used. The first use of a topic by a node reads its records.
+//
+// A reading that starts below what was purged gives no error on JetStream: the
+// floor in the newest record does.
+package jetstream
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lodge-gateway/lodge/messaging"
+)
+
+// A Log is the messaging.Log on JetStream.
+//
+// # What can be lost
+//
+// With sync_interval always, which NewLog insists on, what was acknowledged is on
+// the disk of the server, or of most of a stream's replicas: neither a killed
+// server nor a power cut takes it. What does is the disk itself: with one replica
+// everything since the last backup; with three, nothing as long as two remain. A
+// stream put back from a backup has lost its tail, which does not go unnoticed:
+// an epoch is random, and an entry that took a lost one's number has another tag,
+// so who holds a lost position gets *PosLostError.
+type Log struct {
+	conf  Config
+	node  string // static: names this log among all
+	conn  *nats.Conn
+	js    jetstream.JetStream
+	parts int // static: the size of a piece, in bytes
+	hints messaging.Hints
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	work sync.WaitGroup // the flights
+
+	mu      sync.Mutex
+	closed  bool                       // guarded by mu
+	calls   sync.WaitGroup             // added to under mu while not closed
+	topics  map[messaging.Topic]*topic // guarded by mu
+	kept    int                        // guarded by mu: the weight of topics
+	session uint64                     // guarded by mu: counts connections
+	up      context.Context            // guarded by mu: ends with the connection
+	down    context.CancelFunc         // guarded by mu: ends up
+}
+
+var _ messaging.Log = (*Log)(nil)
+
+// NewLog opens the log that a JetStream holds, and makes its streams where there
+// are none. It fails when no server answers, when a stream is not as the log needs
+// it, and unless the servers are known to sync what they acknowledge (see
+// Config.Monitors).
+func NewLog(ctx context.Context, c Config) (*Log, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{conf: c, node: rand.Text(), topics: map[messaging.Topic]*topic{}}
+	l.life, l.end = context.WithCancel(context.Background())
+	l.connected()
+	if err := l.open(ctx); err != nil {
+		l.end()
+		if l.conn != nil {
+			l.conn.Close()
+		}
+		return nil, fmt.Errorf("jetstream: message log: %w", err)
+	}
+	return l, nil
+}
+
+// open connects and looks at what it finds.
+func (l *Log) open(ctx context.Context) error {
+	var err error
+	if l.conn, err = l.conf.connect(l); err != nil {
+		return err
+	}
+	l.parts = int(min(maxPart, l.conn.MaxPayload()/2))
+	if l.parts < minPart {
+		return fmt.Errorf("the server's max_payload is %d bytes; set it to 1MB", l.conn.MaxPayload())
+	}
+	if l.js, err = jetstream.New(l.conn); err != nil {
+		return err
+	}
+	if err := l.conf.synced(ctx, l.conn.ConnectedServerId()); err != nil {
+		return err
+	}
+	if err := l.makeStreams(ctx); err != nil {
+		return err
+	}
+	return l.listen(ctx)
+}
+
+// connected begins a session: what the last one knew must be looked at again.
+func (l *Log) connected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down != nil {
+		l.down()
+	}
+	l.session++
+	l.up, l.down = context.WithCancel(l.life)
+}
+
+// disconnected ends what waits for answers of a connection that is gone.
+func (l *Log) disconnected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down()
+}
+
+// Changes implements messaging.Log.
+func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
+	return l.hints.Changes(ctx)
+}
+
+// Close implements messaging.Log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.end()
+	l.hints.Close()
+	l.calls.Wait()
+	l.work.Wait()
+	l.conn.Close()
+	return nil
+}
+
+// begin starts a call: the context it returns also ends with the log. The caller
+// calls done at the end.
+func (l *Log) begin(ctx context.Context) (_ context.Context, done func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, nil, messaging.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	l.calls.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(l.life, func() { cancel(messaging.ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		l.calls.Done()
+	}, nil
+}
+
+// The outcomes of a request besides success.
+var (
+	errMoved = errors.New("jetstream: the subject has moved on") // nothing was stored
+	errCut   = errors.New("jetstream: the connection was lost")
+)
+
+// unavailable says that nothing was done.
+func unavailable(err error) error { return fmt.Errorf("%w: %w", messaging.ErrUnavailable, err) }
+
+// uncertain says that nobody knows. The cause is told, not wrapped: an error of
+// the context would say that nothing was done.
+func uncertain(err error) error { return fmt.Errorf("%w: %s", messaging.ErrUncertain, err.Error()) }
+
+// wait returns false when ctx ended meanwhile.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

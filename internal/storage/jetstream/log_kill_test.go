@@ -1,0 +1,107 @@
+package jetstream
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lodge-gateway/lodge/internal/natstest"
+	"github.com/lodge-gateway/lodge/internal/soaktest"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/messagingtest"
+)
+
+// With these set, the test binary is the process that TestLogNodeKilled kills.
+const (
+	envScribble    = "LODGE_TEST_SCRIBBLE_JETSTREAM" // the server's URL
+	envScribbleRun = "LODGE_TEST_SCRIBBLE_RUN"       // the name of the run
+)
+
+func init() {
+	url := os.Getenv(envScribble)
+	if url == "" {
+		return
+	}
+	ctx := context.Background()
+	log, err := NewLog(ctx, Config{URLs: []string{url}, SyncVouched: true})
+	if err == nil {
+		err = messagingtest.Scribble(ctx, log, os.Getenv(envScribbleRun), os.Stdout)
+	}
+	fmt.Fprintln(os.Stderr, err) // only an error ends it
+	os.Exit(1)
+}
+
+// TestLogNodeKilled has processes write to one server, each until it is killed at a
+// random moment, and looks for all that they were told is safe.
+func TestLogNodeKilled(t *testing.T) {
+	server := natstest.Start(t)
+	var ledger messagingtest.Ledger
+	for run := range soaktest.Rounds(4, 15, 100) {
+		more := 50 + rand.N(600)
+		env := []string{envScribble + "=" + server.URL(), envScribbleRun + "=" + fmt.Sprint("run", run)}
+		messagingtest.ScribbleUntilKilled(t, env, func(line string) (enough bool) {
+			ledger.Note(t, line)
+			more--
+			return more == 0
+		})
+		log := openLog(t, configFor(server))
+		ledger.Check(t, log)
+		closeLog(t, log)
+	}
+	soaktest.Report(t, "%d acknowledged messages survived the killed nodes", ledger.Len())
+}
+
+// TestLogServerKilled kills the server at a random moment under a node that
+// writes, which goes on with the server that comes back.
+func TestLogServerKilled(t *testing.T) {
+	server := natstest.Start(t)
+	log := openLog(t, configFor(server))
+	var ledger messagingtest.Ledger
+	for run := range soaktest.Rounds(4, 15, 100) {
+		more := 50 + rand.N(600)
+		said, say := io.Pipe()
+		defer func() { _ = said.Close() }() // should a line fail the test
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := messagingtest.Scribble(t.Context(), log, fmt.Sprint("run", run), say)
+			if !errors.Is(err, messaging.ErrUncertain) && !errors.Is(err, messaging.ErrUnavailable) {
+				t.Errorf("the server was killed, and the log says %v", err)
+			}
+			_ = say.Close() // which cannot fail
+		})
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			ledger.Note(t, lines.Text())
+			if more--; more == 0 {
+				server.Kill9()
+			}
+		}
+		wg.Wait()
+		server.Restart()
+		recovered(t, log)
+		ledger.Check(t, log)
+	}
+	soaktest.Report(t, "%d acknowledged messages survived the killed server", ledger.Len())
+}
+
+// recovered waits until a log has its server again.
+func recovered(t *testing.T, log *Log) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	for {
+		_, err := log.Heads(ctx, []messaging.Topic{"any"})
+		if err == nil {
+			return
+		}
+		if !wait(ctx, 10*time.Millisecond) {
+			t.Fatalf("the log does not recover: %v", err)
+		}
+	}
+}
