@@ -110,6 +110,9 @@ type Parts struct {
 	Grants *idp.Grants
 	// Audit is the trail of decisions; without it they are not recorded.
 	Audit Recorder
+	// Checks are what must answer besides the session store before the node is
+	// ready. Each error is a *lodge.Error.
+	Checks []func(context.Context) error
 }
 
 // A Gateway serves one node. Run must be running while its handlers serve.
@@ -137,6 +140,7 @@ type Gateway struct {
 	changes  *changes
 	presence *presence
 	audit    Recorder // may be nil
+	checks   []func(context.Context) error
 	tickets  *tickets
 	sends    *rates // by person
 	launches *rates // by booking
@@ -168,7 +172,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, audit: parts.Audit, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
+		pages: pages, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),

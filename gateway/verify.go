@@ -94,7 +94,7 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz says that requests will be served: everything runs, nothing is about to
-// stop, and the session store answers.
+// stop, and the stores answer.
 func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case <-g.ready:
@@ -106,6 +106,11 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := g.sessions.Ping(r.Context()); err != nil {
 		return lodge.Wrap(lodge.CodeUnavailable, "The session store does not answer.", err)
+	}
+	for _, check := range g.checks {
+		if err := check(r.Context()); err != nil {
+			return err
+		}
 	}
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }

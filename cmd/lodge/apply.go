@@ -26,7 +26,7 @@ type applied struct {
 // an empty store.
 func (a *app) apply(ctx context.Context, args []string) error {
 	fs := a.flags("apply", "apply -f FILE [--lenient] (--data DIR | --config FILE)")
-	given, file := settingFlags(fs, "data")
+	given, file := settingFlags(fs, storeSettings...)
 	path := fs.String("f", "", "the catalogue: YAML or JSON")
 	lenient := fs.Bool("lenient", false, "leave out what is faulty, name it, and take the rest")
 	asJSON := fs.Bool("json", false, "print JSON")
@@ -41,19 +41,11 @@ func (a *app) apply(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg.Redis = "" // a catalogue has no sessions: Redis need not be there
 	cat, leftOut, err := a.readCatalogue(*path, *lenient)
 	if err != nil {
 		return err
 	}
-	n, err := newNode(ctx, cfg, a.logger(slog.LevelWarn))
-	if errors.Is(err, sqlite.ErrLocked) {
-		return fmt.Errorf("a server runs on %s; stop it before a catalogue is applied", cfg.Data)
-	}
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(n.desk.Apply(ctx, lodge.DefaultTenant, cat), n.Close()); err != nil {
+	if err := a.putCatalogue(ctx, cfg, cat); err != nil {
 		return err
 	}
 	done := applied{
@@ -65,6 +57,31 @@ func (a *app) apply(ctx context.Context, args []string) error {
 	_, err = fmt.Fprintf(a.out, "applied: %d experiments, %d slots, %d policies, %d groups\n",
 		done.Experiments, done.Slots, done.Policies, done.Groups)
 	return err
+}
+
+// putCatalogue puts a catalogue into the database. Nothing else need be there, and
+// on a database of several nodes they may run: they see it at once.
+func (a *app) putCatalogue(ctx context.Context, cfg config, cat booking.Catalogue) error {
+	log := a.logger(slog.LevelWarn)
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	keys, err := loadKeys(cfg.Data)
+	if err != nil {
+		return err
+	}
+	store, err := openStores(ctx, cfg, keys, log)
+	if errors.Is(err, sqlite.ErrLocked) {
+		return fmt.Errorf("a server runs on %s; stop it before a catalogue is applied", cfg.Data)
+	}
+	if err != nil {
+		return err
+	}
+	desk, err := booking.NewDesk(store.bookings, keys.bookings, lodge.SystemClock{}, booking.Options{Logger: log})
+	if err == nil {
+		err = desk.Apply(ctx, lodge.DefaultTenant, cat)
+	}
+	return errors.Join(err, store.close())
 }
 
 // readCatalogue reads a file and names every fault in it.

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/lodge-gateway/lodge/internal/audit"
-	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 )
 
 // auditHeadFile is where the head of the audit trail is kept, outside the
@@ -52,7 +52,7 @@ func (a *app) auditVerify(ctx context.Context, synopsis string, args []string) e
 	var report audit.Report
 	err = ask(ctx, cfg.Data, "/audit/verify?after="+strconv.FormatUint(*after, 10), nil, &report)
 	if errors.Is(err, errNoServer) {
-		report, err = verifyOffline(ctx, cfg, *after)
+		report, err = a.verifyOffline(ctx, cfg, *after)
 	}
 	if err != nil {
 		return err
@@ -72,19 +72,20 @@ func (a *app) auditVerify(ctx context.Context, synopsis string, args []string) e
 }
 
 // verifyOffline reads the trail without opening it, which would write to it.
-func verifyOffline(ctx context.Context, cfg config, after uint64) (_ audit.Report, err error) {
-	path := filepath.Join(cfg.Data, databaseFile)
-	if _, err := os.Stat(path); err != nil {
-		return audit.Report{}, fmt.Errorf("there is no database in %s", cfg.Data)
+func (a *app) verifyOffline(ctx context.Context, cfg config, after uint64) (_ audit.Report, err error) {
+	if cfg.Database == "" {
+		if _, err := os.Stat(filepath.Join(cfg.Data, databaseFile)); err != nil {
+			return audit.Report{}, fmt.Errorf("there is no database in %s", cfg.Data)
+		}
 	}
 	keys, err := loadKeys(cfg.Data)
 	if err != nil {
 		return audit.Report{}, err
 	}
-	db, err := sqlite.Open(ctx, path)
+	store, err := openStores(ctx, cfg, keys, a.logger(slog.LevelWarn))
 	if err != nil {
 		return audit.Report{}, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return audit.Verify(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), after)
+	defer func() { err = errors.Join(err, store.close()) }()
+	return audit.Verify(ctx, store.audit, keys.audit, cfg.auditHead(), after)
 }

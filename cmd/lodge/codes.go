@@ -91,10 +91,6 @@ func (a *app) through(ctx context.Context, cfg config, path string, req, answer 
 	return errors.Join(offline(n.gateway), n.Close())
 }
 
-// storeSettings are the settings that say where the stores are: all that a
-// command needs that serves nothing.
-var storeSettings = []string{"data", "redis", "redis_file", "audit_head_file"}
-
 // errNoServer means that nobody holds the data directory.
 var errNoServer = errors.New("no server is running on that data directory")
 

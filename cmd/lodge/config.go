@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -23,8 +24,11 @@ type config struct {
 	AssetsURL      string                 // their origin: another host name
 	AssetsDir      string                 // directory of namespaces; empty: the built-in samples
 	Data           string                 // directory of the embedded stores and keys
+	Database       string                 // URL of the PostgreSQL that nodes share; empty: the embedded database
+	DatabaseFresh  func() (string, error) // reads database_file again; nil when the URL is not in one
 	Redis          string                 // URL of the session store; empty: the embedded one
 	RedisFresh     func() (string, error) // reads redis_file again; nil when the URL is not in one
+	MessageLog     messageLog
 	TrustedProxies []netip.Prefix
 	UIOrigins      []string
 	JWTSecret      []byte // of practable's signed tokens; empty: none are accepted
@@ -35,6 +39,7 @@ type config struct {
 	AuditHeadFile  string // empty: audit.head in Data
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
+	Retention      gateway.Retention
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
@@ -66,8 +71,14 @@ var settings = append([]setting{
 	{"assets_url", "origin of experiment UIs: another host name than public_url's", origin(func(c *config) *string { return &c.AssetsURL })},
 	{"assets_dir", "directory with one folder per namespace of UIs (default: the built-in samples)", directory(func(c *config) *string { return &c.AssetsDir })},
 	{"data", "directory of the embedded stores and the root key", directory(func(c *config) *string { return &c.Data })},
-	{"redis", "URL of a Redis that holds the sessions (default: the embedded store)", redisURL},
-	{"redis_file", "file that holds the Redis URL, to keep its password from the command line", redisFile},
+	{"database", "URL of a PostgreSQL that several nodes share (default: the embedded database)", databaseURL},
+	{"database_file", "file that holds the URL of the database, to keep its password from the command line", databaseFileURL},
+	{"redis", "URL of a Redis that holds the sessions (default: the embedded store)", redisURL(func(c *config) *string { return &c.Redis })},
+	{"redis_file", "file that holds the Redis URL, to keep its password from the command line", redisFile(redisOfSessions)},
+	{"log", "where messages are kept: embedded, postgres or redis (default: in the database)", logBackend},
+	{"log_redis", "URL of the Redis of a log in redis (default: that of the sessions)", redisURL(func(c *config) *string { return &c.MessageLog.Redis })},
+	{"log_redis_file", "file that holds that URL", redisFile(redisOfLog)},
+	{"log_redis_replicas", "replicas that must have a message before it is acknowledged (default 0)", number(func(c *config) *int { return &c.MessageLog.Replicas }, 16)},
 	{"trusted_proxies", "addresses or CIDR ranges, comma separated, whose forwarded headers count (default: none)", prefixes},
 	{"ui_origins", "further origins of experiment UIs, comma separated", origins},
 	{"jwt_secret_file", "file that holds the secret of practable's signed tokens, 32 bytes at least (default: only codes are accepted)", jwtSecret},
@@ -78,6 +89,8 @@ var settings = append([]setting{
 	{"audit_refusals", "refusals of one address that are recorded one by one in a minute; those beyond are counted (default 60)", number(func(c *config) *int { return &c.AuditRule.PerAddress }, 10_000)},
 	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
+	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},
+	{"retention_classroom", "surveys and registers are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
 	{"session_cache", "/auth/verify may use what it read up to so long ago, unless a hint says that it changed; at most 5s (default 0s: each check reads the session store)", lease(func(c *config) *time.Duration { return &c.SessionCache }, 0, sessions.MaxKeep)},

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lodge-gateway/lodge/gateway"
 )
 
 // fault is one thing wrong with a configuration: its key, where it stands, and
@@ -74,7 +77,10 @@ func hostOf(origin string) string {
 
 // read takes every value from its weightiest place. from says where each stood.
 func read(given map[string]string, lookup func(string) (string, bool), file string) (c config, from map[string]source, faults []error) {
-	c = config{Listen: "127.0.0.1:8080", AssetsListen: "127.0.0.1:8081"}
+	c = config{
+		Listen: "127.0.0.1:8080", AssetsListen: "127.0.0.1:8081",
+		Retention: gateway.Retention{Notices: 90 * 24 * time.Hour, Classroom: 5 * 365 * 24 * time.Hour},
+	}
 	from, faults = c.readFile(file)
 	for _, s := range settings {
 		if v, ok := lookup(environment(s.key)); ok {
@@ -84,16 +90,8 @@ func read(given map[string]string, lookup func(string) (string, bool), file stri
 			from[s.key] = source{value: v, origin: "flag --" + flagName(s.key), weight: onCommandLine}
 		}
 	}
-	// One Redis, named in one of two ways.
-	named, kept := from["redis"], from["redis_file"]
-	switch {
-	case named.weight == 0 || kept.weight == 0:
-	case named.weight == kept.weight:
-		faults = append(faults, fault{"redis_file", kept.origin, "redis is given beside it (" + named.origin + "); keep one of the two"})
-	case named.weight > kept.weight:
-		delete(from, "redis_file")
-	default:
-		delete(from, "redis")
+	for _, key := range []string{"database", "redis", "log_redis"} {
+		faults = append(faults, onePlace(from, key)...)
 	}
 	for _, s := range settings {
 		if value, ok := from[s.key]; ok {
@@ -102,6 +100,7 @@ func read(given map[string]string, lookup func(string) (string, bool), file stri
 			}
 		}
 	}
+	faults = append(faults, c.completeStores(from)...)
 	return c, from, faults
 }
 

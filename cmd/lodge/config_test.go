@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -119,6 +120,45 @@ func TestConfigRedisIsNamedOnce(t *testing.T) {
 	}
 }
 
+// What is chosen together must go together; every fault is named.
+func TestConfigStores(t *testing.T) {
+	const database, redis = "postgres://lodge:secret@db/lodge", "redis://r:6379"
+	for _, tt := range []struct {
+		name  string
+		given map[string]string
+		log   string   // where messages are kept
+		wrong []string // keys that are faulty, in order
+	}{
+		{"a node on its own", nil, logEmbedded, nil},
+		{"sessions in a Redis", map[string]string{"redis": redis}, logEmbedded, nil},
+		{"several nodes", map[string]string{"database": database, "redis": redis}, logPostgres, nil},
+		{"messages in the Redis of the sessions", map[string]string{"database": database, "redis": redis, "log": "redis"}, logRedis, nil},
+		{"messages in another", map[string]string{"redis": redis, "log": "redis", "log_redis": "redis://l", "log_redis_replicas": "1"}, logRedis, nil},
+		{"the flag that says not", map[string]string{"database": "", "redis": ""}, logEmbedded, nil},
+		{"a shared database without shared sessions", map[string]string{"database": database}, "", []string{"redis"}},
+		{"messages on one node of several", map[string]string{"database": database, "log": "embedded"}, "", []string{"redis", "log"}},
+		{"messages in a database that is not there", map[string]string{"log": "postgres", "log_redis": redis}, "", []string{"log", "log_redis"}},
+		{"a database of another kind", map[string]string{"database": "mysql://h/lodge", "redis": redis}, "", []string{"database"}},
+		{"a database at no port", map[string]string{"database": "postgres://lodge:secret@h:port/lodge"}, "", []string{"database", "redis"}},
+		{"a Redis of another kind", map[string]string{"log": "redis", "log_redis": "http://h"}, "", []string{"log_redis"}},
+		{"a Redis in no file", map[string]string{"log": "redis", "log_redis_file": "/no/such/file"}, "", []string{"log_redis_file"}},
+		{"messages in a Redis that is not there", map[string]string{"log": "redis"}, "", []string{"log_redis"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(with(tt.given), env{}.lookup, "")
+			var wrong []string
+			for line := range strings.Lines(fmt.Sprint(err)) {
+				if key, _, ok := strings.Cut(line, " ("); ok {
+					wrong = append(wrong, key)
+				}
+			}
+			if !slices.Equal(wrong, tt.wrong) || err == nil && c.MessageLog.Backend != tt.log || err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("messages in %q, faults %v; want %q and faults of %v", c.MessageLog.Backend, err, tt.log, tt.wrong)
+			}
+		})
+	}
+}
+
 // Each value that is wrong is named with where it stands and what is right.
 func TestConfigFaults(t *testing.T) {
 	for _, tt := range []struct{ key, value, want string }{
@@ -136,6 +176,11 @@ func TestConfigFaults(t *testing.T) {
 		{"data", "", "name a directory"},
 		{"redis", "http://127.0.0.1:6379", "redis://"},
 		{"redis_file", "/no/such/file", "no such file"},
+		{"database_file", "/no/such/file", "no such file"},
+		{"log", "memory", "embedded, postgres, redis"},
+		{"log", "postgres", "in the shared database"},
+		{"log_redis", "redis://127.0.0.1:6379", "write log: redis"},
+		{"log_redis_replicas", "2", "write log: redis"},
 		{"jwt_secret_file", "/no/such/file", "no such file"},
 		{"jwt_secret_file", "/dev/null", "is empty"},
 		{"trusted_proxies", "10.0.0.1,proxy", `"proxy" is neither an address nor a CIDR range`},
@@ -143,6 +188,8 @@ func TestConfigFaults(t *testing.T) {
 		{"login_life", "0s", "longer than nothing"},
 		{"login_idle", "soon", "write it like 90m or 12h"},
 		{"message_period", "-1h", "longer than nothing"},
+		{"retention_notices", "1h", "at least 24h"},
+		{"retention_classroom", "forever", "like 2160h"},
 		{"log_level", "loud", "debug, info, warn or error"},
 	} {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
@@ -285,6 +332,7 @@ func TestConfigOffline(t *testing.T) {
 var (
 	exampleLine  = regexp.MustCompile(`^#?([a-z_]+):`)
 	exampleProse = regexp.MustCompile(`^#( \S|$)`)
+	exampleURL   = regexp.MustCompile(`^#(database|redis|log_redis):`) // which stand in files too
 )
 
 // The example holds every key there is: as it stands, and with every example in
@@ -299,7 +347,7 @@ func TestConfigExample(t *testing.T) {
 		if m := exampleLine.FindStringSubmatch(line); m != nil {
 			found = append(found, m[1])
 		}
-		if bare, ok := strings.CutPrefix(line, "#"); ok && !exampleProse.MatchString(line) && !strings.HasPrefix(line, "#redis:") {
+		if bare, ok := strings.CutPrefix(line, "#"); ok && !exampleProse.MatchString(line) && !exampleURL.MatchString(line) {
 			line = bare
 		}
 		full = append(full, line)
@@ -315,7 +363,8 @@ func TestConfigExample(t *testing.T) {
 	}
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
-		"redis.url": "redis://127.0.0.1:6379/0\n", "example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
+		"redis.url": "redis://127.0.0.1:6379/0\n", "log_redis.url": "redis://127.0.0.1:6380/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n",
+		"example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
 		t.Errorf("as it stands: %v", err)
@@ -331,7 +380,8 @@ func TestConfigExample(t *testing.T) {
 	if c.Listen != defaults.Listen || c.AssetsListen != defaults.AssetsListen || c.LogLevel != defaults.LogLevel {
 		t.Errorf("its defaults are %s, %s, %v", c.Listen, c.AssetsListen, c.LogLevel)
 	}
-	if len(c.JWTSecret) != 32 || c.LoginLife != 12*time.Hour || c.LoginIdle != time.Hour || c.MessagePeriod != 7*24*time.Hour || c.Redis == "" {
+	if len(c.JWTSecret) != 32 || c.LoginLife != 12*time.Hour || c.LoginIdle != time.Hour || c.MessagePeriod != 7*24*time.Hour || c.Redis == "" || c.Database == "" ||
+		c.MessageLog.Backend != logRedis || c.MessageLog.Redis == "" || c.MessageLog.Replicas != 1 {
 		t.Errorf("got %+v", c)
 	}
 	var listed struct{ Issuers []map[string]any }

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/lodge-gateway/lodge/internal/storage/redis"
 )
 
 // The functions here read one value each. What they return says what is wrong
@@ -146,6 +144,23 @@ func duration(field func(*config) *time.Duration, longest time.Duration) func(*c
 	}
 }
 
+// retention is a duration from a day to a hundred years, or nothing: what is kept
+// without end.
+func retention(field func(*config) *time.Duration) func(*config, source) error {
+	const day, longest = 24 * time.Hour, 100 * 365 * 24 * time.Hour
+	return func(c *config, from source) error {
+		d, err := time.ParseDuration(from.value)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%q is not a duration; write it like 2160h", from.value)
+		case d != 0 && (d < day || d > longest):
+			return fmt.Errorf("%s is out of bounds; it is at least %gh and at most %gh, or 0s to keep everything", from.value, day.Hours(), longest.Hours())
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
 // lease is a duration within seconds: what it bounds is for whom a right was
 // taken back.
 func lease(field func(*config) *time.Duration, shortest, longest time.Duration) func(*config, source) error {
@@ -167,26 +182,6 @@ func logLevel(c *config, from source) error {
 		return fmt.Errorf("%q is not a level; write debug, info, warn or error", from.value)
 	}
 	return nil
-}
-
-// redisURL takes the URL of a Redis; an empty one means the embedded store, so
-// that a flag can say so against the file.
-func redisURL(c *config, from source) error {
-	c.Redis = from.value
-	if c.Redis == "" {
-		return nil
-	}
-	_, err := redis.ParseURL(c.Redis)
-	return err
-}
-
-func redisFile(c *config, from source) error {
-	c.RedisFresh = func() (string, error) { return secretFile(from.path(from.value)) }
-	secret, err := c.RedisFresh()
-	if err != nil {
-		return err
-	}
-	return redisURL(c, source{value: secret})
 }
 
 // jwtSecret reads what another booking system signs its tokens with, now and each

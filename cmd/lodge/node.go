@@ -7,15 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
-	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
-	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
@@ -51,33 +48,32 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, databaseFile))
+	store, err := openStores(ctx, cfg, keys, log)
 	if err != nil {
 		return nil, err
 	}
-	n.closers = append(n.closers, db.Close)
-	if err := keys.roots.check(ctx, db); err != nil {
-		return nil, err
-	}
-	trail, err := audit.Open(ctx, sqlite.NewAudit(db), keys.audit, cfg.auditHead(), cfg.AuditRule, clock, log)
+	n.closers = append(n.closers, store.close)
+	trail, err := openTrail(ctx, cfg, store.audit, keys, log)
 	if err != nil {
 		return nil, err
 	}
 	n.closers = append(n.closers, trail.Close)
 
-	parts, err := n.sessions(ctx, db, clock)
+	parts, err := n.sessions(ctx, store, clock)
 	if err != nil {
 		return nil, err
 	}
-	log.Info("sessions", "store", n.sessionStore())
-
-	logs := sqlite.NewLog(db)
+	logs, err := openLog(ctx, cfg, store, log)
+	if err != nil {
+		return nil, err
+	}
 	n.closers = append(n.closers, logs.Close)
+	log.Info("stores", "database", cfg.databaseName(), "sessions", cfg.sessionsName(), "log", cfg.MessageLog.Backend)
 	topics, err := messaging.NewTopics(logs, keys.messages, messaging.TopicsOptions{Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	n.desk, err = booking.NewDesk(sqlite.NewBookings(db), keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, Logger: log})
+	n.desk, err = booking.NewDesk(store.bookings, keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -85,21 +81,27 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	persons := sqlite.NewPersons(db)
-	n.persons, parts.Logouts = persons, persons
-	if parts.Grants, err = idp.NewGrants(persons, keys.grants); err != nil {
+	n.persons, parts.Logouts = store.persons, store.persons
+	if parts.Grants, err = idp.NewGrants(store.persons, keys.grants); err != nil {
 		return nil, err
 	}
 	n.assets = web.Samples()
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
 	}
-	parts.Audit, parts.PersonKeys = trail, sqlite.NewPersonKeys(db, keys.persons)
+	parts.Checks = []func(context.Context) error{
+		answers("The database does not answer.", store.ping),
+		answers("The message log does not answer.", func(ctx context.Context) error {
+			_, err := logs.Heads(ctx, []messaging.Topic{"ready"})
+			return err
+		}),
+	}
+	parts.Audit, parts.PersonKeys = trail, store.personKeys
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
-		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod,
+		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, MessagePeriod: cfg.MessagePeriod, Retention: cfg.Retention,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
@@ -108,32 +110,21 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 }
 
 // sessions opens the session store, with what the relay denies and the hints
-// between nodes: Redis when one is configured, else the embedded database, which
-// keeps the journals of revocations and denials either way.
-func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (gateway.Parts, error) {
-	journal, denials := sqlite.NewJournal(db), sqlite.NewDenials(db)
+// between nodes: Redis when one is configured, else the embedded database. The
+// database keeps the journals of revocations and denials either way.
+func (n *node) sessions(ctx context.Context, s *stores, clock lodge.Clock) (gateway.Parts, error) {
 	opts := sessions.Options{Logger: n.log, LeasePoll: n.cfg.LeasePoll, LeaseGrace: n.cfg.LeaseGrace, LoginCap: n.cfg.LoginCap, Keep: n.cfg.SessionCache}
 	if n.cfg.Redis == "" {
 		signals := sessions.NewLocalSignals()
 		return gateway.Parts{
-			Sessions: sessions.NewManager(sqlite.NewSessions(db), journal, signals, clock, opts), Denials: denials, Signals: signals,
+			Sessions: sessions.NewManager(s.sessions, s.journal, signals, clock, opts), Denials: s.denials, Signals: signals,
 		}, nil
 	}
-	at, err := redis.ParseURL(n.cfg.Redis)
+	at, err := redisAt(n.cfg.Redis, n.cfg.RedisFresh, n.log)
 	if err != nil {
 		return gateway.Parts{}, err
 	}
-	at.Journal, at.Denials, at.Clock, at.Logger = journal, denials, clock, n.log
-	if fresh := n.cfg.RedisFresh; fresh != nil {
-		at.Credentials = func(context.Context) (username, password string, err error) {
-			text, err := fresh()
-			if err != nil {
-				return "", "", err
-			}
-			now, err := redis.ParseURL(text)
-			return now.Username, now.Password, err
-		}
-	}
+	at.Journal, at.Denials, at.Clock = s.journal, s.denials, clock
 	rdb, err := redis.Open(at)
 	if err != nil {
 		return gateway.Parts{}, err
@@ -144,12 +135,29 @@ func (n *node) sessions(ctx context.Context, db *sqlite.DB, clock lodge.Clock) (
 	}
 	signals := redis.NewSignals(rdb)
 	return gateway.Parts{
-		Sessions: sessions.NewManager(redis.NewSessions(rdb), journal, signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
+		Sessions: sessions.NewManager(redis.NewSessions(rdb), s.journal, signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
 	}, nil
 }
 
-func (n *node) sessionStore() string {
-	if n.cfg.Redis == "" {
+// answers is a check that says which store does not answer.
+func answers(safe string, check func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := check(ctx); err != nil {
+			return lodge.Wrap(lodge.CodeUnavailable, safe, err)
+		}
+		return nil
+	}
+}
+
+func (c config) databaseName() string {
+	if c.Database == "" {
+		return "embedded"
+	}
+	return "postgres"
+}
+
+func (c config) sessionsName() string {
+	if c.Redis == "" {
 		return "embedded"
 	}
 	return "redis"

@@ -56,7 +56,7 @@ func (a *app) serve(ctx context.Context, args []string) error {
 // run serves a node until ctx ends, then drains and closes it. more runs beside
 // it.
 func (n *node) run(ctx context.Context, out io.Writer, public, assets net.Listener, more ...func(context.Context) error) error {
-	admin, err := n.listenAdmin()
+	admin, err := n.lockAndListen()
 	if err != nil {
 		return errors.Join(err, public.Close(), assets.Close(), n.Close())
 	}
@@ -131,10 +131,22 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 // directory, so that the file system says who may.
 const adminSocket = "admin.sock"
 
+// lockAndListen makes sure that the data directory is this server's and opens the
+// socket.
+func (n *node) lockAndListen() (net.Listener, error) {
+	if n.cfg.Database != "" {
+		lock, err := lockData(n.cfg.Data)
+		if err != nil {
+			return nil, err
+		}
+		n.closers = append(n.closers, lock.Close)
+	}
+	return n.listenAdmin()
+}
+
 func (n *node) listenAdmin() (net.Listener, error) {
 	path := filepath.Join(n.cfg.Data, adminSocket)
-	// The database's lock is held: a socket that is there was left by a process
-	// that is not.
+	// The lock is held: a socket that is there was left by a process that is not.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}

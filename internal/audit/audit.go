@@ -11,6 +11,7 @@
 //	trail.go   recording
 //	limit.go   what keeps a flood of refusals from filling the disk
 //	anchor.go  the head outside the database
+//	join.go    the head file of a further node
 //	verify.go  finding what was tampered with
 //
 // What it cannot show: that somebody who holds the root key wrote a whole trail
@@ -68,6 +69,7 @@ const (
 	RegisterOpen    Action = "register-open"      // object: register; reason: group
 	RegisterClose   Action = "register-close"     // object: register
 	Omitted         Action = "omitted"            // refusals that were only counted (Rule)
+	NodeJoin        Action = "node-join"          // a node began its head file with the trail as it was
 	Broken          Action = "broken"             // the trail did not contain its head: a finding of every later Verify
 )
 
@@ -76,7 +78,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, CodeCreate, CodeRevoke,
-		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, Broken,
+		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
 }
 

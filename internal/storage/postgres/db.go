@@ -40,6 +40,9 @@ type Options struct {
 	Application string
 	// Logger gets what an operator should know; slog.Default() when nil.
 	Logger *slog.Logger
+	// Fresh, when it is set, is asked for the URL again at each new connection;
+	// the user and the password that it names then count.
+	Fresh func() (string, error)
 }
 
 // A DB is a database and a pool of connections to it. It is safe for concurrent
@@ -47,6 +50,7 @@ type Options struct {
 type DB struct {
 	pool    *pgxpool.Pool
 	config  *pgx.ConnConfig // of the connections; not to be changed
+	fresh   func() (string, error)
 	timeout time.Duration
 	out     *slog.Logger
 }
@@ -57,9 +61,9 @@ type DB struct {
 // reached, and with ErrNewerSchema when a newer Lodge has used the database.
 // Neither its errors nor those of calls hold the URL's password.
 func Open(ctx context.Context, url string, opts Options) (*DB, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := parseURL(url)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: the database's URL: %w", err)
+		return nil, err
 	}
 	opts = opts.completed()
 	config.MaxConns = int32(min(opts.MaxConns, math.MaxInt32))
@@ -92,6 +96,7 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 			WHERE current_setting('synchronous_commit') IN ('off', 'local')`)
 		return err
 	}
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { return renew(c, opts.Fresh) }
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -99,12 +104,44 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	db := &DB{pool: pool, config: conn.Copy(), timeout: opts.Timeout, out: opts.Logger}
+	db := &DB{pool: pool, config: conn.Copy(), fresh: opts.Fresh, timeout: opts.Timeout, out: opts.Logger}
 	if err := db.check(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
 	return db, nil
+}
+
+// CheckURL reports what is wrong with a URL, without its password.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
+}
+
+func parseURL(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: the database's URL: %w", err)
+	}
+	return config, nil
+}
+
+// renew puts the user and the password that count now into the settings of a
+// connection that is about to be made.
+func renew(c *pgx.ConnConfig, fresh func() (string, error)) error {
+	if fresh == nil {
+		return nil
+	}
+	url, err := fresh()
+	if err != nil {
+		return err
+	}
+	now, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	c.User, c.Password = now.ConnConfig.User, now.ConnConfig.Password
+	return nil
 }
 
 func (o Options) completed() Options {

@@ -43,6 +43,9 @@ func (l *Log) listen() {
 // all.
 func (l *Log) hear() (heard bool, err error) {
 	config := l.db.config.Copy()
+	if err := renew(config, l.db.fresh); err != nil {
+		return false, err
+	}
 	config.RuntimeParams["application_name"] += " listener"
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
 		for _, name := range l.tell.hinted(n.Payload) {

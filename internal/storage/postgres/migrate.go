@@ -25,6 +25,9 @@ const migrationLock = 0x6c6f646765
 // ErrNewerSchema says that the database was migrated by a newer Lodge.
 var ErrNewerSchema = errors.New("postgres: the database's schema is newer than this Lodge")
 
+// ErrUnreachable says that no server could be connected to.
+var ErrUnreachable = errors.New("postgres: the database cannot be reached")
+
 // migrate brings the schema to the newest version this binary knows. Of several
 // nodes that start at once, one does it and the others wait. A schema from the
 // future is refused: what this binary would write there is anyone's guess.
@@ -35,7 +38,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	}
 	guard, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return fmt.Errorf("postgres: %w", err)
+		return fmt.Errorf("%w; start PostgreSQL or mend its URL: %s", ErrUnreachable, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	defer func() { // which frees the lock
 		end, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
