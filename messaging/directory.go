@@ -139,11 +139,11 @@ func (t *Topics) Directory(ctx context.Context, tenant lodge.Tenant) ([]Listed, 
 // Drop removes a topic with all it has, and its line in the directory. Readers
 // find their positions lost. It may be repeated.
 func (t *Topics) Drop(ctx context.Context, tenant lodge.Tenant, name string) error {
-	if err := t.log.Drop(ctx, t.keys.topic(tenant, name)); err != nil {
+	if err := t.log.Drop(ctx, t.seals.of(tenant, name).topic); err != nil {
 		return outward(err)
 	}
 	t.dirs.mu.Lock()
-	delete(t.dirs.known, t.keys.topic(tenant, name))
+	delete(t.dirs.known, t.seals.of(tenant, name).topic)
 	t.dirs.mu.Unlock()
 	return t.list(ctx, tenant, name, false)
 }

@@ -12,7 +12,7 @@ import (
 // is asked, whose answer to a repeated append is a position: by an append on
 // condition of a head that no topic has.
 func (t *Topics) Locate(ctx context.Context, tenant lodge.Tenant, name, id string) (Pos, bool, error) {
-	at, err := t.log.Append(ctx, newSealer(t.keys, tenant, name).topic, []Msg{{ID: id}}, &never)
+	at, err := t.log.Append(ctx, t.seals.of(tenant, name).topic, []Msg{{ID: id}}, &never)
 	switch {
 	case errors.Is(err, ErrConflict):
 		return Pos{}, false, nil

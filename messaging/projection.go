@@ -69,7 +69,7 @@ func Project[S any](t *Topics, tenant lodge.Tenant, name string, fold func(*S, I
 // project returns a projection that is not told of changes and holds nothing.
 func project[S any](t *Topics, tenant lodge.Tenant, name string, fold func(*S, Item), codec Codec[S]) *Projection[S] {
 	return &Projection[S]{
-		t: t, s: newSealer(t.keys, tenant, name), fold: fold, codec: codec,
+		t: t, s: t.seals.of(tenant, name), fold: fold, codec: codec,
 		news: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
 }

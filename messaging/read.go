@@ -19,14 +19,14 @@ const maxRead = 1000
 // first on the caller's position. In place of entries that are not comes one
 // item with Gap set; the reader goes on behind it.
 func (t *Topics) Read(ctx context.Context, tenant lodge.Tenant, name string, after Pos, limit int) (OpenPage, error) {
-	return t.read(ctx, newSealer(t.keys, tenant, name), after, limit)
+	return t.read(ctx, t.seals.of(tenant, name), after, limit)
 }
 
 // ReadBack returns up to limit items before a position (at least 1, at most
 // 1,000), newest first; the zero Pos means from the head. Errors and gaps are
 // those of Read, the Pos of a gap being that of its oldest entry.
 func (t *Topics) ReadBack(ctx context.Context, tenant lodge.Tenant, name string, before Pos, limit int) (OpenPage, error) {
-	return t.readBack(ctx, newSealer(t.keys, tenant, name), before, limit)
+	return t.readBack(ctx, t.seals.of(tenant, name), before, limit)
 }
 
 func (t *Topics) read(ctx context.Context, s *sealer, after Pos, limit int) (OpenPage, error) {

@@ -14,7 +14,7 @@ import (
 // younger; what cannot be read, or is no event, goes with what follows it. Any
 // number of nodes may do so at once.
 func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, before time.Time) (int, error) {
-	s := newSealer(t.keys, tenant, name)
+	s := t.seals.of(tenant, name)
 	after, gone := Pos{}, 0
 	for {
 		page, err := t.read(ctx, s, after, maxRead)
@@ -53,7 +53,7 @@ func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, 
 // projection that starts later needs them no more, and one that is behind takes up
 // the snapshot. Without a snapshot that can be opened nothing is removed.
 func (t *Topics) Compact(ctx context.Context, tenant lodge.Tenant, name string) error {
-	return t.compact(ctx, newSealer(t.keys, tenant, name))
+	return t.compact(ctx, t.seals.of(tenant, name))
 }
 
 func (t *Topics) compact(ctx context.Context, s *sealer) error {

@@ -38,7 +38,7 @@ type tailSub struct{ wake chan<- struct{} }
 // Open returns the node's Tail of a topic, which all its readers share. Each
 // Open needs one Release.
 func (t *Topics) Open(tenant lodge.Tenant, name string) *Tail {
-	s := newSealer(t.keys, tenant, name)
+	s := t.seals.of(tenant, name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tl, ok := t.tails[s.topic]

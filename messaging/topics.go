@@ -65,14 +65,14 @@ type OpenPage struct {
 // name, sealed on the way in, verified on the way out. It is safe for
 // concurrent use.
 type Topics struct {
-	log  Log           // static
-	keys Keyring       // static
-	opts TopicsOptions // static, completed
-	out  *slog.Logger  // static
-	n    counters      // atomic
-	work feedQueue     // has its own lock
-	head headCache     // has its own lock
-	dirs directories   // has its own lock
+	log   Log           // static
+	seals *sealerCache  // has its own lock
+	opts  TopicsOptions // static, completed
+	out   *slog.Logger  // static
+	n     counters      // atomic
+	work  feedQueue     // has its own lock
+	head  headCache     // has its own lock
+	dirs  directories   // has its own lock
 
 	mu        sync.RWMutex
 	tails     map[Topic]*Tail     // the open ones; guarded by mu
@@ -100,8 +100,9 @@ func NewTopics(log Log, keys Keyring, opts TopicsOptions) (*Topics, error) {
 		out = slog.Default()
 	}
 	return &Topics{
-		log: log, keys: keys.clone(), opts: opts, out: out,
+		log: log, opts: opts, out: out,
 		work:      feedQueue{wake: make(chan struct{}, 1)},
+		seals:     newSealerCache(keys.clone()),
 		head:      headCache{heads: make(map[Topic]Pos)},
 		dirs:      directories{books: make(map[lodge.Tenant]*Projection[listing]), known: make(map[Topic]struct{})},
 		tails:     make(map[Topic]*Tail),
@@ -128,7 +129,7 @@ func (t *Topics) Append(ctx context.Context, tenant lodge.Tenant, name string, m
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := newSealer(t.keys, tenant, name)
+	s := t.seals.of(tenant, name)
 	if err := t.enlist(ctx, s); err != nil {
 		return nil, err
 	}
