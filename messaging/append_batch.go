@@ -62,6 +62,11 @@ func (a *appender) settleAll(ctx context.Context, calls []*appendCall, msgs []*p
 		a.t.n.conflicts.Add(1)
 		stale := head
 		if cond == nil {
+			// First the pause: a head from before it is as stale as the last one
+			// where others write all the time.
+			if err := pause(ctx, try); err != nil {
+				return err
+			}
 			if head, err = a.currentHead(ctx); err != nil {
 				return err
 			}
@@ -72,14 +77,8 @@ func (a *appender) settleAll(ctx context.Context, calls []*appendCall, msgs []*p
 				return err
 			}
 		}
-		switch {
-		case found && head == stale:
-			continue // that was it
-		case cond != nil:
+		if cond != nil && (!found || head != stale) { // what is there already was not it
 			return ErrConflict
-		}
-		if err := pause(ctx, try); err != nil {
-			return err
 		}
 	}
 }
