@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -13,11 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/memory"
 )
 
 // online returns who is there as a node sees it.
@@ -135,7 +133,7 @@ type porter struct {
 	moved map[lodge.PersonID]messaging.Move // the last of each person
 }
 
-func newPorter(t errorer, log messaging.Log, clock lodge.Clock, heartbeat time.Duration) *porter {
+func newPorter(t testing.TB, log messaging.Log, clock lodge.Clock, heartbeat time.Duration) *porter {
 	p := &porter{log: &mortalLog{Log: log}, moved: make(map[lodge.PersonID]messaging.Move)}
 	topics, err := messaging.NewTopics(p.log, logRing(), messaging.TopicsOptions{Poll: 20 * time.Millisecond, SnapshotEvery: 20, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -165,11 +163,7 @@ func (p *porter) crash() {
 	p.stop()
 }
 
-type errorer interface {
-	Fatalf(format string, args ...any)
-}
-
-func awaitThere(t errorer, what string, p *porter, want string) {
+func awaitThere(t testing.TB, what string, p *porter, want string) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
@@ -191,77 +185,58 @@ func awaitThere(t errorer, what string, p *porter, want string) {
 // Whatever joins, leaves, crashes and restarts of nodes there were, every node
 // comes to see exactly who is there.
 func TestPresenceOfSeveralNodesIsThatOfAModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		log := memory.New()
-		defer func() { _ = log.Close() }()
-		clock := newHandClock()
-		const nodes = 3
-		var porters [nodes]*porter
-		model := [nodes]map[string]int{} // streams by "person@experiment"
-		start := func(i int) {
-			porters[i] = newPorter(rt, log, clock, 4*time.Millisecond)
-			model[i] = make(map[string]int)
-		}
-		for i := range porters {
+	for range 10 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { comeAndGo(t, rand.New(rand.NewPCG(seed, 0))) })
+	}
+}
+
+func comeAndGo(t *testing.T, random *rand.Rand) {
+	log := newLog(t)
+	clock := newHandClock()
+	const nodes = 3
+	var porters [nodes]*porter
+	model := [nodes]map[string]int{} // streams by "person@experiment"
+	start := func(i int) {
+		porters[i] = newPorter(t, log, clock, 5*time.Millisecond)
+		t.Cleanup(porters[i].stop)
+		model[i] = make(map[string]int)
+	}
+	for i := range porters {
+		start(i)
+	}
+	for range 60 {
+		i := random.IntN(nodes)
+		who, where := []string{"ada", "grace", "soren"}[random.IntN(3)], []string{"pend00", "spin30"}[random.IntN(2)]
+		key := who + "@" + where
+		switch what := random.IntN(20); {
+		case what < 9:
+			porters[i].hub.Enter("t", lodge.PersonID(who), who, where, clock.Now())
+			model[i][key]++
+		case what < 17:
+			porters[i].hub.Leave("t", lodge.PersonID(who), where)
+			if model[i][key]--; model[i][key] <= 0 {
+				delete(model[i], key)
+			}
+		case what < 18:
+			porters[i].crash()
 			start(i)
+		case what < 19:
+			porters[i].stop()
+			start(i)
+		default:
+			clock.move(time.Millisecond)
 		}
-		defer func() {
-			for _, p := range porters {
-				p.stop()
-			}
-		}()
-		person := rapid.SampledFrom([]string{"ada", "grace", "soren"})
-		experiment := rapid.SampledFrom([]string{"pend00", "spin30"})
-		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
-			i := rapid.IntRange(0, nodes-1).Draw(rt, "node")
-			who, where := person.Draw(rt, "person"), experiment.Draw(rt, "experiment")
-			switch rapid.IntRange(0, 9).Draw(rt, "what") {
-			case 0, 1, 2, 3:
-				porters[i].hub.Enter("t", lodge.PersonID(who), who, where, clock.Now())
-				model[i][who+"@"+where]++
-			case 4, 5, 6:
-				porters[i].hub.Leave("t", lodge.PersonID(who), where)
-				if key := who + "@" + where; model[i][key] > 1 {
-					model[i][key]--
-				} else {
-					delete(model[i], key)
-				}
-			case 7:
-				porters[i].crash()
-				start(i)
-			case 8:
-				porters[i].stop()
-				start(i)
-			case 9:
-				clock.move(time.Millisecond)
-			}
-		}
-		var want []string
-		for _, m := range model {
-			want = append(want, slices.Collect(maps.Keys(m))...)
-		}
-		slices.Sort(want)
-		all := strings.Join(slices.Compact(want), " ")
-		ticking, stop := context.WithCancel(context.Background())
-		var ticks sync.WaitGroup
-		ticks.Go(func() { // time goes on
-			tick := time.NewTicker(time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-tick.C:
-					clock.move(time.Millisecond)
-				case <-ticking.Done():
-					return
-				}
-			}
-		})
-		defer ticks.Wait()
-		defer stop()
-		for i, p := range porters {
-			awaitThere(rt, fmt.Sprint("node ", i), p, all)
-		}
-	})
+	}
+	there := make(map[string]int)
+	for _, m := range model {
+		maps.Copy(there, m)
+	}
+	want := strings.Join(slices.Sorted(maps.Keys(there)), " ")
+	clock.move(20 * time.Millisecond) // more than a lease: who is alive says so again
+	for i, p := range porters {
+		awaitThere(t, fmt.Sprint("node ", i), p, want)
+	}
 }
 
 // The people of a node that crashed disappear when its lease has run out, and
