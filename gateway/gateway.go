@@ -86,6 +86,11 @@ type Config struct {
 	// somebody signed in and active; default 10 min. RefreshPoll is how often it is
 	// looked who is due; default 15 s.
 	RefreshEvery, RefreshPoll time.Duration
+
+	// Retention bounds what the message log holds; RetainEvery is how often it is
+	// looked what that is no more; default 1 h.
+	Retention   Retention
+	RetainEvery time.Duration
 }
 
 // Parts are the leaves the gateway joins. All but the last four are required.
@@ -258,6 +263,7 @@ func (c *Config) complete() error {
 	setDefault(&c.ServiceRate, 6000)
 	setDefault(&c.RefreshEvery, 10*time.Minute)
 	setDefault(&c.RefreshPoll, 15*time.Second)
+	setDefault(&c.RetainEvery, time.Hour)
 	return errors.Join(errs...)
 }
 
@@ -309,7 +315,7 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	all := map[string]func(context.Context) error{
-		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
+		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run, "retention": retention{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run

@@ -12,9 +12,10 @@ import (
 
 // The kinds of entries.
 const (
-	kindOpened = "opened"
-	kindMarked = "marked"
-	kindClosed = "closed"
+	kindOpened  = "opened"
+	kindMarked  = "marked"
+	kindClosed  = "closed"
+	kindDropped = "dropped" // and with it all that is known of it
 
 	kindSeen      = "seen" // before marks were sealed
 	kindConfirmed = "confirmed"
@@ -98,6 +99,10 @@ func fold(s *state, item messaging.Item) {
 		if r == nil {
 			s.begin(e)
 		}
+		return
+	}
+	if e.Kind == kindDropped {
+		delete(s.Registers, e.Register)
 		return
 	}
 	if r == nil || !r.open() {

@@ -3,6 +3,7 @@ package survey
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -308,9 +309,14 @@ func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Survey, error) 
 		if !s.Open() {
 			continue
 		}
-		if all[i], err = d.Get(ctx, tenant, s.ID); err != nil {
+		now, err := d.Get(ctx, tenant, s.ID)
+		if errors.Is(err, errUnknown) {
+			continue // it is being dropped
+		}
+		if err != nil {
 			return nil, err
 		}
+		all[i] = now
 	}
 	slices.SortFunc(all, func(a, b Survey) int {
 		if c := b.OpenedAt.Compare(a.OpenedAt); c != 0 {

@@ -15,6 +15,7 @@ const (
 	kindOpened   = "opened"
 	kindAnswered = "answered"
 	kindClosed   = "closed"
+	kindDropped  = "dropped" // in the list alone
 )
 
 // An entry is the body of one entry of a survey's topic, or of the list of
@@ -160,5 +161,7 @@ func foldIndex(x *index, item messaging.Item) {
 		x.Surveys[e.Survey] = &Survey{ID: e.Survey, To: e.To, Title: e.Title, Questions: e.Questions, By: e.By, OpenedAt: e.At}
 	case e.Kind == kindClosed && s != nil && s.Open():
 		s.ClosedAt, s.Answered = e.At, e.Answered
+	case e.Kind == kindDropped:
+		delete(x.Surveys, e.Survey)
 	}
 }
