@@ -18,8 +18,8 @@ func StartCluster(t testing.TB, n int) []*Server {
 	}
 	for i := range servers {
 		s := &Server{t: t, program: program(t), dir: t.TempDir(), port: freePort(t), monitor: freePort(t)}
-		s.cluster = fmt.Sprintf("server_name: \"node%d\"\ncluster {\n name: lodge\n listen: %q\n routes: [%s]\n}\n",
-			i, local(ports[i]), strings.Join(routes, ", "))
+		s.opts.Settings = []string{fmt.Sprintf("server_name: \"node%d\"\ncluster {\n name: lodge\n listen: %q\n routes: [%s]\n}",
+			i, local(ports[i]), strings.Join(routes, ", "))}
 		t.Cleanup(s.Kill9)
 		if err := s.launch(); err != nil {
 			t.Fatal(err)

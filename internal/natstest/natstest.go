@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,27 +25,30 @@ import (
 // limit is how long a server may take to start.
 const limit = 30 * time.Second
 
+// Options say how a server runs.
+type Options struct {
+	// Lazy has it acknowledge what it syncs later, as JetStream does unless told
+	// otherwise.
+	Lazy bool
+	// Settings are further lines of its configuration.
+	Settings []string
+}
+
 // A Server is a NATS server.
 type Server struct {
-	t       testing.TB
-	program string
-	dir     string
-	settings,
-	cluster string // of the configuration
+	t             testing.TB
+	program, dir  string
+	opts          Options
 	port, monitor int
 
 	cmd  *exec.Cmd     // nil when it is not running
 	gone chan struct{} // closed when the process has ended and was waited for
 }
 
-// Start runs a server for one test, with further lines of its configuration,
-// which win over Lodge's.
-func Start(t testing.TB, settings ...string) *Server {
+// Start runs a server for one test.
+func Start(t testing.TB, opts Options) *Server {
 	t.Helper()
-	s := &Server{t: t, program: program(t), dir: t.TempDir()}
-	for _, line := range settings {
-		s.settings += line + "\n"
-	}
+	s := &Server{t: t, program: program(t), dir: t.TempDir(), opts: opts}
 	t.Cleanup(s.Kill9)
 	// Somebody else may take a port between our asking and the server's binding.
 	var err error
@@ -116,8 +120,12 @@ func (s *Server) run() error {
 // launch starts the process.
 func (s *Server) launch() error {
 	config := filepath.Join(s.dir, "nats.conf")
-	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 1MB\njetstream {\n store_dir: %q\n sync_interval: always\n}\n%s%s",
-		s.Addr(), local(s.monitor), filepath.Join(s.dir, "data"), s.cluster, s.settings)
+	interval := "always"
+	if s.opts.Lazy {
+		interval = "2m"
+	}
+	text := fmt.Sprintf("listen: %q\nhttp: %q\njetstream {\n store_dir: %q\n sync_interval: %s\n}\n%s\n",
+		s.Addr(), local(s.monitor), filepath.Join(s.dir, "data"), interval, strings.Join(s.opts.Settings, "\n"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("natstest: %w", err)
 	}

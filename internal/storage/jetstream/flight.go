@@ -109,8 +109,8 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 		current := t.session == session
 		t.mu.Unlock()
 		if !current && !looked {
-			if err := l.catchUp(l.life, t); err != nil {
-				return nil, l.ended(err)
+			if _, err := l.catchUp(l.life, t); err != nil {
+				return nil, err
 			}
 			looked = true
 		}
@@ -126,20 +126,12 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 				return p, err
 			}
 		}
-		if err := l.catchUp(l.life, t); err != nil {
-			return nil, l.ended(err)
+		if _, err := l.catchUp(l.life, t); err != nil {
+			return nil, err
 		}
 		looked = true
 	}
 	return nil, unavailable(errors.New("jetstream: other nodes were first each time"))
-}
-
-// ended makes of the end of a reading by the log's own life what callers are told.
-func (l *Log) ended(err error) error {
-	if l.life.Err() != nil {
-		return messaging.ErrClosed
-	}
-	return err
 }
 
 // store publishes the record of a plan.

@@ -5,6 +5,8 @@
 //	synced.go    the refusal of servers that acknowledge before they are safe
 //	streams.go   the streams: made, and held to what they must be
 //	requests.go  publishing, reading and purging by subject
+//	inbox.go     where answers come that are many
+//	pieces.go    what is too large for one message
 //	record.go    what stands in a message
 //	state.go     what a node knows of a topic
 //	topic.go     the topics a node knows; keeping up with what others write
@@ -70,10 +72,11 @@ type Log struct {
 	conn  *nats.Conn
 	js    jetstream.JetStream
 	parts int // static: the size of a piece, in bytes
+	inbox inbox
 	hints messaging.Hints
 
-	life context.Context // ends with Close
-	end  context.CancelFunc
+	life context.Context // ends with Close, of ErrClosed
+	end  context.CancelCauseFunc
 	work sync.WaitGroup // the flights
 
 	mu      sync.Mutex
@@ -98,10 +101,10 @@ func NewLog(ctx context.Context, c Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{conf: c, node: rand.Text(), topics: map[messaging.Topic]*topic{}}
-	l.life, l.end = context.WithCancel(context.Background())
+	l.life, l.end = context.WithCancelCause(context.Background())
 	l.connected()
 	if err := l.open(ctx); err != nil {
-		l.end()
+		l.end(err)
 		if l.conn != nil {
 			l.conn.Close()
 		}
@@ -124,6 +127,9 @@ func (l *Log) open(ctx context.Context) error {
 		return err
 	}
 	if err := l.conf.synced(ctx, l.conn.ConnectedServerId()); err != nil {
+		return err
+	}
+	if err := l.inbox.begin(l.conn); err != nil {
 		return err
 	}
 	if err := l.makeStreams(ctx); err != nil {
@@ -160,7 +166,7 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.end()
+	l.end(messaging.ErrClosed)
 	l.hints.Close()
 	l.calls.Wait()
 	l.work.Wait()

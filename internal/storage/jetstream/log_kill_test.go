@@ -41,7 +41,7 @@ func init() {
 // TestLogNodeKilled has processes write to one server, each until it is killed at a
 // random moment, and looks for all that they were told is safe.
 func TestLogNodeKilled(t *testing.T) {
-	server := natstest.Start(t)
+	server := natstest.Start(t, natstest.Options{})
 	var ledger messagingtest.Ledger
 	for run := range soaktest.Rounds(4, 15, 100) {
 		more := 50 + rand.N(600)
@@ -61,7 +61,7 @@ func TestLogNodeKilled(t *testing.T) {
 // TestLogServerKilled kills the server at a random moment under a node that
 // writes, which goes on with the server that comes back.
 func TestLogServerKilled(t *testing.T) {
-	server := natstest.Start(t)
+	server := natstest.Start(t, natstest.Options{})
 	log := openLog(t, configFor(server))
 	var ledger messagingtest.Ledger
 	for run := range soaktest.Rounds(4, 15, 100) {

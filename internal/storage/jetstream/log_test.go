@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -37,28 +36,29 @@ func configFor(s *natstest.Server) Config {
 	return Config{URLs: []string{s.URL()}, Monitors: []string{s.Monitor()}}
 }
 
-// emptied removes the streams that a log left, for the next test on its server.
-func emptied(t *testing.T, c Config) Config {
+// openEmpty opens a log whose streams have nothing of the tests before.
+func openEmpty(t *testing.T, c Config) *Log {
 	t.Helper()
 	log := openLog(t, c)
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
-	defer stop()
 	for n := range log.conf.Streams {
-		if err := log.js.DeleteStream(ctx, log.streamName(n)); err != nil {
+		stream, err := log.js.Stream(t.Context(), log.streamName(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	closeLog(t, log)
-	return c
+	return log
 }
 
 // A restart is a new log on a server that was killed: what it acknowledged is on
 // its disk.
 func TestLog(t *testing.T) {
-	server := natstest.Start(t)
+	server := natstest.Start(t, natstest.Options{})
 	config := configFor(server)
 	messagingtest.Run(t, messagingtest.Harness{
-		Open: func(t *testing.T) messaging.Log { return openLog(t, emptied(t, config)) },
+		Open: func(t *testing.T) messaging.Log { return openEmpty(t, config) },
 		Reopen: func(t *testing.T, log messaging.Log) messaging.Log {
 			closeLog(t, log)
 			server.Kill9()
@@ -68,7 +68,7 @@ func TestLog(t *testing.T) {
 		Join:     func(t *testing.T, _ messaging.Log) messaging.Log { return openLog(t, config) },
 		LoseTail: loseTail,
 		OpenVia: func(t *testing.T) (messaging.Log, messagingtest.Network) {
-			emptied(t, config)
+			closeLog(t, openEmpty(t, config))
 			proxy := faultproxy.Start(t, server.Addr())
 			c := config
 			c.URLs = []string{"nats://" + proxy.Addr()}

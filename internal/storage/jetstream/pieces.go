@@ -45,29 +45,34 @@ func (l *Log) uncut(t *topic, kind string, p pieces) {
 	}
 }
 
-// piece returns the bytes from one place to another of what was cut. ok is false
-// when they were removed.
-func (l *Log) piece(ctx context.Context, t *topic, kind string, seqs []uint64, size, from, to int) (_ []byte, ok bool, err error) {
-	var text []byte
-	if from == to {
-		return nil, true, nil
+// holders returns the sequences of the messages with the bytes from one place to
+// another.
+func (h *home) holders(from, to int) []uint64 {
+	switch {
+	case len(h.parts) == 0:
+		return []uint64{h.seq}
+	case from == to || (to-1)/h.size >= len(h.parts):
+		return nil
+	default:
+		return h.parts[from/h.size : (to-1)/h.size+1]
 	}
-	if (to-1)/size >= len(seqs) {
-		return nil, false, unavailable(errBroken)
-	}
-	for i := from / size; i <= (to-1)/size; i++ {
-		m, ok, err := l.one(ctx, t.shard, get{Seq: seqs[i]})
-		if err != nil || !ok {
-			return nil, false, err
-		}
-		if m.subject != l.subjectOf(t, kind) {
-			return nil, false, unavailable(errBroken)
+}
+
+// joined returns the bytes from one place to another out of the messages that
+// holders named; false when they are not on the subject they should be, or too
+// short.
+func (h *home) joined(found map[uint64]stored, subject string, from, to int) ([]byte, bool) {
+	text := make([]byte, 0, to-from+h.size)
+	for _, seq := range h.holders(from, to) {
+		m := found[seq]
+		if m.subject != subject {
+			return nil, false
 		}
 		text = append(text, m.data...)
 	}
-	start := from / size * size
-	if to-start > len(text) {
-		return nil, false, unavailable(errBroken)
+	from, to = from%h.size, to-from/h.size*h.size
+	if to > len(text) {
+		return nil, from == to
 	}
-	return text[from-start : to-start], true, nil
+	return text[from:to], true
 }

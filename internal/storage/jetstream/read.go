@@ -68,7 +68,8 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 	defer l.done(t)
 	began := time.Now()
 	for {
-		if err := l.catchUp(ctx, t); err != nil {
+		newest, err := l.catchUp(ctx, t)
+		if err != nil {
 			return messaging.Page{}, err
 		}
 		t.mu.Lock()
@@ -78,7 +79,7 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 		if err != nil || len(wanted) == 0 {
 			return page, err
 		}
-		bodies, ok, err := l.bodies(ctx, t, wanted)
+		bodies, ok, err := l.bodies(ctx, t, wanted, newest)
 		if err != nil {
 			return messaging.Page{}, err
 		}
@@ -96,65 +97,45 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 	}
 }
 
-// bodies returns the bodies of items; ok is false when some are gone, or not yet
-// at the replica asked.
-func (l *Log) bodies(ctx context.Context, t *topic, items []item) (_ [][]byte, ok bool, err error) {
-	inline, ok, err := l.inline(ctx, t, items)
+// bodies returns the bodies of items, whose topic's newest record is at hand; ok is
+// false when some are gone, or not yet at the replica asked.
+func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored) (_ [][]byte, ok bool, err error) {
+	var seqs []uint64
+	for _, it := range items {
+		need := it.in.holders(it.from, it.to)
+		if n := len(seqs); len(need) == 1 && (need[0] == newest.seq || n > 0 && seqs[n-1] == need[0]) {
+			continue
+		}
+		seqs = append(seqs, need...)
+	}
+	slices.Sort(seqs)
+	found, ok, err := l.exact(ctx, t.shard, slices.Compact(seqs))
 	if err != nil || !ok {
 		return nil, false, err
 	}
+	found[newest.seq] = newest
+	inline := map[uint64][]byte{}
 	bodies := make([][]byte, len(items))
 	for i, it := range items {
-		text := inline[it.in.seq]
-		switch {
-		case len(it.in.parts) > 0:
-			bodies[i], ok, err = l.piece(ctx, t, kindPart, it.in.parts, it.in.size, it.from, it.to)
-			if err != nil || !ok {
-				return nil, false, err
+		if len(it.in.parts) > 0 {
+			bodies[i], ok = it.in.joined(found, l.subjectOf(t, kindPart), it.from, it.to)
+		} else {
+			text, seen := inline[it.in.seq]
+			if !seen {
+				r, err := decode(found[it.in.seq].data)
+				if err != nil {
+					return nil, false, l.broken(t, it.in.seq)
+				}
+				text = r.pieces.inline
+				inline[it.in.seq] = text
 			}
-		case it.to > len(text):
-			return nil, false, nil // another record at that number: the stream lost its tail
-		default:
-			bodies[i] = bytes.Clone(text[it.from:it.to])
+			if ok = it.to <= len(text); ok { // else another record is at that number: the stream lost its tail
+				bodies[i] = bytes.Clone(text[it.from:it.to])
+			}
+		}
+		if !ok {
+			return nil, false, nil
 		}
 	}
 	return bodies, true, nil
-}
-
-// inline returns the bodies in the records of items, by the records' sequences in
-// the stream.
-func (l *Log) inline(ctx context.Context, t *topic, items []item) (_ map[uint64][]byte, ok bool, err error) {
-	var seqs []uint64
-	for _, it := range items {
-		if len(it.in.parts) == 0 && (len(seqs) == 0 || seqs[len(seqs)-1] != it.in.seq) {
-			seqs = append(seqs, it.in.seq)
-		}
-	}
-	slices.Sort(seqs)
-	found := make(map[uint64][]byte, len(seqs))
-	for len(seqs) > 0 {
-		ask := get{Seq: seqs[0], Next: l.subjectOf(t, kindLog), Batch: min(len(seqs), batchRecords), MaxBytes: pageBytes}
-		records, _, err := l.many(ctx, t.shard, ask)
-		if err != nil {
-			return nil, false, err
-		}
-		if len(records) == 0 || records[0].seq != seqs[0] {
-			return nil, false, nil
-		}
-		for _, m := range records {
-			if len(seqs) == 0 || m.seq < seqs[0] {
-				continue // a new floor between
-			}
-			if m.seq > seqs[0] {
-				return nil, false, nil
-			}
-			r, err := decode(m.data)
-			if err != nil {
-				return nil, false, l.broken(t, m.seq)
-			}
-			found[m.seq] = r.pieces.inline
-			seqs = seqs[1:]
-		}
-	}
-	return found, true, nil
 }

@@ -5,15 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // nodeHeader says on a record which node wrote it, so that this one can tell its
 // own hints from others'.
 const nodeHeader = "Lodge-Node"
+
+// exactRequests is how many single messages are asked for at the same time: the
+// server disconnects who has more than 64 MB on their way.
+const exactRequests = 64
+
+// mostAnswers is how many answers one question has at most.
+const mostAnswers = max(batchRecords, headTopics)
 
 // A stored is a message in a stream.
 type stored struct {
@@ -50,7 +60,10 @@ func (l *Log) request(ctx context.Context) (context.Context, func()) {
 
 // readError puts the error of a request that changes nothing in words of
 // messaging.Log; ctx is the caller's.
-func readError(ctx context.Context, err error) error {
+func (l *Log) readError(ctx context.Context, err error) error {
+	if l.life.Err() != nil {
+		return messaging.ErrClosed
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -128,7 +141,7 @@ func (l *Log) newestOfLeader(ctx context.Context, shard int, subject string) (_ 
 	}
 	answer, err := l.conn.RequestWithContext(asking, "$JS.API.STREAM.MSG.GET."+l.streamName(shard), question)
 	if err != nil {
-		return stored{}, false, readError(ctx, err)
+		return stored{}, false, l.readError(ctx, err)
 	}
 	var said struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -160,7 +173,7 @@ func (l *Log) one(ctx context.Context, shard int, what get) (_ stored, ok bool, 
 	}
 	answer, err := l.conn.RequestWithContext(asking, "$JS.API.DIRECT.GET."+l.streamName(shard), question)
 	if err != nil {
-		return stored{}, false, readError(ctx, err)
+		return stored{}, false, l.readError(ctx, err)
 	}
 	m, _, err := unpack(answer)
 	return m, err == nil && m.seq != 0, err
@@ -168,36 +181,74 @@ func (l *Log) one(ctx context.Context, shard int, what get) (_ stored, ok bool, 
 
 // many returns the messages that a request is for, as many as the server gives at
 // a time; whole is false when there are more of them.
-func (l *Log) many(ctx context.Context, shard int, what get) (_ []stored, whole bool, err error) {
+func (l *Log) many(ctx context.Context, shard int, what get) (found []stored, whole bool, err error) {
+	err = l.direct(ctx, shard, []get{what}, func(m stored, end bool, pending string) bool {
+		if end {
+			whole = pending == "" || pending == "0"
+			return false
+		}
+		found = append(found, m)
+		return true
+	})
+	return found, whole, err
+}
+
+// exact returns the messages with these sequences, whose order does not matter, and
+// false when one of them is not there.
+func (l *Log) exact(ctx context.Context, shard int, seqs []uint64) (_ map[uint64]stored, ok bool, err error) {
+	found := make(map[uint64]stored, len(seqs))
+	for some := range slices.Chunk(seqs, exactRequests) {
+		questions := make([]get, len(some))
+		for i, seq := range some {
+			questions[i].Seq = seq
+		}
+		whole, left := true, len(some)
+		err := l.direct(ctx, shard, questions, func(m stored, end bool, _ string) bool {
+			if end {
+				whole = false
+			} else {
+				found[m.seq] = m
+			}
+			left--
+			return left > 0
+		})
+		if err != nil || !whole {
+			return nil, false, err
+		}
+	}
+	return found, true, nil
+}
+
+// direct asks questions all at once, and hands over the answers, and what the
+// server says behind those of one question, until take returns false.
+func (l *Log) direct(ctx context.Context, shard int, questions []get, take func(m stored, end bool, pending string) bool) error {
 	asking, done := l.request(ctx)
 	defer done()
-	question, err := json.Marshal(what)
-	if err != nil {
-		return nil, false, fmt.Errorf("jetstream: %w", err)
-	}
-	inbox := l.conn.NewRespInbox()
-	sub, err := l.conn.SubscribeSync(inbox)
-	if err != nil {
-		return nil, false, readError(ctx, err)
-	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
-	if err := l.conn.PublishRequest("$JS.API.DIRECT.GET."+l.streamName(shard), inbox, question); err != nil {
-		return nil, false, readError(ctx, err)
-	}
-	var all []stored
-	for {
-		answer, err := sub.NextMsgWithContext(asking)
+	inbox, answers, forget := l.inbox.open(max(len(questions), mostAnswers) + 1)
+	defer forget()
+	for _, question := range questions {
+		text, err := json.Marshal(question)
 		if err != nil {
-			return nil, false, readError(ctx, err)
+			return fmt.Errorf("jetstream: %w", err)
+		}
+		if err := l.conn.PublishRequest("$JS.API.DIRECT.GET."+l.streamName(shard), inbox, text); err != nil {
+			return l.readError(ctx, err)
+		}
+	}
+	for {
+		var answer *nats.Msg
+		select {
+		case answer = <-answers:
+		case <-asking.Done():
+			return l.readError(ctx, context.Cause(asking))
 		}
 		m, end, err := unpack(answer)
 		if err != nil {
-			return nil, false, err
+			return err
 		}
-		if end {
-			return all, answer.Header.Get("Nats-Num-Pending") == "0" || answer.Header.Get("Nats-Num-Pending") == "", nil
+		if !take(m, end, answer.Header.Get("Nats-Num-Pending")) {
+			return nil
 		}
-		all = append(all, m)
 	}
 }
 

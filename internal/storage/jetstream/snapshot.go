@@ -64,10 +64,13 @@ func (l *Log) LoadSnapshot(ctx context.Context, name messaging.Topic) (messaging
 		}
 		data := s.pieces.inline
 		if len(s.pieces.seqs) > 0 {
-			var ok bool
-			data, ok, err = l.piece(ctx, t, kindCut, s.pieces.seqs, s.pieces.size, 0, s.size)
+			in := home{parts: s.pieces.seqs, size: s.pieces.size}
+			found, ok, err := l.exact(ctx, t.shard, s.pieces.seqs)
 			if err != nil {
 				return messaging.Snapshot{}, 0, err
+			}
+			if ok {
+				data, ok = in.joined(found, l.subjectOf(t, kindCut), 0, s.size)
 			}
 			if !ok { // replaced meanwhile
 				if !wait(ctx, lagPause) {
@@ -131,7 +134,7 @@ func (l *Log) mayReplace(ctx context.Context, t *topic, expect messaging.Rev, at
 	if err != nil {
 		return old, err
 	}
-	if err := l.catchUp(ctx, t); err != nil {
+	if _, err := l.catchUp(ctx, t); err != nil {
 		return old, err
 	}
 	t.mu.Lock()
@@ -177,7 +180,7 @@ func (l *Log) tidySnapshots(ctx context.Context, t *topic, old, next savedSnapsh
 
 // lost says that a position was in an epoch that is over.
 func (l *Log) lost(ctx context.Context, t *topic) error {
-	if err := l.catchUp(ctx, t); err != nil {
+	if _, err := l.catchUp(ctx, t); err != nil {
 		return err
 	}
 	t.mu.Lock()

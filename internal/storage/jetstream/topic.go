@@ -88,44 +88,45 @@ func (l *Log) forget(t *topic) {
 }
 
 // catchUp makes what the node knows of a topic at least what was in the stream
-// when it was called. The error is in words of messaging.Log.
-func (l *Log) catchUp(ctx context.Context, t *topic) error {
+// when it was called, and returns the newest record as it found it, if any. The
+// error is in words of messaging.Log.
+func (l *Log) catchUp(ctx context.Context, t *topic) (newest stored, err error) {
 	select {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return stored{}, context.Cause(ctx)
 	}
 	began := time.Now()
 	for {
 		l.mu.Lock()
 		session := l.session
 		l.mu.Unlock()
-		behind, err := l.look(ctx, t, session)
+		newest, behind, err := l.look(ctx, t, session)
 		if err != nil || !behind {
-			return err
+			return newest, err
 		}
 		if time.Since(began) > l.conf.Timeout {
-			return unavailable(errors.New("jetstream: the topic's records are not where its newest one says"))
+			return stored{}, unavailable(errors.New("jetstream: the topic's records are not where its newest one says"))
 		}
 	}
 }
 
 // look compares what the node knows with the newest record and reads what it has
 // missed. It returns true when that must be done again.
-func (l *Log) look(ctx context.Context, t *topic, session uint64) (again bool, err error) {
+func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored, again bool, err error) {
 	t.mu.Lock()
 	before := t.state.last
 	t.mu.Unlock()
 	subject := l.subjectOf(t, kindLog)
 	newest, ok, err := l.newest(ctx, t.shard, subject)
 	if err != nil {
-		return false, err
+		return stored{}, false, err
 	}
 	var r *record
 	if ok {
 		if r, err = decode(newest.data); err != nil {
-			return false, l.broken(t, newest.seq)
+			return stored{}, false, l.broken(t, newest.seq)
 		}
 	}
 	t.mu.Lock()
@@ -140,11 +141,12 @@ func (l *Log) look(ctx context.Context, t *topic, session uint64) (again bool, e
 		known.apply(r, newest.seq)
 	default:
 		t.mu.Unlock()
-		return l.read(ctx, t, newest.seq)
+		again, err := l.read(ctx, t, newest.seq)
+		return stored{}, again, err
 	}
 	t.session = session
 	t.mu.Unlock()
-	return false, nil
+	return newest, false, nil
 }
 
 // read makes the topic's state that which the record at last leaves: from the
