@@ -77,7 +77,7 @@ func (a *appender) settleAll(ctx context.Context, calls []*appendCall, msgs []*p
 				return err
 			}
 		}
-		if cond != nil && (!found || head != stale) { // what is there already was not it
+		if cond != nil && !found {
 			return ErrConflict
 		}
 	}

@@ -33,6 +33,7 @@ var table = map[string][]string{
 	"internal/natstest":     {},
 	"internal/faultproxy":   {},
 	"internal/soaktest":     {},
+	"internal/hubnode":      {".", "messaging", "internal/storage"},
 	"internal/arch":         {},
 	"cmd":                   {".", "sessions", "idp", "booking", "messaging", "relay", "web", "gateway", "internal", "deploy"},
 	"deploy":                {},
