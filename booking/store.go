@@ -109,6 +109,11 @@ type Owners interface {
 	// stores the next version of each booking that changes hands, and returns their
 	// ids.
 	SetOwner(t lodge.Tenant, person, owner lodge.PersonID) (moved []string, err error)
+	// Anonymise removes what tells who has, or had, the bookings that are a
+	// person's or were made for them: names, references for display, and the hashes
+	// that a surname with a reference is found by. It stores the next version of
+	// each, and returns how many there are.
+	Anonymise(t lodge.Tenant, person lodge.PersonID) (int, error)
 }
 
 // References keep keyed hashes of references and of surnames with references,

@@ -48,6 +48,7 @@ var (
 type Store interface {
 	Links
 	Merges
+	Erasures
 
 	// SignedIn returns the person that (Issuer, Subject) signs in, a new one when
 	// there is none; first sign-ins that race end with one person. When the person

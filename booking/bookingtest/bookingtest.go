@@ -33,6 +33,7 @@ func Run(t *testing.T, h Harness) {
 		"SaveComparesVersions":       testSaveComparesVersions,
 		"Owners":                     testOwners,
 		"Reassign":                   testReassign,
+		"Sec45_Anonymise":            testAnonymise,
 		"References":                 testReferences,
 		"OutboxKeepsOrder":           testOutboxKeepsOrder,
 		"FailedUpdateLeavesNothing":  testFailedUpdateLeavesNothing,

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"MergeRefusals", testMergeRefusals},
 		{"ClaimOfAGuest", testClaim},
 		{"MergesAreSettled", testSettled},
+		{"TestSec45_ErasedIsNobody", testErase},
 		{"GetKeepsOrderAndLeavesOutUnknown", testGet},
 		{"Guests", testGuests},
 		{"InGroup", testInGroup},
