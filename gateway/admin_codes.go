@@ -72,7 +72,7 @@ func (g *Gateway) listCodes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) revokeCode(w http.ResponseWriter, r *http.Request) error {
-	by, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	by, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

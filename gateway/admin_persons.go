@@ -119,7 +119,7 @@ func searched(p idp.Person) []string {
 
 // putDisabled bars a person, or lets them in again.
 func (g *Gateway) putDisabled(w http.ResponseWriter, r *http.Request) error {
-	by, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	by, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

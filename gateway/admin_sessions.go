@@ -119,6 +119,9 @@ func (g *Gateway) revokeSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
+	if err := g.freshToEnd(by, req); err != nil {
+		return err
+	}
 	view, err := g.RevokeSessions(withActor(r.Context(), by), by.Tenant, req)
 	if err != nil {
 		return err

@@ -66,7 +66,11 @@ func (f failure) header(h http.Header) {
 	}
 	if f.status == http.StatusUnauthorized {
 		// RFC 9110 section 11.6.1: a 401 names at least one challenge.
-		h.Set("WWW-Authenticate", `Lodge realm="lodge"`)
+		challenge := `Lodge realm="lodge"`
+		if most, ok := f.details["max_age"].(int); ok { // RFC 9470 section 3
+			challenge += `, error="insufficient_user_authentication", max_age="` + strconv.Itoa(most) + `"`
+		}
+		h.Set("WWW-Authenticate", challenge)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -65,7 +64,7 @@ const (
 
 // createCode gives a host or a service its code, which is shown this once.
 func (g *Gateway) createCode(w http.ResponseWriter, r *http.Request) error {
-	by, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	by, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

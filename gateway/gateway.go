@@ -63,8 +63,12 @@ type Config struct {
 	// TrustedProxies are the addresses whose forwarded headers count.
 	TrustedProxies []netip.Prefix
 
-	LoginLife     time.Duration // absolute end of a login; default 12 h, at most 24 h
-	LoginIdle     time.Duration // a login is narrowed after this long unused; default 1 h
+	LoginLife time.Duration // absolute end of a login; default 12 h, at most 24 h
+	LoginIdle time.Duration // a login is narrowed after this long unused; default 1 h
+	// AdminFresh is how long ago an administrator may have proved to the issuer who
+	// they are when they do what gives rights or reaches everybody; default 15 min.
+	// Negative: any login will do.
+	AdminFresh    time.Duration
 	MessagePeriod time.Duration // right to a booking's messages after its end; default 168 h
 	// LeasePoll is how often what is open is checked again, LeaseGrace how long it
 	// stays open when that fails; defaults 5 s and 15 s. The same as the
@@ -249,6 +253,7 @@ func (c *Config) complete() error {
 	}
 	setDefault(&c.LoginLife, 12*time.Hour)
 	setDefault(&c.LoginIdle, time.Hour)
+	setDefault(&c.AdminFresh, 15*time.Minute)
 	setDefault(&c.MessagePeriod, 7*24*time.Hour)
 	setDefault(&c.LeasePoll, 5*time.Second)
 	setDefault(&c.LeaseGrace, 15*time.Second)

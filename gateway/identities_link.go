@@ -97,6 +97,9 @@ func (g *Gateway) beginLink(r *http.Request, req LinkRequest) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := g.freshEnough(s); err != nil {
+		return "", err
+	}
 	if err := g.signIns.allow(s.Tenant, addressOf(r.Context())); err != nil {
 		return "", err
 	}

@@ -27,6 +27,7 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request) error {
 		RedirectURI: g.callbackURI(issuer),
 		ReturnTo:    r.URL.Query().Get("return"),
 		LoginHint:   r.URL.Query().Get("login_hint"),
+		Fresh:       r.URL.Query().Get("fresh") == "true",
 	})
 	if err != nil {
 		return err
@@ -78,9 +79,14 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 	if err != nil && lodge.CodeOf(err) != lodge.CodeUnauthenticated {
 		return err
 	}
+	at := who.AuthenticatedAt
+	if linked { // the new account's word is no proof of whom it was added to
+		at = replaced.AuthenticatedAt
+	}
 	if s, err = g.browser.SignIn(ctx, sessions.New{
 		Tenant: tenant, Kind: sessions.Login, Person: person.ID, Name: person.Name, Groups: person.Groups, Bindings: bindings,
 		Issuer: who.Issuer, Subject: who.Subject, IdPSession: who.SessionID, Device: device(r), Address: addressOf(ctx),
+		AuthenticatedAt: at,
 	}); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (g *Gateway) getMergePreview(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (g *Gateway) postMerge(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (g *Gateway) merge(r *http.Request, s sessions.Session, req MergeRequest) (
 }
 
 func (g *Gateway) postUnmerge(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

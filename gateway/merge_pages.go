@@ -56,7 +56,7 @@ func (g *Gateway) mergePage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) renderMerge(w http.ResponseWriter, r *http.Request, status int, into string, problem *web.Problem) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (g *Gateway) mergeForm(w http.ResponseWriter, r *http.Request) error {
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (g *Gateway) mergeForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) unmergeForm(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

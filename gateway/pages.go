@@ -65,13 +65,18 @@ func seeOther(w http.ResponseWriter, r *http.Request, path, done string) error {
 // problemPage shows an error as a page.
 func (g *Gateway) problemPage(w http.ResponseWriter, r *http.Request, f failure) {
 	f.header(w.Header())
-	idle := f.details["idle"] == true
+	idle, confirm := f.details["idle"] == true, confirmAt(r, f)
+	if confirm != "" && r.Method == http.MethodGet {
+		w.Header().Del("WWW-Authenticate")
+		http.Redirect(w, r, confirm, http.StatusSeeOther)
+		return
+	}
 	if f.status == http.StatusUnauthorized && r.Method == http.MethodGet && !idle && !strings.HasPrefix(r.URL.Path, "/callback/") {
 		w.Header().Del("WWW-Authenticate")
 		http.Redirect(w, r, "/login?return="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	view := web.ProblemPage{Layout: g.layout(r, http.StatusText(f.status), "", nil), Status: f.status, Detail: f.detail, Code: string(f.code)}
+	view := web.ProblemPage{Layout: g.layout(r, http.StatusText(f.status), "", nil), Status: f.status, Detail: f.detail, Code: string(f.code), Confirm: confirm}
 	if idle {
 		view.Code, view.Title = "idle", "Are you still there?"
 	}

@@ -48,6 +48,9 @@ func (g *Gateway) adminEndPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := r.URL.Query()
 	req := RevokeRequest{Session: q.Get("session"), Person: q.Get("person"), Kind: q.Get("kind"), All: q.Get("all") == "true"}
+	if err := g.freshToEnd(s, req); err != nil {
+		return err
+	}
 	ending, err := g.wouldEnd(r.Context(), s, req)
 	if err != nil {
 		return err
@@ -101,6 +104,9 @@ func (g *Gateway) adminEndForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := r.PostForm
 	req := RevokeRequest{Session: form.Get("session"), Person: form.Get("person"), Kind: form.Get("kind"), All: form.Get("all") == "true", Reason: form.Get("reason")}
+	if err := g.freshToEnd(s, req); err != nil {
+		return err
+	}
 	if _, err := g.RevokeSessions(withActor(r.Context(), s), s.Tenant, req); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -44,7 +45,7 @@ func (rp *RelyingParty) Finish(ctx context.Context, issuer string, flow Flow, qu
 	if err != nil {
 		return Identity{}, err
 	}
-	return is.known(ctx, meta, token, flow.Nonce)
+	return is.known(ctx, meta, token, flow)
 }
 
 // ours checks that an answer belongs to this flow: RFC 9700, sections 2.1 and 4.7.
@@ -114,9 +115,9 @@ func (is *issuer) redeem(ctx context.Context, meta metadata, code, verifier, red
 }
 
 // known turns the tokens into an identity.
-func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token, nonce string) (Identity, error) {
+func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token, flow Flow) (Identity, error) {
 	raw, _ := token.Extra("id_token").(string)
-	said, err := is.verify(ctx, raw, token.AccessToken, nonce, false)
+	said, err := is.verify(ctx, raw, token.AccessToken, flow.Nonce, false)
 	switch {
 	case errors.Is(err, errToken):
 		return Identity{}, lodge.Wrap(lodge.CodeUnauthenticated,
@@ -125,14 +126,43 @@ func (is *issuer) known(ctx context.Context, meta metadata, token *oauth2.Token,
 	case err != nil:
 		return Identity{}, is.unavailable(err)
 	}
+	at, err := is.authenticatedAt(said, flow)
+	if err != nil {
+		return Identity{}, err
+	}
 	if err := is.complete(ctx, meta, token, said); err != nil {
 		return Identity{}, is.unavailable(err)
 	}
 	who, err := is.identity(said, raw)
+	who.AuthenticatedAt = at
 	if err == nil && token.RefreshToken != "" {
-		who.Grant = &Grant{Subject: who.Subject, Nonce: nonce, Token: token.RefreshToken}
+		who.Grant = &Grant{Subject: who.Subject, Nonce: flow.Nonce, Token: token.RefreshToken}
 	}
 	return who, err
+}
+
+// authenticatedAt returns when the person proved to the issuer who they are, as
+// its signed token says, zero when it does not (OpenID Connect Core 1.0, section
+// 2). A flow that asked for it to be done anew is refused unless it was: section
+// 3.1.2.1 wants auth_time in the answer then.
+func (is *issuer) authenticatedAt(said claims, flow Flow) (time.Time, error) {
+	var at time.Time
+	if said["auth_time"] != nil {
+		at = said.time("auth_time")
+	}
+	switch {
+	case at.After(is.clock.Now().Add(is.limits.Skew)): // or no time at all
+		return time.Time{}, startAgain(fmt.Errorf("idp: issuer %s: auth_time is in the future", is.cfg.ID))
+	case !flow.Fresh:
+		return at, nil
+	case at.IsZero():
+		return time.Time{}, lodge.Wrap(lodge.CodeForbidden, is.cfg.Name+
+			" does not say when you proved who you are, so this could not be confirmed. Please tell Lodge’s administrator, who can change the setting admin_fresh.",
+			fmt.Errorf("idp: issuer %s: no auth_time though max_age was asked for", is.cfg.ID))
+	case at.Before(flow.Started.Add(-is.limits.Skew)):
+		return time.Time{}, startAgain(fmt.Errorf("idp: issuer %s: auth_time is from before the flow", is.cfg.ID))
+	}
+	return at, nil
 }
 
 // complete adds what the ID token leaves out: in the code flow many issuers give

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -27,6 +28,7 @@ type Flow struct {
 	Verifier string    `json:"v"` // PKCE, RFC 7636
 	ReturnTo string    `json:"r"` // a SafeReturn
 	Started  time.Time `json:"t"`
+	Fresh    bool      `json:"f,omitempty"` // see StartOptions
 }
 
 // Marshal returns the flow as bytes for the browser's session on the server.
@@ -47,6 +49,10 @@ type StartOptions struct {
 	RedirectURI string // Lodge's callback for this issuer, as registered there
 	ReturnTo    string // where the person was going; passed through SafeReturn
 	LoginHint   string // the account to suggest to the issuer; optional
+	// Fresh asks for a person who proves anew who they are, instead of one whom the
+	// issuer remembers, and refuses an answer whose signed "auth_time" does not say
+	// so: what is only asked for (prompt, max_age), the browser may leave out.
+	Fresh bool
 }
 
 // Start begins a sign-in: it returns where to send the browser and the flow to
@@ -70,6 +76,7 @@ func (rp *RelyingParty) Start(ctx context.Context, issuer string, opts StartOpti
 		Verifier: oauth2.GenerateVerifier(),
 		ReturnTo: SafeReturn(opts.ReturnTo),
 		Started:  rp.clock.Now(),
+		Fresh:    opts.Fresh,
 	}
 	params := []oauth2.AuthCodeOption{
 		oidc.Nonce(flow.Nonce),
@@ -78,8 +85,15 @@ func (rp *RelyingParty) Start(ctx context.Context, issuer string, opts StartOpti
 	if opts.LoginHint != "" {
 		params = append(params, oauth2.SetAuthURLParam("login_hint", opts.LoginHint))
 	}
-	if is.cfg.Prompt != "" {
-		params = append(params, oauth2.SetAuthURLParam("prompt", is.cfg.Prompt))
+	prompt := is.cfg.Prompt
+	if opts.Fresh {
+		params = append(params, oauth2.SetAuthURLParam("max_age", "0"))
+		if prompt != "login" {
+			prompt = strings.TrimSpace("login " + prompt)
+		}
+	}
+	if prompt != "" {
+		params = append(params, oauth2.SetAuthURLParam("prompt", prompt))
 	}
 	return is.oauth(meta, "", opts.RedirectURI).AuthCodeURL(flow.State, params...), flow, nil
 }

@@ -88,16 +88,19 @@ type Issuer struct{ ID, Name string }
 // An Identity is what an issuer says about a person at one sign-in. Nothing in it
 // but Issuer and Subject identifies anybody.
 type Identity struct {
-	Issuer     string          // the configured id, not the URL
-	Subject    string          // the issuer's "sub"
-	Name       string          // display name; may be empty
-	FamilyName string          // the "family_name" claim or empty, never guessed from Name
-	Email      string          // for display and mail only; not verified, not unique
-	At         time.Time       // when it said so
-	Groups     []string        // of the groups claim and of rules, sorted, without repetition
-	Bindings   []lodge.Binding // of rules, likewise
-	Reasons    []Reason        // why each of them
-	SessionID  string          // the issuer's "sid", for back-channel logout; may be empty
-	Grant      *Grant          // to ask again with; nil when the issuer gave none
-	IDToken    string          // the raw token, a hint for Logout; never logged
+	Issuer     string    // the configured id, not the URL
+	Subject    string    // the issuer's "sub"
+	Name       string    // display name; may be empty
+	FamilyName string    // the "family_name" claim or empty, never guessed from Name
+	Email      string    // for display and mail only; not verified, not unique
+	At         time.Time // when it said so
+	// AuthenticatedAt is when the person last proved to the issuer who they are
+	// ("auth_time" of the signed token); zero when it does not say.
+	AuthenticatedAt time.Time
+	Groups          []string        // of the groups claim and of rules, sorted, without repetition
+	Bindings        []lodge.Binding // of rules, likewise
+	Reasons         []Reason        // why each of them
+	SessionID       string          // the issuer's "sid", for back-channel logout; may be empty
+	Grant           *Grant          // to ask again with; nil when the issuer gave none
+	IDToken         string          // the raw token, a hint for Logout; never logged
 }

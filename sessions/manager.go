@@ -94,6 +94,8 @@ type New struct {
 	Device     string // shortened to 200 bytes
 	Address    string
 
+	AuthenticatedAt time.Time // at the issuer; see Session
+
 	NotBefore     time.Time
 	ExpiresAt     time.Time // required: every session has an end
 	MessagesUntil time.Time // zero means ExpiresAt
@@ -129,7 +131,7 @@ func (n New) session(id ID, now time.Time) (Session, error) {
 		ID: id, Tenant: n.Tenant, Kind: n.Kind, Version: 1,
 		Person: n.Person, Name: n.Name, Groups: n.Groups, Bindings: n.Bindings, Booking: n.Booking,
 		Experiment: n.Experiment, Scopes: n.Scopes, Issuer: n.Issuer, Subject: n.Subject, IdPSession: n.IdPSession,
-		Device: n.Device, Address: n.Address,
+		Device: n.Device, Address: n.Address, AuthenticatedAt: micro(n.AuthenticatedAt),
 		CreatedAt: micro(now), SeenAt: micro(now), NotBefore: micro(n.NotBefore), ExpiresAt: micro(n.ExpiresAt),
 		MessagesUntil: micro(n.MessagesUntil), IdleAfter: n.IdleAfter.Truncate(time.Microsecond),
 	}, nil

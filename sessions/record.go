@@ -20,10 +20,11 @@ import (
 // Behind it come the fields in the order of appendRecord: texts and bytes with
 // their length before them, times as signed microseconds since 1970 with 0 for
 // the zero time, all numbers as varints. Tenant and ID are part of the record so
-// that one that is found in the wrong place is noticed. Records of format 1, which
-// nothing writes any more, lack the Subject.
+// that one that is found in the wrong place is noticed. Nothing writes the older
+// formats any more: records of format 1 lack the Subject, those of formats 1 and 2
+// AuthenticatedAt.
 const (
-	RecordFormat   = 2
+	RecordFormat   = 3
 	RecordRevoked  = 1  // offset of the byte that is 1 for a revoked session
 	RecordVersion  = 2  // offset of the version
 	RecordHeader   = 10 // length of the header
@@ -53,7 +54,7 @@ func AppendRecord(dst []byte, s *Session) []byte {
 	for _, b := range s.Bindings {
 		dst = appendText(appendText(dst, string(b.Role)), string(b.Scope))
 	}
-	for _, t := range []time.Time{s.CreatedAt, s.SeenAt, s.NotBefore, s.ExpiresAt, s.MessagesUntil, s.RevokedAt} {
+	for _, t := range []time.Time{s.CreatedAt, s.SeenAt, s.NotBefore, s.ExpiresAt, s.MessagesUntil, s.RevokedAt, s.AuthenticatedAt} {
 		dst = appendTime(dst, t)
 	}
 	dst = binary.AppendVarint(dst, s.IdleAfter.Microseconds())
@@ -85,8 +86,10 @@ func ParseRecord[B ~[]byte | ~string](b B) (Session, error) {
 			s.Bindings = append(s.Bindings, lodge.Binding{Role: lodge.Role(r.text()), Scope: lodge.Scope(r.text())})
 		}
 	}
-	for _, t := range []*time.Time{&s.CreatedAt, &s.SeenAt, &s.NotBefore, &s.ExpiresAt, &s.MessagesUntil, &s.RevokedAt} {
-		*t = r.time()
+	for _, t := range []*time.Time{&s.CreatedAt, &s.SeenAt, &s.NotBefore, &s.ExpiresAt, &s.MessagesUntil, &s.RevokedAt, &s.AuthenticatedAt} {
+		if t != &s.AuthenticatedAt || b[0] > 2 {
+			*t = r.time()
+		}
 	}
 	s.IdleAfter = r.duration()
 	if data := r.text(); data != "" {

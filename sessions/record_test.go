@@ -36,7 +36,7 @@ func anySession(t *rapid.T) Session {
 		Experiment: text("experiment"), Scopes: texts("scopes"), Issuer: text("issuer"), Subject: text("sub"), IdPSession: text("sid"),
 		Device: text("device"), Address: text("address"), Reason: text("reason"),
 		CreatedAt: when("created"), SeenAt: when("seen"), NotBefore: when("from"), ExpiresAt: when("until"),
-		MessagesUntil: when("messages"), RevokedAt: when("revoked"),
+		MessagesUntil: when("messages"), RevokedAt: when("revoked"), AuthenticatedAt: when("authenticated"),
 		IdleAfter: time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "idle")) * time.Microsecond,
 	}
 	for _, scope := range texts("bindings") {
@@ -64,7 +64,7 @@ func TestRecordKeepsEverySession(t *testing.T) {
 // A field that is added to Session and forgotten in the record would be lost
 // silently.
 func TestRecordKnowsEveryField(t *testing.T) {
-	if n := reflect.TypeFor[Session]().NumField(); n != 25 {
+	if n := reflect.TypeFor[Session]().NumField(); n != 26 {
 		t.Fatalf("Session has %d fields: bring record.go, its tests and this number up to date", n)
 	}
 }
@@ -127,15 +127,26 @@ func FuzzValuesDecode(f *testing.F) {
 	})
 }
 
-// What was stored before a session's Subject was kept is still read.
-func TestRecordOfTheFirstFormat(t *testing.T) {
+// What was stored before a session's Subject was kept, and before its
+// AuthenticatedAt was, is still read.
+func TestRecordsOfOlderFormats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := anySession(t)
-		want.Subject, want.Issuer = "", "issuer"
+		want.AuthenticatedAt, want.IdleAfter, want.Data = time.Time{}, 0, nil
 		record := AppendRecord(nil, &want)
+		// A zero AuthenticatedAt is a 0 before those of IdleAfter and Data.
+		second := slices.Delete(slices.Clone(record), len(record)-3, len(record)-2)
+		second[0] = 2
+		if got, err := ParseRecord(second); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("read %+v, %v\nwant %+v", got, err, want)
+		}
+
+		want.Subject, want.Issuer = "", "issuer"
+		record = AppendRecord(nil, &want)
 		// The empty Subject stands behind the Issuer, as a length of 0.
 		at := bytes.Index(record, []byte("\x06issuer\x00")) + len("\x06issuer")
 		old := slices.Delete(record, at, at+1)
+		old = slices.Delete(old, len(old)-3, len(old)-2)
 		old[0] = 1
 		if got, err := ParseRecord(old); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("read %+v, %v\nwant %+v", got, err, want)

@@ -54,6 +54,10 @@ type Session struct {
 	Device     string   // login: user agent, shortened
 	Address    string   // login: the client's address at creation
 
+	// AuthenticatedAt is when, as the issuer says, the person last proved to it who
+	// they are; zero when it does not say. Logins only.
+	AuthenticatedAt time.Time
+
 	CreatedAt time.Time
 	SeenAt    time.Time // last activity; written at most once a minute
 	NotBefore time.Time // pending until then; zero: at once

@@ -423,4 +423,6 @@ type ProblemPage struct {
 	Status int
 	Detail string // what happened and what to do
 	Code   string // "idle" asks to continue: a form posts Layout.Path to /continue
+	// Confirm, if any, is where somebody proves anew who they are, to do this again.
+	Confirm string
 }

@@ -35,8 +35,9 @@ type config struct {
 	JWTSecretFresh func() ([]byte, error)
 	LoginLife      time.Duration
 	LoginIdle      time.Duration
-	LoginCap       int    // logins a person has at once; 0: any number
-	AuditHeadFile  string // empty: audit.head in Data
+	LoginCap       int           // logins a person has at once; 0: any number
+	AdminFresh     time.Duration // 0: the gateway's default; negative: any login will do
+	AuditHeadFile  string        // empty: audit.head in Data
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
 	Retention      gateway.Retention
@@ -85,6 +86,7 @@ var settings = append([]setting{
 	{"login_life", "absolute life of a login (default 12h, at most 24h)", duration(func(c *config) *time.Duration { return &c.LoginLife }, 24*time.Hour)},
 	{"login_idle", "a login is narrowed after so long unused (default 1h)", duration(func(c *config) *time.Duration { return &c.LoginIdle }, 24*time.Hour)},
 	{"login_cap", "logins a person may have at once; one more ends the one unused the longest (default 0: any number)", number(func(c *config) *int { return &c.LoginCap }, 1000)},
+	{"admin_fresh", "what gives rights or reaches everybody needs an administrator who proved to the issuer at most so long ago who they are (default 15m; 0s: any login will do)", adminFresh},
 	{"audit_head_file", "file outside the database that shows whether the audit trail was cut (default: audit.head in data; better where the database's administrators cannot write)", directory(func(c *config) *string { return &c.AuditHeadFile })},
 	{"audit_refusals", "refusals of one address that are recorded one by one in a minute; those beyond are counted (default 60)", number(func(c *config) *int { return &c.AuditRule.PerAddress }, 10_000)},
 	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},

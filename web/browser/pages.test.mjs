@@ -67,6 +67,9 @@ async function seed() {
   await soren.page.getByTestId('lookup-reference').fill(await demo.reference())
   await soren.page.getByTestId('lookup-submit').click()
   await soren.page.getByTestId('launch').waitFor()
+  const found = (await people.root.api('GET', '/api/v1/admin/persons')).persons
+  const id = (name) => found.find((person) => person.name.startsWith(name)).id
+  at.merge = `/admin/persons/${id('Søren')}/merge?into=${id('Ada')}`
   at.soren = new URL(soren.page.url()).pathname
 }
 
@@ -113,6 +116,7 @@ const pages = [
   ['admin-end', 'root', () => '/admin/end?kind=login'],
   ['audit', 'root', () => '/admin/audit'],
   ['people', 'root', () => '/admin/persons'],
+  ['merge', 'root', () => at.merge],
   ['not-there', 'ada', () => '/bookings/none'],
 ]
 
