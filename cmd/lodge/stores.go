@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"path/filepath"
 
@@ -85,10 +85,7 @@ func sharedStores(ctx context.Context, cfg config, k keys, log *slog.Logger) (*s
 // checked returns s if it belongs to the root keys, and closes it otherwise.
 func (s *stores) checked(ctx context.Context, k keys, facts factStore) (*stores, error) {
 	if err := k.roots.check(ctx, facts); err != nil {
-		if closed := s.close(); closed != nil {
-			err = fmt.Errorf("%w; %w", err, closed)
-		}
-		return nil, err
+		return nil, errors.New(inOneLine(errors.Join(err, s.close())))
 	}
 	return s, nil
 }
