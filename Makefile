@@ -5,16 +5,20 @@ export CGO_ENABLED ?= 0
 ARTIFACTS := .artifacts
 TOOLS := bin/tools
 
-.PHONY: help demo build test check setup browser lint bench soak clean
+.PHONY: help demo build build-arm test check setup browser lint bench soak clean
 
 help: ## what each target does
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: build ## run everything in one process, keeping its data in .demo
 	exec bin/lodge demo --data .demo
 
 build: ## build bin/lodge, a static binary
 	go build -trimpath -ldflags "-s -w" -o bin/lodge ./cmd/lodge
+
+build-arm: ## build bin/lodge-linux-arm64 and bin/lodge-linux-armv7, for the machine beside an experiment
+	GOOS=linux GOARCH=arm64 go build -trimpath -ldflags "-s -w" -o bin/lodge-linux-arm64 ./cmd/lodge
+	GOOS=linux GOARCH=arm GOARM=7 go build -trimpath -ldflags "-s -w" -o bin/lodge-linux-armv7 ./cmd/lodge
 
 test: setup ## all tests: Go with the race detector, then the journey in Chromium
 	CGO_ENABLED=1 go test -race -timeout 20m ./...

@@ -28,6 +28,11 @@ type Connector struct {
 	// Topic is the relay topic, and Code what opens it.
 	Topic string
 	Code  string
+	// Fresh, if set, is asked for the code at each attempt instead, so that one
+	// that was changed is taken up.
+	Fresh func() (string, error)
+	// Failed, if set, is told why the topic is not connected, before each pause.
+	Failed func(error)
 
 	// Client does the exchange and the handshake. Default: one without
 	// redirects, which would carry the code elsewhere.
@@ -84,6 +89,9 @@ func (c *Connector) Run(ctx context.Context, handle func(context.Context, *webso
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if cfg.Failed != nil {
+			cfg.Failed(err)
 		}
 		pause := cfg.pause(failures, err)
 		failures++
@@ -146,7 +154,10 @@ func (c *Connector) checked() (*Connector, error) {
 	if !ValidTopic(cfg.Topic) {
 		return nil, fmt.Errorf("relay: %q is not a relay topic", cfg.Topic)
 	}
-	if cfg.Code == "" {
+	if cfg.Fresh == nil {
+		cfg.Fresh = func() (string, error) { return cfg.Code, nil }
+	}
+	if c.Code == "" && c.Fresh == nil {
 		return nil, errors.New("relay: a host needs a code")
 	}
 	if cfg.Client == nil {
@@ -225,11 +236,15 @@ func (c *Connector) dial(ctx context.Context) (*websocket.Conn, error) {
 }
 
 func (c *Connector) exchange(ctx context.Context) (string, error) {
+	code, err := c.Fresh()
+	if err != nil {
+		return "", err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.BaseURL+topicPath(c.Topic), nil)
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("Authorization", c.Code)
+	req.Header.Set("Authorization", code)
 	resp, err := c.Client.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("ask for the relay's address: %w", withoutURL(err))

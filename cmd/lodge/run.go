@@ -36,6 +36,7 @@ type command struct {
 var commands = []command{
 	{"demo", "everything in one process, to try Lodge out", (*app).demo},
 	{"serve", "the gateway, with the relay", (*app).serve},
+	{"host", "beside an experiment's hardware: carry its streams to the relay", (*app).host},
 	{"apply", "put a catalogue into an empty store", (*app).apply},
 	{"codes", "make, list and revoke codes for hosts and services", (*app).codes},
 	{"sessions", "list and end sessions", (*app).sessions},

@@ -218,13 +218,20 @@ func serving(t *testing.T, data string) (stop func() int) {
 // servingWith is serving with other flags, at a public URL.
 func servingWith(t *testing.T, publicURL string, flags ...string) (stop func() int) {
 	t.Helper()
+	return running(t, "lodge: ready at "+publicURL+"\n", append([]string{"serve"}, flags...)...)
+}
+
+// running runs a command that ends when it is told to, and waits until it has
+// said something.
+func running(t *testing.T, ready string, args ...string) (stop func() int) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, errs := &lines{news: make(chan struct{}, 1)}, &lines{news: make(chan struct{}, 1)}
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, append([]string{"serve"}, flags...), env{}.lookup, out, errs) }()
+	go func() { done <- run(ctx, args, env{}.lookup, out, errs) }()
 	deadline, stopWaiting := context.WithTimeout(ctx, 30*time.Second)
 	defer stopWaiting()
-	for !strings.Contains(out.String(), "lodge: ready at "+publicURL+"\n") {
+	for !strings.Contains(out.String(), ready) {
 		select {
 		case <-out.news:
 		case status := <-done:
