@@ -33,6 +33,7 @@ type tenantPresence struct {
 	wake   chan struct{}                // capacity 1: something is due
 	told   map[lodge.PersonID]*Presence // owned by Run; nil: nobody was told anything yet
 	silent []string                     // owned by Run; nodes whose lease has run out
+	spoke  bool                         // owned by Run; the others may know of somebody here
 
 	// Guarded by presenceBook.mu.
 	running bool

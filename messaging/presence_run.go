@@ -92,9 +92,11 @@ func (h *Hub) runTenant(ctx context.Context, tp *tenantPresence) {
 		case <-watch.C:
 			h.missSilent(ctx, tp)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
-			defer cancel()
-			h.append(last, tp, "", presenceEntry{Ends: true})
+			if tp.spoke {
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
+				defer cancel()
+				h.append(last, tp, "", presenceEntry{Ends: true})
+			}
 			return
 		}
 	}
@@ -148,6 +150,7 @@ func cut[T any](all []T, n int) (first, rest []T) {
 
 // append writes one entry; an empty id is a new one.
 func (h *Hub) append(ctx context.Context, tp *tenantPresence, id string, e presenceEntry) bool {
+	tp.spoke = true
 	e.Node, e.At = h.presence.node, h.clock.Now().UTC()
 	body, err := json.Marshal(e)
 	if err == nil {

@@ -50,6 +50,7 @@ func (a *attendee) presence(person lodge.PersonID) attending {
 // report notes that somebody came or is about to leave, for the other nodes and
 // for Seen; h.mu is held.
 func (h *Hub) report(key personKey, p attending) {
+	h.receipts.follow(key.tenant)
 	h.presence.note(key.tenant, stayKey{key.person, inMessages})
 	h.noteSeen(key, p)
 }

@@ -29,10 +29,13 @@ type Receipt struct {
 type receiptBook struct {
 	topics *Topics
 	log    *slog.Logger
+	node   string        // begins the ids of the entries that this node persists
 	wake   chan struct{} // capacity 1: a cursor moved
+	news   chan struct{} // capacity 1: cursors were persisted, by this node or another
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
+	feeds    map[lodge.Tenant]*cursorFeed
 	tables   map[lodge.Tenant]*Projection[cursorTable]
 	pending  map[lodge.Tenant]cursorTable // moved and not yet persisted
 	moved    map[topicKey]struct{}        // topics to report on
@@ -41,7 +44,8 @@ type receiptBook struct {
 
 func newReceiptBook(topics *Topics, log *slog.Logger) *receiptBook {
 	return &receiptBook{
-		topics: topics, log: log, wake: make(chan struct{}, 1),
+		topics: topics, log: log, node: rand.Text(), wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		feeds:    make(map[lodge.Tenant]*cursorFeed),
 		tables:   make(map[lodge.Tenant]*Projection[cursorTable]),
 		pending:  make(map[lodge.Tenant]cursorTable),
 		moved:    make(map[topicKey]struct{}),
@@ -62,10 +66,7 @@ func (b *receiptBook) move(tenant lodge.Tenant, topic string, person lodge.Perso
 	b.pending[tenant].move(topic, person, c)
 	b.moved[topicKey{tenant, topic}] = struct{}{}
 	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	poke(b.wake)
 }
 
 // table returns a tenant's projection.
@@ -166,7 +167,7 @@ func (b *receiptBook) persist(ctx context.Context, tenant lodge.Tenant, t cursor
 		if err != nil {
 			return err
 		}
-		msgs = append(msgs, Message{ID: rand.Text(), Body: body})
+		msgs = append(msgs, Message{ID: b.node + rand.Text(), Body: body})
 		moves = moves[n:]
 	}
 	return p.Append(ctx, msgs...)
@@ -194,11 +195,15 @@ func (b *receiptBook) settle(tenant lodge.Tenant, done cursorTable) {
 
 func (b *receiptBook) close() {
 	b.mu.Lock()
-	tables := b.tables
-	b.tables, b.closed = nil, true
+	tables, feeds := b.tables, b.feeds
+	b.tables, b.feeds, b.closed = nil, nil, true
 	b.mu.Unlock()
 	for _, p := range tables {
 		p.Close()
+	}
+	for _, f := range feeds {
+		f.unsubscribe()
+		f.tail.Release()
 	}
 }
 
@@ -210,9 +215,24 @@ const flushLimit = 5 * time.Second
 func (h *Hub) runReceipts(ctx context.Context) {
 	b := h.receipts
 	defer b.close()
-	var flush, report <-chan time.Time
+	var flush, report, again <-chan time.Time
+	hear := func() {
+		moved, err := b.hear(ctx)
+		if err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "messages: receipts of other nodes cannot be read; trying again", "error", err)
+			again = time.After(h.opts.RetryEvery)
+		}
+		if moved && report == nil {
+			report = time.After(h.opts.ReceiptEvery)
+		}
+	}
 	for {
 		select {
+		case <-b.news:
+			hear()
+		case <-again:
+			again = nil
+			hear()
 		case <-b.wake:
 			if flush == nil {
 				flush = time.After(h.opts.FlushEvery)

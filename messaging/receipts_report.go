@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"slices"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -45,6 +46,10 @@ func (h *Hub) reportTopic(ctx context.Context, key topicKey) error {
 	if err != nil {
 		return err
 	}
+	people, merged, err := h.asPersons(ctx, key.tenant, cursors)
+	if err != nil {
+		return err
+	}
 	b := h.receipts
 	b.mu.Lock()
 	before := b.reported[key]
@@ -56,14 +61,14 @@ func (h *Hub) reportTopic(ctx context.Context, key topicKey) error {
 			continue
 		}
 		data := receiptData{Message: e.ID, Topic: key.topic, Position: item.Pos.String()}
-		for person, c := range cursors {
-			if person == e.Sender {
+		for person, all := range people {
+			if person == merged.Of(e.Sender) {
 				continue
 			}
-			if covers(c.Delivered, item.Pos) {
+			if slices.ContainsFunc(all, func(c receiptCursor) bool { return covers(c.Delivered, item.Pos) }) {
 				data.Delivered++
 			}
-			if covers(c.Read, item.Pos) {
+			if slices.ContainsFunc(all, func(c receiptCursor) bool { return covers(c.Read, item.Pos) }) {
 				data.Read++
 			}
 		}
@@ -87,6 +92,22 @@ func (h *Hub) reportTopic(ctx context.Context, key topicKey) error {
 	}
 	b.mu.Unlock()
 	return nil
+}
+
+// asPersons gathers the cursors of those who count as one person.
+func (h *Hub) asPersons(ctx context.Context, tenant lodge.Tenant, cursors map[lodge.PersonID]receiptCursor) (map[lodge.PersonID][]receiptCursor, lodge.Merged, error) {
+	var merged lodge.Merged
+	if h.opts.Merged != nil {
+		var err error
+		if merged, err = h.opts.Merged(ctx, tenant); err != nil {
+			return nil, nil, err
+		}
+	}
+	people := make(map[lodge.PersonID][]receiptCursor, len(cursors))
+	for id, c := range cursors {
+		people[merged.Of(id)] = append(people[merged.Of(id)], c)
+	}
+	return people, merged, nil
 }
 
 func personalTopic(person lodge.PersonID) string { return "user:" + string(person) }
