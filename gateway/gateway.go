@@ -85,6 +85,9 @@ type Config struct {
 	// Message connections of this node and of one person on it, and the frames one
 	// of them may send in a second; defaults 20,000, 32 and 20.
 	MessageConnections, MessageConnectionsPerPerson, MessageFrameRate int
+	// DrainSpread is within which time message connections that Drain ends come
+	// back; default 5 s.
+	DrainSpread time.Duration
 
 	// RefreshEvery is how often an issuer that allows it is asked again about
 	// somebody signed in and active; default 10 min. RefreshPoll is how often it is
@@ -217,6 +220,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
 		Logger: parts.Log, Seen: g.presence.connected, Grace: cfg.LeaseGrace,
 		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
+		DrainSpread: cfg.DrainSpread,
 	})
 	parts.Desk.SetEffects(effects{g})
 	g.surveys.SetPeople(g.persons.Merged)

@@ -21,7 +21,7 @@ func TestAsyncAPIDescribesEverything(t *testing.T) {
 	for _, name := range []string{
 		messaging.TypeNotice, messaging.TypeBooking, messaging.TypeSession, messaging.TypeSurvey, messaging.TypeRegister,
 		messaging.TypeExperiment, messaging.TypePresence, messaging.TypeReceipt, messaging.TypeGap, messaging.TypeCaughtUp,
-		messaging.TypeReply, "ack", "read", "narrow", "answer", "mark",
+		messaging.TypeReply, messaging.TypeReconnect, "ack", "read", "narrow", "answer", "mark",
 	} {
 		if schemas[name] == nil {
 			t.Errorf("%s is not described", name)

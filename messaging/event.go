@@ -29,6 +29,7 @@ const (
 	TypeGap        = "lodge.gap"        // something could not be replayed
 	TypeCaughtUp   = "lodge.caught-up"  // all that was missed has been sent
 	TypeReply      = "lodge.reply"      // answers an answer or mark frame
+	TypeReconnect  = "lodge.reconnect"  // the server is about to restart; live only
 )
 
 // EventSource is the CloudEvents source of events that Lodge itself makes.

@@ -117,15 +117,17 @@ func (tl *Tail) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		tl.begin(head)
-		return nil
+		if tl.begin(head, true) {
+			return nil
+		}
+		end, _ = tl.end() // somebody else was quicker, and may have been too early
 	}
 	for {
 		page, err := tl.t.read(ctx, tl.s, end, feedPage)
 		var lost *PosLostError
 		switch {
 		case errors.As(err, &lost):
-			tl.begin(lost.Head) // readers learn from the log that they lost theirs
+			tl.begin(lost.Head, false) // readers learn from the log that they lost theirs
 			return nil
 		case err != nil:
 			return err
@@ -136,6 +138,29 @@ func (tl *Tail) catchUp(ctx context.Context) error {
 		}
 		end, _ = tl.end()
 	}
+}
+
+// begin finds where the rings of tails begin that have none yet, in one call for
+// all of them.
+func (t *Topics) begin(ctx context.Context, tails []*Tail) error {
+	var fresh []*Tail
+	var topics []Topic
+	for _, tl := range tails {
+		if _, ready := tl.end(); !ready {
+			fresh, topics = append(fresh, tl), append(topics, tl.s.topic)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	heads, err := t.log.Heads(ctx, topics)
+	if err != nil {
+		return outward(err)
+	}
+	for i, tl := range fresh {
+		tl.begin(heads[i], true)
+	}
+	return nil
 }
 
 // wait waits for d and reports whether ctx is still alive.

@@ -3,6 +3,7 @@ package messaging
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/url"
 	"strings"
@@ -182,42 +183,125 @@ func TestCursorTableSurvivesItsSnapshot(t *testing.T) {
 	}
 }
 
-func TestFeedEncodesOnceAndForgets(t *testing.T) {
-	f := &feed{key: topicKey{"t", "all"}, frames: make(map[Pos]*frame)}
-	item := func(seq uint64, size int) Item {
-		e := Event{ID: "e", Type: TypeNotice, Time: time.Unix(1, 0), Data: json.RawMessage(`"` + strings.Repeat("x", size) + `"`)}
-		msg, err := e.Message()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return Item{Pos: Pos{Epoch: 1, Seq: seq}, ID: "e", Body: msg.Body}
-	}
-	one := item(1, 1)
-	a, err := f.frame(one)
+// ringOf returns a tail whose ring begins at the beginning of its topic.
+func ringOf(t *testing.T, ring int) *Tail {
+	t.Helper()
+	topics, err := NewTopics(nil, Keyring{Names: make([]byte, 32), Seals: map[string][]byte{"k": make([]byte, 32)}, Current: "k"},
+		TopicsOptions{Ring: ring, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := f.frame(one); err != nil || a != b {
+	tl := topics.open("t", "all", false)
+	tl.begin(Pos{}, true)
+	return tl
+}
+
+func eventItem(t *testing.T, seq uint64, size int) Item {
+	t.Helper()
+	e := Event{ID: "e", Type: TypeNotice, Time: time.Unix(int64(seq), 0), Data: json.RawMessage(`"` + strings.Repeat("x", size) + `"`)}
+	msg, err := e.Message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Item{Pos: Pos{Epoch: 1, Seq: seq}, ID: "e", Body: msg.Body}
+}
+
+func TestTailEncodesOnceAndInBatches(t *testing.T) {
+	tl := ringOf(t, 200)
+	var page OpenPage
+	for seq := range uint64(100) {
+		page.Items = append(page.Items, eventItem(t, seq+1, 1))
+	}
+	tl.extend(page)
+	first, version, more, ok := tl.frames(Pos{}, nil)
+	if !ok || !more || len(first) != batchFrames || version != tl.version.Load() {
+		t.Fatalf("%d frames, more %v, %v", len(first), more, ok)
+	}
+	again, _, _, _ := tl.frames(Pos{}, nil)
+	if again[0] != first[0] || again[63] != first[63] {
 		t.Error("encoded twice")
 	}
-	for seq := range uint64(2 * feedFrames) {
-		if _, err := f.frame(item(seq+2, 1)); err != nil {
-			t.Fatal(err)
+	rest, _, more, ok := tl.frames(first[63].pos, nil)
+	if !ok || more || len(rest) != 100-batchFrames || rest[0].pos.Seq != 65 {
+		t.Errorf("then %d frames, more %v, %v", len(rest), more, ok)
+	}
+	if none, _, more, ok := tl.frames(rest[len(rest)-1].pos, nil); !ok || more || len(none) != 0 {
+		t.Errorf("at the end %d frames, more %v, %v", len(none), more, ok)
+	}
+	if _, _, _, ok := tl.frames(Pos{Epoch: 1, Seq: 50, Tag: Tag{1}}, nil); ok {
+		t.Error("a position that is not in the ring was found")
+	}
+	tl.extend(OpenPage{Items: []Item{eventItem(t, 101, batchBytes/2), eventItem(t, 102, batchBytes/2), eventItem(t, 103, 2*batchBytes)}})
+	for _, seq := range []uint64{101, 102, 103} { // one at a time, even if it is larger than a batch
+		got, _, more, ok := tl.frames(Pos{Epoch: 1, Seq: seq - 1}, nil)
+		if !ok || more != (seq < 103) || len(got) != 1 || got[0].pos.Seq != seq {
+			t.Errorf("%d: %d frames, more %v, %v", seq, len(got), more, ok)
 		}
 	}
-	if len(f.frames) != feedFrames || len(f.order) != feedFrames {
-		t.Errorf("%d and %d frames", len(f.frames), len(f.order))
-	}
-	for seq := range uint64(12) {
-		if _, err := f.frame(item(seq+10_000, feedBytes/8)); err != nil {
-			t.Fatal(err)
+}
+
+func TestBatchesEndAtGaps(t *testing.T) {
+	tl := ringOf(t, 200)
+	tl.extend(OpenPage{Items: []Item{
+		eventItem(t, 1, 1), {Pos: Pos{Epoch: 1, Seq: 2}, Gap: true}, {Pos: Pos{Epoch: 1, Seq: 3}, Body: []byte("no event")}, eventItem(t, 4, 1),
+	}})
+	at := Pos{}
+	for i, want := range []struct {
+		gap, more bool
+	}{{false, true}, {true, true}, {true, true}, {false, false}} {
+		got, _, more, ok := tl.frames(at, nil)
+		if !ok || len(got) != 1 || got[0].gap != want.gap || more != want.more {
+			t.Fatalf("%d: %d frames, more %v, %v", i, len(got), more, ok)
 		}
+		at = got[0].pos
 	}
-	if len(f.frames) > 8 || f.bytes > feedBytes {
-		t.Errorf("%d frames of %d bytes", len(f.frames), f.bytes)
+}
+
+// What is read from the log goes in front of the ring, as far as there is room.
+func TestTailTakesUpWhatWasReadFromTheLog(t *testing.T) {
+	items := func(from, to uint64) (all []Item) {
+		for seq := from; seq <= to; seq++ {
+			all = append(all, eventItem(t, seq, 1))
+		}
+		return all
 	}
-	if _, err := f.frame(Item{Pos: Pos{Epoch: 2}, Body: []byte("x")}); err == nil {
-		t.Error("no event was encoded")
+	pos := func(seq uint64) Pos { return Pos{Epoch: 1, Seq: seq} }
+	tl := ringOf(t, 8)
+	tl.begin(pos(10), false)
+	tl.extend(OpenPage{Items: items(11, 12)})
+	if _, ok := tl.history(3); ok {
+		t.Error("the ring knows what it does not hold")
+	}
+	if tl.prepend(pos(3), items(4, 7), false) {
+		t.Error("what does not reach the ring was taken")
+	}
+	if !tl.prepend(pos(7), items(8, 11), false) || !tl.has(pos(7)) || tl.has(pos(6)) {
+		t.Error("what reaches into the ring was not taken")
+	}
+	if at, ok := tl.history(3); !ok || at != pos(9) {
+		t.Errorf("history begins at %v, %v", at, ok)
+	}
+	if !tl.prepend(Pos{}, items(1, 7), true) || tl.has(pos(3)) || !tl.has(pos(4)) {
+		t.Error("there is room for three more")
+	}
+	if _, ok := tl.history(9); ok {
+		t.Error("the ring is not whole")
+	}
+	if tl.prepend(pos(1), items(2, 4), false) {
+		t.Error("the ring is full")
+	}
+	got, err := tl.After(t.Context(), pos(4), 100)
+	if err != nil || len(got) != 8 || got[0].Pos != pos(5) || got[7].Pos != pos(12) {
+		t.Errorf("%d items, %v", len(got), err)
+	}
+
+	whole := ringOf(t, 8)
+	whole.begin(pos(2), false)
+	if !whole.prepend(Pos{}, items(1, 2), true) {
+		t.Fatal("nothing was taken")
+	}
+	if at, ok := whole.history(5); !ok || !at.IsZero() {
+		t.Errorf("history of a whole topic: %v, %v", at, ok)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -64,6 +65,7 @@ type HubOptions struct {
 	HeartbeatEvery time.Duration // how often a node says who is there; its lease is 2.5 times that; 10 s
 	FrameRate      rate.Limit    // client frames a second, on average; 20
 	FrameBurst     int           // client frames at once; ten times FrameRate
+	DrainSpread    time.Duration // within which time those who are sent away come back; 5 s
 	MaxPerPerson   int           // connections of one person; 32
 	MaxConnections int           // connections of this node; 20000
 	// Seen, when set, is told who has been connected from when to when: at once
@@ -93,6 +95,7 @@ func (o *HubOptions) defaults() {
 	def(&o.HeartbeatEvery, 10*time.Second)
 	def(&o.FrameRate, 20)
 	def(&o.FrameBurst, int(10*o.FrameRate))
+	def(&o.DrainSpread, 5*time.Second)
 	def(&o.MaxPerPerson, 32)
 	def(&o.MaxConnections, 20000)
 	if o.Logger == nil {
@@ -117,9 +120,12 @@ type Hub struct {
 
 	receipts *receiptBook
 	presence *presenceBook
-	arrivals chan struct{} // capacity 1: somebody came or left
-	draining chan struct{} // closed by Drain
-	idle     chan struct{} // closed when the last connection has left a draining hub
+	writers  *writerPool
+	wheel    *wheel
+	tasks    sync.WaitGroup // readers, writers, and turns that wait; Drain joins them
+	arrivals chan struct{}  // capacity 1: somebody came or left
+	draining atomic.Bool    // set by Drain
+	idle     chan struct{}  // closed when the last connection has left a draining hub
 
 	mu      sync.Mutex // guards what follows
 	drained bool
@@ -138,18 +144,20 @@ type personKey struct {
 // for receipts and presence.
 func NewHub(topics *Topics, members Members, inbox Inbox, clock lodge.Clock, opts HubOptions) *Hub {
 	opts.defaults()
-	return &Hub{
+	h := &Hub{
 		topics: topics, members: members, inbox: inbox, clock: clock, opts: opts,
 		receipts: newReceiptBook(topics, opts.Logger),
 		presence: newPresenceBook(topics, opts),
 		arrivals: make(chan struct{}, 1),
-		draining: make(chan struct{}),
 		idle:     make(chan struct{}),
 		conns:    make(map[*hubConn]struct{}),
 		people:   make(map[personKey]*attendee),
 		reports:  make(map[personKey]Seen),
 		feeds:    make(map[topicKey]*feed),
 	}
+	h.writers = newWriterPool(h)
+	h.wheel = newWheel(opts.PingEvery, opts.PongLimit)
+	return h
 }
 
 // Run persists and reports receipts and presence until ctx ends; then it
@@ -164,21 +172,26 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// Drain refuses new connections, closes those there are with 1001 (going away)
-// and waits until all have ended or ctx does. What they have not received they
-// get where they come back.
+// Drain refuses new connections, tells those there are to come back, each after
+// a time of its own within DrainSpread, closes them with 1001 (going away) and
+// waits until all have ended or ctx does. What they have not received they get
+// where they come back.
 func (h *Hub) Drain(ctx context.Context) error {
 	h.mu.Lock()
+	h.draining.Store(true)
 	if !h.drained {
 		h.drained = true
-		close(h.draining)
 		if len(h.conns) == 0 {
 			close(h.idle)
+		}
+		for c := range h.conns {
+			c.poke()
 		}
 	}
 	h.mu.Unlock()
 	select {
 	case <-h.idle:
+		h.tasks.Wait() // they have nothing left to do
 		return nil
 	case <-ctx.Done():
 		h.mu.Lock()
@@ -195,8 +208,9 @@ func (h *Hub) Notify(tenant lodge.Tenant, topic string, e Event) error {
 	if err != nil {
 		return err
 	}
+	f := newFrame(b)
 	for _, c := range h.audience(tenant, topic) {
-		c.offer(topic, b)
+		c.offer(topic, f)
 	}
 	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/lodge-gateway/lodge"
 )
 
@@ -24,13 +22,9 @@ func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
 	now := h.clock.Now()
 	c := &hubConn{
 		hub: h, tenant: sub.Tenant, session: sub.Session, person: sub.Person,
-		started: now,
-		limiter: rate.NewLimiter(h.opts.FrameRate, h.opts.FrameBurst),
-		wake:    make(chan struct{}, 1),
-		resume:  resume,
-		sub:     sub,
-		sent:    make(map[string]Pos),
+		started: now, resume: resume, sub: sub,
 	}
+	c.state.Store(connBusy) // its first turn is the caller's
 	c.seen.Store(now.UnixMicro())
 	if err := h.enter(c, sub.Name); err != nil {
 		return nil, err
@@ -87,19 +81,23 @@ func (h *Hub) enter(c *hubConn, name string) error {
 	a.name = name
 	a.conns[c] = struct{}{}
 	h.conns[c] = struct{}{}
+	h.wheel.add(c)
 	return nil
 }
 
-// leave takes a connection out of everything it is in. Its goroutines have
-// ended.
+// leave takes a connection out of everything it is in. Its turns and its reader
+// have ended.
 func (h *Hub) leave(c *hubConn) {
+	h.wheel.remove(c)
+	if c.retry != nil {
+		c.retry.Stop()
+	}
 	if c.unwatch != nil {
 		c.unwatch()
 	}
 	for _, d := range c.topics {
-		c.end(d)
+		h.part(d)
 	}
-	c.topics = nil
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	key := personKey{c.tenant, c.person}
@@ -118,17 +116,12 @@ func (h *Hub) leave(c *hubConn) {
 	}
 }
 
-// start begins the deliveries of an admitted connection.
-func (c *hubConn) start(ctx context.Context, out transport) {
-	c.out = out
-	c.align(ctx, c.subscriber(), func(string) bool { return true })
-}
-
 // cursors returns where a client that got all frames so far goes on.
 func (c *hubConn) cursors() map[string]Pos {
-	all := maps.Clone(c.resume)
+	all := make(map[string]Pos, len(c.resume)+len(c.topics))
+	maps.Copy(all, c.resume)
 	for _, d := range c.topics {
-		all[d.name] = d.cursor
+		all[d.feed.key.topic] = d.cursor
 	}
 	return all
 }

@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// A delivery is one topic of a connection, owned by the connection's run.
+// A delivery is one topic of a connection, owned by the connection's turn.
 type delivery struct {
-	name        string
-	feed        *feed
-	unsubscribe func()
-	cursor      Pos       // everything up to here was written
-	since       time.Time // entries made earlier are not to be seen; zero: no bound
-	gap         *gap      // to be told before anything else
+	conn   *hubConn  // static
+	feed   *feed     // static
+	at     int       // in feed.conns; guarded by feed.mu
+	seen   uint64    // the version of the tail behind which there was nothing; 0: it was not looked at
+	cursor Pos       // everything up to here was written; changed under conn.mu
+	since  time.Time // entries made earlier are not to be seen; zero: no bound
+	gap    *gap      // to be told before anything else
 }
 
 // A gap is what could not be replayed.
@@ -24,128 +25,212 @@ type gap struct {
 	at    Pos // from where it goes on
 }
 
-// begin subscribes a connection to a topic and finds where it starts. With an
-// error nothing is held.
-func (c *hubConn) begin(ctx context.Context, name string, since time.Time) (*delivery, error) {
-	f := c.hub.join(c, name)
-	d := &delivery{name: name, since: since, feed: f}
-	d.unsubscribe = f.tail.Subscribe(c.wake) // register, then read
-	resume, known := c.resume[name]
-	if err := c.position(ctx, d, resume, known); err != nil {
-		d.unsubscribe()
-		c.hub.part(c, f)
-		return nil, err
+// begin subscribes a connection to topics and finds where it starts in each. It
+// returns those that could be begun.
+func (c *hubConn) begin(ctx context.Context, names []string) []*delivery {
+	deliveries := make([]*delivery, len(names))
+	tails := make([]*Tail, len(names))
+	for i, name := range names {
+		deliveries[i] = &delivery{conn: c}
+		c.hub.join(deliveries[i], name) // register, then read
+		tails[i] = deliveries[i].feed.tail
 	}
-	delete(c.resume, name)
-	c.mu.Lock()
-	c.sent[name] = d.cursor
-	c.mu.Unlock()
-	return d, nil
+	failed := c.hub.topics.begin(ctx, tails)
+	begun := deliveries[:0]
+	for _, d := range deliveries {
+		err := failed
+		if err == nil {
+			err = c.position(ctx, d)
+		}
+		if err != nil {
+			c.hub.part(d)
+			c.hub.opts.Logger.WarnContext(ctx, "messages: a topic cannot be begun; trying again", "topic", d.feed.key.topic, "error", err)
+			c.troubled = true
+			continue
+		}
+		begun = append(begun, d)
+	}
+	return begun
 }
 
 // end stops the delivery of a topic and remembers where it was.
 func (c *hubConn) end(d *delivery) {
-	d.unsubscribe()
-	c.hub.part(c, d.feed)
-	c.resume[d.name] = d.cursor
-	c.mu.Lock()
-	delete(c.sent, d.name)
-	c.mu.Unlock()
+	c.hub.part(d)
+	if c.resume == nil {
+		c.resume = make(map[string]Pos)
+	}
+	c.resume[d.feed.key.topic] = d.cursor
 }
 
-// position sets a delivery's cursor: where the client says it was, if that
-// place is still there, with the gap if it is not; else at the start of the
-// history that a new client is given.
-func (c *hubConn) position(ctx context.Context, d *delivery, resume Pos, known bool) error {
+// position sets a delivery's cursor: where the client says it was, else at the
+// start of the history that a new client is given. Whether the place is still
+// there shows when it is read from. The zero position is one, too: of a client
+// that has seen the topic empty.
+func (c *hubConn) position(ctx context.Context, d *delivery) error {
+	at, known := c.resume[d.feed.key.topic]
 	if !known {
-		history := c.hub.opts.History
-		page, err := c.hub.topics.ReadBack(ctx, c.tenant, d.name, Pos{}, history+1)
-		if err != nil {
+		var err error
+		if at, err = d.feed.start(ctx, c.hub.opts.History); err != nil {
 			return err
 		}
-		d.cursor = page.Floor
-		if len(page.Items) > history {
-			d.cursor = page.Items[history].Pos
-		}
-		return nil
 	}
-	// The zero position is one, too: of a client that has seen the topic empty.
-	d.cursor = resume
-	_, err := d.feed.tail.After(ctx, resume, 1)
-	if lost, ok := errors.AsType[*PosLostError](err); ok {
-		d.lost(lost.Floor)
-		return nil
-	}
-	return err
+	delete(c.resume, d.feed.key.topic)
+	d.cursor = at
+	return nil
 }
 
-// lost moves the cursor to the floor of the topic and notes the gap.
-func (d *delivery) lost(floor Pos) {
+// lose moves the cursor to the floor of the topic and notes the gap.
+func (c *hubConn) lose(d *delivery, floor Pos) {
 	since := d.cursor
 	if d.gap != nil {
 		since = d.gap.since
 	}
 	d.gap = &gap{since: since, at: floor}
-	d.cursor = floor
+	c.advance(d, floor)
 }
 
-// deliver writes up to a page of a topic. It reports whether there may be more.
-func (c *hubConn) deliver(ctx context.Context, d *delivery) (more bool, err error) {
+// deliver writes up to a batch of a topic, or as much as was read from the log
+// for lack of the ring. It reports whether there may be more.
+func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block bool) (more bool, err error) {
+	if d.gap == nil && d.seen == d.feed.tail.version.Load() {
+		return false, nil
+	}
 	if c.stale.Load() {
 		return true, nil
 	}
 	if d.gap != nil {
-		if err := c.writeGap(d); err != nil {
+		if err := c.sendGap(w, d, block); err != nil {
 			return false, err
 		}
 	}
-	items, err := d.feed.tail.After(ctx, d.cursor, pageSize)
+	b, ok := w.batch(d.feed.tail, d.cursor)
+	if ok {
+		return c.pass(w, d, b, block)
+	}
+	if !block {
+		return false, errWait
+	}
+	return c.catchUp(ctx, w, d)
+}
+
+// catchUp delivers from the log.
+func (c *hubConn) catchUp(ctx context.Context, w *writer, d *delivery) (more bool, err error) {
+	version := d.feed.tail.version.Load()
+	page, kept, err := d.feed.read(ctx, d.cursor)
 	if lost, ok := errors.AsType[*PosLostError](err); ok {
-		d.lost(lost.Floor)
+		c.lose(d, lost.Floor)
 		return true, nil
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			c.hub.opts.Logger.WarnContext(ctx, "messages: a topic cannot be read; trying again", "topic", d.name, "error", err)
+			c.hub.opts.Logger.WarnContext(ctx, "messages: a topic cannot be read; trying again", "topic", d.feed.key.topic, "error", err)
 			c.troubled = true
 		}
 		return false, nil
 	}
-	for _, item := range items {
-		if c.stale.Load() {
-			return true, nil // what is left waits for current membership
+	if kept {
+		return true, nil
+	}
+	frames := make([]*frame, 0, len(page.Items))
+	for _, item := range page.Items {
+		frames = append(frames, d.feed.tail.frame(item))
+	}
+	for len(frames) > 0 {
+		n := 1
+		for bytes := len(frames[0].wire); n < len(frames) && n < batchFrames && !frames[n].gap && !frames[0].gap; n++ {
+			if bytes += len(frames[n].wire); bytes > batchBytes {
+				break
+			}
 		}
-		if err := c.writeItem(ctx, d, item); err != nil {
+		b := batch{frames: frames[:n]}
+		b.join(&w.wire)
+		if busy, err := c.pass(w, d, &b, true); err != nil || busy {
+			return busy, err
+		}
+		frames = frames[n:]
+	}
+	if !page.More {
+		d.seen = version
+	}
+	return page.More, nil
+}
+
+// pass writes a batch that begins behind the cursor. It reports whether there is
+// more to do at once.
+func (c *hubConn) pass(w *writer, d *delivery, b *batch, block bool) (more bool, err error) {
+	frames, wire := b.frames, b.wire
+	if len(frames) > 0 && frames[0].gap {
+		d.gap = &gap{since: d.cursor, at: frames[0].pos}
+		return true, c.sendGap(w, d, block)
+	}
+	if b.oldest.Before(d.since) {
+		frames, wire = w.after(d.since, b)
+	}
+	for len(frames) > 0 {
+		sent, err := c.write(w, d, frames, wire)
+		switch {
+		case err != nil:
 			return false, err
+		case sent == 0 && c.stale.Load():
+			return true, nil // what is left waits for current membership
+		case sent < len(frames) && !block:
+			return false, errWait
+		}
+		for _, f := range frames[:sent] {
+			wire = wire[len(f.wire):]
+		}
+		if frames = frames[sent:]; len(frames) > 0 {
+			if err := c.out.flush(); err != nil {
+				return false, err
+			}
 		}
 	}
-	return len(items) == pageSize, nil
+	if n := len(b.frames); n > 0 {
+		c.advance(d, b.frames[n-1].pos) // what is not to be seen is passed over
+	}
+	if !b.more {
+		d.seen = b.version
+	}
+	return b.more, nil
 }
 
-func (c *hubConn) writeItem(ctx context.Context, d *delivery, item Item) error {
-	if item.Gap {
-		d.gap = &gap{since: d.cursor, at: item.Pos}
-		return c.writeGap(d)
+// write gives the transport what it takes at once, unless membership has changed
+// in between, and moves the cursor. An acknowledgement waits for it, so that
+// none comes from where the connection does not yet know it is.
+func (c *hubConn) write(w *writer, d *delivery, frames []*frame, wire []byte) (sent int, err error) {
+	if c.out.ids() { // it may take its time, and nobody acknowledges
+		if c.stale.Load() {
+			return 0, nil
+		}
+		c.advance(d, frames[0].pos)
+		return c.out.send(w, frames[:1], frames[0].wire, func() string { return formatCursors(c.cursors()) })
 	}
-	fr, err := d.feed.frame(item)
-	if err != nil {
-		c.hub.opts.Logger.ErrorContext(ctx, "messages: an entry is not an event", "topic", d.name, "id", item.ID, "sequence", item.Pos.Seq, "error", err)
-		d.gap = &gap{since: d.cursor, at: item.Pos}
-		return c.writeGap(d)
-	}
-	c.advance(d, item.Pos)
-	if fr.time.Before(d.since) {
-		return nil
-	}
-	return c.out.write(fr.bytes, c.resumeID())
-}
-
-// advance moves a cursor; it comes before the write, so that an acknowledgement
-// never comes from where the connection does not yet know it is.
-func (c *hubConn) advance(d *delivery, to Pos) {
-	d.cursor = to
 	c.mu.Lock()
-	c.sent[d.name] = to
+	defer c.mu.Unlock()
+	if c.stale.Load() {
+		return 0, nil
+	}
+	if sent, err = c.out.send(w, frames, wire, nil); sent > 0 {
+		d.cursor = frames[sent-1].pos
+	}
+	return sent, err
+}
+
+// after leaves out of a batch what happened before a time.
+func (w *writer) after(since time.Time, b *batch) (frames []*frame, wire []byte) {
+	w.frames, w.wire = w.frames[:0], w.wire[:0]
+	for _, f := range b.frames {
+		if !f.time.Before(since) {
+			w.frames, w.wire = append(w.frames, f), append(w.wire, f.wire...)
+		}
+	}
+	return w.frames, w.wire
+}
+
+// advance moves a cursor.
+func (c *hubConn) advance(d *delivery, to Pos) {
+	c.mu.Lock()
+	d.cursor = to
 	c.mu.Unlock()
 }
 
@@ -157,24 +242,28 @@ type gapData struct {
 	Position string `json:"position"`
 }
 
-func (c *hubConn) writeGap(d *delivery) error {
-	g := *d.gap
-	d.gap = nil
-	data, err := json.Marshal(gapData{Topic: d.name, Since: g.since.String(), Position: g.at.String()})
+// sendGap tells of a delivery's gap.
+func (c *hubConn) sendGap(w *writer, d *delivery, block bool) error {
+	g, topic := d.gap, d.feed.key.topic
+	data, err := json.Marshal(gapData{Topic: topic, Since: g.since.String(), Position: g.at.String()})
 	if err != nil {
 		return err
 	}
 	// The same gap has the same id wherever it is told again.
 	e := Event{
-		ID:   "gap:" + url.QueryEscape(d.name) + ":" + g.since.String() + ":" + g.at.String(),
+		ID:   "gap:" + url.QueryEscape(topic) + ":" + g.since.String() + ":" + g.at.String(),
 		Type: TypeGap, Time: c.hub.clock.Now(), Data: data,
 	}
-	b, err := e.encode(d.name, g.at.String(), "")
+	b, err := e.encode(topic, g.at.String(), "")
 	if err != nil {
 		return err
 	}
 	c.advance(d, g.at)
-	return c.out.write(b, c.resumeID())
+	if err := c.send(w, newFrame(b), true, block); err != nil {
+		return err
+	}
+	d.gap = nil
+	return nil
 }
 
 // caughtUpData is the data of a lodge.caught-up event: every topic that is
@@ -184,14 +273,18 @@ type caughtUpData struct {
 	Positions map[string]string `json:"positions"`
 }
 
-func (c *hubConn) caughtUpFrame() ([]byte, error) {
+func (c *hubConn) caughtUpFrame() (*frame, error) {
 	data := caughtUpData{Positions: make(map[string]string, len(c.topics))}
 	for _, d := range c.topics {
-		data.Positions[d.name] = d.cursor.String()
+		data.Positions[d.feed.key.topic] = d.cursor.String()
 	}
 	e, err := NewEvent(TypeCaughtUp, "", c.hub.clock.Now(), data)
 	if err != nil {
 		return nil, err
 	}
-	return e.encode("", "", "")
+	b, err := e.encode("", "", "")
+	if err != nil {
+		return nil, err
+	}
+	return newFrame(b), nil
 }

@@ -1,30 +1,24 @@
 package messaging
 
 import (
+	"context"
 	"sync"
-	"time"
 
 	"github.com/lodge-gateway/lodge"
 )
 
-// What a feed keeps of the frames it encoded.
-const (
-	feedFrames = 256
-	feedBytes  = 1 << 20
-)
-
-// A feed is one topic as this node's connections deliver it: its Tail, who
-// delivers it, and the frames that were encoded from its entries of late, so
-// that each entry is encoded once and not once a connection.
+// A feed is one topic as this node's connections deliver it: its Tail, and who
+// delivers it.
 type feed struct {
-	key   topicKey
-	tail  *Tail
-	conns map[*hubConn]struct{} // guarded by Hub.mu
+	hub     *Hub     // static
+	key     topicKey // static
+	tail    *Tail    // static
+	unwatch func()   // static
 
-	mu     sync.Mutex // guards what follows
-	frames map[Pos]*frame
-	order  []*frame // of frames, as they were encoded
-	bytes  int
+	fill sync.Mutex // held by who reads the log for all
+
+	mu    sync.Mutex // guards what follows
+	conns []*delivery
 }
 
 type topicKey struct {
@@ -32,82 +26,135 @@ type topicKey struct {
 	topic  string
 }
 
-// A frame is an entry as it goes over the wire. It is immutable.
-type frame struct {
-	pos   Pos
-	time  time.Time // when the event happened
-	bytes []byte
-}
-
-// frame returns the frame of an item. An item that holds no event gives an
-// error; it is for the caller to tell the client of the gap.
-func (f *feed) frame(item Item) (*frame, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if fr, ok := f.frames[item.Pos]; ok {
-		return fr, nil
-	}
-	e, err := ParseEvent(item.Body)
-	if err != nil {
-		return nil, err
-	}
-	b, err := e.encode(f.key.topic, item.Pos.String(), "")
-	if err != nil {
-		return nil, err
-	}
-	fr := &frame{pos: item.Pos, time: e.Time, bytes: b}
-	f.frames[fr.pos] = fr
-	f.order = append(f.order, fr)
-	f.bytes += len(b)
-	for len(f.order) > feedFrames || (f.bytes > feedBytes && len(f.order) > 1) {
-		oldest := f.order[0]
-		f.order[0] = nil // the backing array is reused for long
-		f.order = f.order[1:]
-		f.bytes -= len(oldest.bytes)
-		delete(f.frames, oldest.pos)
-	}
-	return fr, nil
-}
-
-// join returns the feed of a topic and enters a connection into it; the
-// connection gives it back with part.
-func (h *Hub) join(c *hubConn, topic string) *feed {
+// join returns the feed of a topic and enters a delivery into it, which gives it
+// back with part.
+func (h *Hub) join(d *delivery, topic string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	key := topicKey{c.tenant, topic}
+	key := topicKey{d.conn.tenant, topic}
 	f, ok := h.feeds[key]
 	if !ok {
-		f = &feed{
-			key: key, tail: h.topics.Open(c.tenant, topic),
-			conns: make(map[*hubConn]struct{}), frames: make(map[Pos]*frame),
-		}
+		f = &feed{hub: h, key: key, tail: h.topics.open(key.tenant, topic, false)}
+		f.unwatch = f.tail.watch(f.news)
 		h.feeds[key] = f
 	}
-	f.conns[c] = struct{}{}
-	return f
+	d.feed = f
+	f.mu.Lock()
+	d.at = len(f.conns)
+	f.conns = append(f.conns, d)
+	f.mu.Unlock()
 }
 
-func (h *Hub) part(c *hubConn, f *feed) {
+func (h *Hub) part(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(f.conns, c)
-	if len(f.conns) == 0 {
+	f := d.feed
+	f.mu.Lock()
+	last := len(f.conns) - 1
+	f.conns[d.at] = f.conns[last]
+	f.conns[d.at].at = d.at
+	f.conns[last] = nil
+	f.conns = f.conns[:last]
+	f.mu.Unlock()
+	if last == 0 {
 		delete(h.feeds, f.key)
+		f.unwatch()
 		f.tail.Release()
 	}
+}
+
+// news has all who deliver the topic look at it. The tail calls it.
+func (f *feed) news() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	due := make([]*hubConn, 0, len(f.conns))
+	for _, d := range f.conns {
+		if c := d.conn; c.rouse() {
+			if c.due != nil {
+				c.due <- struct{}{}
+			} else {
+				due = append(due, c)
+			}
+		}
+	}
+	f.hub.writers.add(due...)
+}
+
+// shared reports whether several connections deliver the topic, so that what one
+// of them reads is worth keeping.
+func (f *feed) shared() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.conns) > 1
+}
+
+// read reads the log where the ring does not reach, for one connection at a time
+// where it may serve the others too. kept says that what it found is in the
+// ring now, or was already; else it is in the page.
+func (f *feed) read(ctx context.Context, after Pos) (page OpenPage, kept bool, err error) {
+	if !f.shared() {
+		page, err = f.tail.log(ctx, after)
+		return page, false, err
+	}
+	f.fill.Lock()
+	defer f.fill.Unlock()
+	if f.tail.has(after) { // somebody else was quicker
+		return OpenPage{}, true, nil
+	}
+	page, err = f.tail.log(ctx, after)
+	if err != nil {
+		return OpenPage{}, false, err
+	}
+	return page, f.tail.prepend(after, page.Items, after == page.Floor), nil
+}
+
+// start returns where a new connection begins: behind all but the newest n
+// entries.
+func (f *feed) start(ctx context.Context, n int) (Pos, error) {
+	if at, ok := f.tail.history(n); ok {
+		return at, nil
+	}
+	shared := f.shared()
+	if shared {
+		f.fill.Lock()
+		defer f.fill.Unlock()
+		if at, ok := f.tail.history(n); ok {
+			return at, nil
+		}
+	}
+	page, err := f.hub.topics.readBack(ctx, f.tail.s, Pos{}, n+1)
+	if err != nil {
+		return Pos{}, err
+	}
+	at, items := page.Floor, page.Items
+	if len(items) > n {
+		at, items = items[n].Pos, items[:n]
+	}
+	if shared {
+		oldestFirst := make([]Item, 0, len(items))
+		for i := len(items) - 1; i >= 0 && !items[i].Gap; i-- {
+			oldestFirst = append(oldestFirst, items[i])
+		}
+		if len(oldestFirst) == len(items) { // a gap stands elsewhere when it is read forwards
+			f.tail.prepend(at, oldestFirst, at == page.Floor)
+		}
+	}
+	return at, nil
 }
 
 // audience returns who delivers a topic now.
 func (h *Hub) audience(tenant lodge.Tenant, topic string) []*hubConn {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	f, ok := h.feeds[topicKey{tenant, topic}]
+	h.mu.Unlock()
 	if !ok {
 		return nil
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	conns := make([]*hubConn, 0, len(f.conns))
-	for c := range f.conns {
-		conns = append(conns, c)
+	for _, d := range f.conns {
+		conns = append(conns, d.conn)
 	}
 	return conns
 }

@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 type ending struct {
 	code   websocket.StatusCode
 	reason string
+	after  time.Duration // when to connect again; zero: nothing is said
 }
 
 func (e *ending) Error() string {
@@ -32,13 +34,12 @@ func (e *ending) Error() string {
 }
 
 var (
-	endGoingAway = &ending{websocket.StatusGoingAway, "the server is restarting; connect again"}
-	endTooSlow   = &ending{websocket.StatusTryAgainLater, "too slow; connect again"}
-	endStranger  = &ending{CloseRevoked, "the session is not the one that was checked"}
-	endLost      = &ending{CloseLost, "the session could not be checked; connect again"}
-	endBinary    = &ending{websocket.StatusUnsupportedData, "frames must be text"}
-	endSyntax    = &ending{websocket.StatusUnsupportedData, errFrameSyntax.Error()}
-	endTooMany   = &ending{websocket.StatusPolicyViolation, "too many frames"}
+	endTooSlow  = &ending{code: websocket.StatusTryAgainLater, reason: "too slow; connect again"}
+	endStranger = &ending{code: CloseRevoked, reason: "the session is not the one that was checked"}
+	endLost     = &ending{code: CloseLost, reason: "the session could not be checked; connect again"}
+	endBinary   = &ending{code: websocket.StatusUnsupportedData, reason: "frames must be text"}
+	endSyntax   = &ending{code: websocket.StatusUnsupportedData, reason: errFrameSyntax.Error()}
+	endTooMany  = &ending{code: websocket.StatusPolicyViolation, reason: "too many frames"}
 )
 
 // maxReason is what a close frame holds besides its code, in bytes.
@@ -46,7 +47,7 @@ const maxReason = 123
 
 // endOf says how a connection ends when its membership cannot be derived.
 func endOf(err error) *ending {
-	e := &ending{CloseExpired, "the session is over; sign in again"}
+	e := &ending{code: CloseExpired, reason: "the session is over; sign in again"}
 	if known, ok := errors.AsType[*lodge.Error](err); ok {
 		if known.Code == lodge.CodeForbidden {
 			e.code = CloseRevoked
@@ -64,6 +65,9 @@ func endOf(err error) *ending {
 // c.topics is one the session is entitled to.
 func (c *hubConn) follow(ctx context.Context) error {
 	if !c.stale.Swap(false) {
+		if !c.begun { // what it begins with was read just now
+			c.align(ctx, c.subscriber(), nil)
+		}
 		return nil
 	}
 	if c.lost.Load() {
@@ -87,10 +91,9 @@ func (c *hubConn) follow(ctx context.Context) error {
 	}
 	c.unsure = time.Time{}
 	c.mu.Lock()
-	c.sub = sub
 	narrowed := c.narrowed
 	c.mu.Unlock()
-	c.align(ctx, sub, func(topic string) bool { return narrowed == nil || narrowed[topic] })
+	c.align(ctx, sub, narrowed)
 	return nil
 }
 
@@ -115,35 +118,43 @@ func (c *hubConn) doubt(ctx context.Context, err error) error {
 	return nil
 }
 
-// align begins and ends deliveries so that they are those of sub that wanted
-// accepts, in sub's order. A topic that cannot be begun is tried again.
-func (c *hubConn) align(ctx context.Context, sub Subscriber, wanted func(string) bool) {
-	keep := make(map[string]*delivery, len(c.topics))
+// align begins and ends deliveries so that they are those of sub, and in
+// narrowed if that is not nil, in sub's order. A topic that cannot be begun is
+// tried again.
+func (c *hubConn) align(ctx context.Context, sub Subscriber, narrowed map[string]bool) {
+	wanted := func(topic string) bool { return narrowed == nil || narrowed[topic] }
+	kept := make([]*delivery, 0, len(sub.Topics))
+	var left []*delivery
 	for _, d := range c.topics {
-		if slices.Contains(sub.Topics, d.name) && wanted(d.name) {
-			keep[d.name] = d
+		if name := d.feed.key.topic; slices.Contains(sub.Topics, name) && wanted(name) {
+			kept = append(kept, d)
 		} else {
-			c.end(d)
+			left = append(left, d)
 		}
 	}
-	c.topics = c.topics[:0]
-	for _, name := range sub.Topics {
-		if !wanted(name) || c.delivers(name) {
-			continue
-		}
-		d, ok := keep[name]
-		if !ok {
-			var err error
-			d, err = c.begin(ctx, name, sub.Since[name])
-			if err != nil {
-				c.hub.opts.Logger.WarnContext(ctx, "messages: a topic cannot be begun; trying again", "topic", name, "error", err)
-				c.troubled = true
-				continue
-			}
-		}
-		d.since = sub.Since[name]
-		c.topics = append(c.topics, d)
+	c.mu.Lock() // nothing live is taken for what is left
+	c.topics = kept
+	c.mu.Unlock()
+	for _, d := range left {
+		c.end(d)
 	}
+	var names []string
+	for i, name := range sub.Topics {
+		if wanted(name) && c.delivery(name) == nil && !slices.Contains(sub.Topics[:i], name) {
+			names = append(names, name)
+		}
+	}
+	topics := slices.Concat(kept, c.begin(ctx, names))
+	rank := func(d *delivery) int { return slices.Index(sub.Topics, d.feed.key.topic) }
+	slices.SortFunc(topics, func(a, b *delivery) int { return cmp.Compare(rank(a), rank(b)) })
+	sub.Topics = slices.Clone(sub.Topics)
+	for _, d := range topics {
+		d.since = sub.Since[d.feed.key.topic]
+		sub.Topics[rank(d)] = d.feed.key.topic // all connections share one copy of the name
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.topics, c.sub, c.begun = slices.Clip(topics), sub, true
 }
 
 // narrow limits the connection to topics among those it has; it never adds.

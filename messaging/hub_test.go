@@ -2,7 +2,9 @@ package messaging_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -391,10 +393,25 @@ func TestHubDrains(t *testing.T) {
 	same(t, c.caughtUp())
 	h.say("all", "1")
 	c.expect("all/1")
+	stream := h.listen("s", "", "")
+	stream.caughtUp()
 	done := make(chan error, 1)
 	go func() { done <- h.hub.Drain(testContext(t)) }()
-	if end := c.closed(); end.Code != websocket.StatusGoingAway {
+	_, last := c.until(messaging.TypeReconnect)
+	var when struct {
+		After *int `json:"after_ms"`
+	}
+	if err := json.Unmarshal(last.Data, &when); err != nil || when.After == nil || *when.After < 0 || *when.After >= 5000 {
+		t.Fatalf("%s, %v", last.Data, err)
+	}
+	if end := c.closed(); end.Code != websocket.StatusGoingAway || end.Reason != fmt.Sprintf("the server is restarting; connect again in %d ms", *when.After) {
 		t.Errorf("%+v", end)
+	}
+	if e, ok := stream.next(); !ok || e.Type != messaging.TypeReconnect {
+		t.Errorf("%+v", e)
+	}
+	if _, ok := stream.next(); ok || !strings.HasPrefix(stream.closed, "closed 1001 the server is restarting") || stream.retry == "" {
+		t.Errorf("closed: %q, retry: %q", stream.closed, stream.retry)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)

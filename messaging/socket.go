@@ -1,15 +1,16 @@
 package messaging
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -17,10 +18,10 @@ import (
 // inboxLimit is how long an answer or a mark may take.
 const inboxLimit = 10 * time.Second
 
-// ServeWS makes a websocket of a request and serves it until it ends. The
-// gateway has authenticated the session and checked Origin. The query's resume
-// (repeated, or joined by commas) says where the client was: topic~position,
-// topic URL-escaped.
+// ServeWS makes a websocket of a request and returns; the hub serves it until it
+// ends. The gateway has authenticated the session and checked Origin. The
+// query's resume (repeated, or joined by commas) says where the client was:
+// topic~position, topic URL-escaped.
 //
 // An error, a *lodge.Error, means that the connection was refused before the
 // upgrade and that nothing has been answered.
@@ -29,65 +30,77 @@ func (h *Hub) ServeWS(w http.ResponseWriter, r *http.Request, sub Subscriber) er
 	if err != nil {
 		return err
 	}
-	defer h.leave(c)
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	s := &socket{conn: c}
+	hijacking := &hijacker{ResponseWriter: w}
+	s.ws, err = websocket.Accept(hijacking, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the gateway compares Origin with its exact list
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPongReceived:     s.pong,
 	})
 	if err != nil {
+		h.leave(c)
 		return nil // Accept has answered
 	}
-	ws.SetReadLimit(maxFrame)
-
-	// The context of a hijacked request ends with the handler and not when the
-	// client leaves: the reader notices that.
-	ctx, end := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	defer end(nil)
-	s := &socket{ws: ws, limit: h.opts.WriteLimit, pong: h.opts.PongLimit, end: end}
-	c.start(ctx, s)
-	var reader sync.WaitGroup
-	reader.Go(func() { end(c.receive(ctx, ws)) })
-	why := c.run(ctx)
-	end(why)
-	s.close(why)
-	reader.Wait()
-	s.pings.Wait()
+	s.ws.SetReadLimit(maxFrame)
+	s.wire = hijacking.wire
+	c.out = s
+	h.tasks.Go(s.read)
+	c.attend(errWait) // what is there already
 	return nil
 }
 
-// A socket is the websocket transport.
-type socket struct {
-	ws          *websocket.Conn
-	limit, pong time.Duration
-	end         context.CancelCauseFunc
-	pings       sync.WaitGroup
+// A hijacker gives the library the connection of a request in a form of our own.
+type hijacker struct {
+	http.ResponseWriter
+	wire *wireConn
 }
 
-func (s *socket) ids() bool { return false }
-
-func (s *socket) write(frame []byte, _ string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.limit)
-	defer cancel()
-	if err := s.ws.Write(ctx, websocket.MessageText, frame); err != nil {
-		return fmt.Errorf("messaging: write: %w", err)
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	wire, rw, err := takeOver(h.ResponseWriter)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
+	h.wire = wire
+	return wire, rw, nil
 }
 
-// beat sends a ping; a client that does not answer it in time is gone.
-func (s *socket) beat(ctx context.Context, alive func()) error {
-	s.pings.Go(func() {
-		// Ending its context would cut the connection before the close frame;
-		// closing ends it as well.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.pong)
-		defer cancel()
-		if err := s.ws.Ping(ctx); err != nil {
-			s.end(fmt.Errorf("messaging: ping: %w", err))
-			return
-		}
-		alive()
-	})
-	return nil
+// A socket is the websocket transport. Its reader is its only goroutine as long
+// as there is nothing else to wait for.
+type socket struct {
+	conn *hubConn
+	ws   *websocket.Conn
+	wire *wireConn
+}
+
+// ping is a ping frame without a payload.
+var ping = &frame{wire: []byte{0x89, 0}, head: 2}
+
+func (s *socket) ids() bool  { return false }
+func (s *socket) owes() bool { return s.wire.owes() }
+
+func (s *socket) flush() error { return s.wire.flush(s.conn.hub.opts.WriteLimit) }
+
+func (s *socket) send(w *writer, frames []*frame, wire []byte, _ func() string) (int, error) {
+	return s.wire.offer(&w.try, frames, wire)
+}
+
+// beat sends a ping, unless one is out already.
+func (s *socket) beat(w *writer) error {
+	if s.conn.asked.Load() != 0 {
+		return nil
+	}
+	w.frames = append(w.frames[:0], ping)
+	s.conn.asked.Store(time.Now().UnixNano()) // the answer may be here before we are back
+	sent, err := s.wire.offer(&w.try, w.frames, ping.wire)
+	if sent == 0 {
+		s.conn.asked.Store(0) // another control frame is being written; the next period tries again
+	}
+	return err
+}
+
+func (s *socket) pong(context.Context, []byte) {
+	s.conn.asked.Store(0)
+	s.conn.alive()
 }
 
 // close ends the websocket and with it the reader: with a close frame that says
@@ -103,50 +116,75 @@ func (s *socket) close(why error) {
 	}
 }
 
+// read handles client frames until the websocket ends. What it finds wrong with
+// one ends the websocket in its turn.
+func (s *socket) read() {
+	c := s.conn
+	for {
+		typ, b, err := s.ws.Read(context.Background())
+		if err != nil {
+			break
+		}
+		c.alive()
+		if why := c.receive(typ, b); why != nil {
+			c.refuse(why)
+		}
+	}
+	c.gone()
+	// The library has answered what the client sent; it may have left the
+	// connection to us.
+	_ = s.ws.CloseNow()
+}
+
 func isEnding(err error) bool {
 	_, ok := errors.AsType[*ending](err)
 	return ok
 }
 
-// receive handles client frames until the connection ends and returns why. It
-// reads on past the end of ctx, until close, so that the closing handshake can
-// take place.
-func (c *hubConn) receive(ctx context.Context, ws *websocket.Conn) error {
-	for {
-		typ, b, err := ws.Read(context.WithoutCancel(ctx))
-		if err != nil {
-			return fmt.Errorf("messaging: read: %w", err)
-		}
-		c.alive()
-		switch {
-		case typ != websocket.MessageText:
-			return endBinary
-		case !c.limiter.Allow():
-			return endTooMany
-		}
-		f, err := parseClientFrame(b)
-		switch {
-		case errors.Is(err, errFrameSyntax):
-			return endSyntax
-		case err != nil:
-			return &ending{websocket.StatusPolicyViolation, err.Error()}
-		}
-		c.handle(ctx, f)
+// receive handles a client frame, and returns why it ends the connection, or
+// nil.
+func (c *hubConn) receive(typ websocket.MessageType, b []byte) *ending {
+	if c.refused.Load() != nil {
+		return nil // it is ending, and read to its end for the closing handshake's sake
 	}
-}
-
-// handle does what a client frame asks for.
-func (c *hubConn) handle(ctx context.Context, f clientFrame) {
+	if c.limiter == nil {
+		c.limiter = rate.NewLimiter(c.hub.opts.FrameRate, c.hub.opts.FrameBurst)
+	}
+	switch {
+	case typ != websocket.MessageText:
+		return endBinary
+	case !c.limiter.Allow():
+		return endTooMany
+	}
+	f, err := parseClientFrame(b)
+	switch {
+	case errors.Is(err, errFrameSyntax):
+		return endSyntax
+	case err != nil:
+		return &ending{code: websocket.StatusPolicyViolation, reason: err.Error()}
+	}
 	switch f.Type {
 	case frameAck, frameRead:
 		c.acknowledge(f.Topic, f.pos, f.Type == frameRead)
 	case frameNarrow:
 		c.narrow(f.Topics)
 	case frameAnswer:
-		c.reply(ctx, f, c.hub.inbox.Answer)
+		c.reply(f, c.hub.inbox.Answer)
 	case frameMark:
-		c.reply(ctx, f, c.hub.inbox.Mark)
+		c.reply(f, c.hub.inbox.Mark)
 	}
+	return nil
+}
+
+// refuse has the connection end.
+func (c *hubConn) refuse(why *ending) {
+	c.refused.Store(why)
+	c.mu.Lock()
+	if c.cancel != nil {
+		c.cancel() // whatever its turn waits for
+	}
+	c.mu.Unlock()
+	c.poke()
 }
 
 // acknowledge moves the person's receipt cursor. A position that was not
@@ -154,17 +192,29 @@ func (c *hubConn) handle(ctx context.Context, f clientFrame) {
 // away in between, or the client is wrong.
 func (c *hubConn) acknowledge(topic string, pos Pos, read bool) {
 	c.mu.Lock()
-	sent, ok := c.sent[topic]
+	var sent Pos
+	if d := c.delivery(topic); d != nil {
+		topic, sent = d.feed.key.topic, d.cursor
+	}
 	c.mu.Unlock()
-	if ok && pos.Epoch == sent.Epoch && pos.Seq <= sent.Seq {
+	if pos.Epoch == sent.Epoch && pos.Seq <= sent.Seq {
 		c.hub.receipts.move(c.tenant, topic, c.person, pos, read)
 	}
 }
 
-// reply passes a frame to the inbox and leaves the reply for run.
-func (c *hubConn) reply(ctx context.Context, f clientFrame, ask func(context.Context, Subscriber, json.RawMessage) (json.RawMessage, error)) {
-	ctx, cancel := context.WithTimeout(ctx, inboxLimit)
+// reply passes a frame to the inbox and leaves the reply for the next turn.
+func (c *hubConn) reply(f clientFrame, ask func(context.Context, Subscriber, json.RawMessage) (json.RawMessage, error)) {
+	// The request is over and its context with it; the connection is not.
+	ctx, cancel := context.WithTimeout(context.Background(), inboxLimit)
 	defer cancel()
+	c.mu.Lock()
+	c.asking = cancel
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.asking = nil
+		c.mu.Unlock()
+	}()
 	data, err := ask(ctx, c.subscriber(), f.Data)
 	w := Event{ID: f.ID, Type: TypeReply, Source: EventSource + "/replies", Time: c.hub.clock.Now(), Data: data}.wire("", "", "")
 	if err != nil {
@@ -182,5 +232,5 @@ func (c *hubConn) reply(ctx context.Context, f clientFrame, ask func(context.Con
 		c.hub.opts.Logger.ErrorContext(ctx, "messages: a reply cannot be encoded", "type", f.Type, "error", err)
 		return
 	}
-	c.offer("", b)
+	c.offer("", newFrame(b))
 }

@@ -21,6 +21,7 @@ type streamClient struct {
 	lastID string
 	beats  int
 	closed string
+	retry  string
 }
 
 func (h *house) listen(session, query, lastID string) *streamClient {
@@ -56,6 +57,8 @@ func (c *streamClient) next() (event, bool) {
 		switch field {
 		case "id":
 			c.lastID = value
+		case "retry":
+			c.retry = value
 		case "data":
 			data = value
 		case "":

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -24,28 +25,38 @@ type Tail struct {
 	refs  int       // guarded by Topics.mu
 	state feedState // guarded by feedQueue.mu
 
+	version atomic.Uint64 // counts the ring's beginnings and extensions; changed under mu
+
 	mu    sync.Mutex // guards what follows
 	ready bool       // start is known
+	whole bool       // the topic has nothing before start
 	start Pos        // where the ring begins: items[0] follows on it
-	items []Item     // oldest first
+	items []ringItem // oldest first
 	bytes int        // of the items' bodies
-	subs  map[*tailSub]struct{}
+	subs  []*tailSub // replaced, never changed, so that it can be used without mu
 }
 
-// A tailSub is one subscription.
-type tailSub struct{ wake chan<- struct{} }
+// A tailSub is one subscription; its function never blocks.
+type tailSub struct{ news func() }
 
 // Open returns the node's Tail of a topic, which all its readers share. Each
 // Open needs one Release.
-func (t *Topics) Open(tenant lodge.Tenant, name string) *Tail {
+func (t *Topics) Open(tenant lodge.Tenant, name string) *Tail { return t.open(tenant, name, true) }
+
+// open is Open. With follow unset, the caller finds out where the ring begins
+// (Topics.begin), instead of a feeder.
+func (t *Topics) open(tenant lodge.Tenant, name string, follow bool) *Tail {
 	s := t.seals.of(tenant, name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tl, ok := t.tails[s.topic]
 	if !ok {
-		tl = &Tail{t: t, s: s, subs: make(map[*tailSub]struct{})}
+		tl = &Tail{t: t, s: s}
+		tl.version.Store(1)
 		t.tails[s.topic] = tl
-		t.work.add(tl)
+		if follow {
+			t.work.add(tl)
+		}
 	}
 	tl.refs++
 	return tl
@@ -66,14 +77,25 @@ func (tl *Tail) Release() {
 // positions in it may be lost, the channel gets a value if it has room, so it
 // needs a buffer of one. One channel may be subscribed to several tails.
 func (tl *Tail) Subscribe(wake chan<- struct{}) (unsubscribe func()) {
-	sub := &tailSub{wake: wake}
+	return tl.watch(func() {
+		select {
+		case wake <- struct{}{}:
+		default: // it has been told
+		}
+	})
+}
+
+// watch is Subscribe with a function, which must not block.
+func (tl *Tail) watch(news func()) (unwatch func()) {
+	sub := &tailSub{news: news}
 	tl.mu.Lock()
 	defer tl.mu.Unlock()
-	tl.subs[sub] = struct{}{}
+	tl.subs = append(slices.Clip(tl.subs), sub)
 	return func() {
 		tl.mu.Lock()
 		defer tl.mu.Unlock()
-		delete(tl.subs, sub)
+		at := slices.Index(tl.subs, sub)
+		tl.subs = slices.Concat(tl.subs[:at], tl.subs[at+1:])
 	}
 }
 
@@ -99,21 +121,36 @@ func (tl *Tail) After(ctx context.Context, pos Pos, limit int) ([]Item, error) {
 func (tl *Tail) fromRing(pos Pos, limit int) ([]Item, bool) {
 	tl.mu.Lock()
 	defer tl.mu.Unlock()
-	if !tl.ready {
+	from, ok := tl.find(pos)
+	if !ok {
 		return nil, false
 	}
-	from := 0
-	if pos != tl.start {
-		// A ring holds one epoch, with rising sequence numbers.
-		i, ok := slices.BinarySearchFunc(tl.items, pos.Seq, func(it Item, seq uint64) int {
-			return cmp.Compare(it.Pos.Seq, seq)
-		})
-		if !ok || tl.items[i].Pos != pos {
-			return nil, false
-		}
-		from = i + 1
+	items := make([]Item, 0, min(limit, len(tl.items)-from))
+	for _, it := range tl.items[from:min(from+limit, len(tl.items))] {
+		items = append(items, it.Item)
 	}
-	return slices.Clone(tl.items[from:min(from+limit, len(tl.items))]), true
+	return items, true
+}
+
+// find returns the index of what follows a position, and whether that is in the
+// ring. The caller holds mu.
+func (tl *Tail) find(pos Pos) (int, bool) {
+	switch {
+	case !tl.ready:
+		return 0, false
+	case pos == tl.endLocked():
+		return len(tl.items), true
+	case pos == tl.start:
+		return 0, true
+	}
+	// A ring holds one epoch, with rising sequence numbers.
+	i, ok := slices.BinarySearchFunc(tl.items, pos.Seq, func(it ringItem, seq uint64) int {
+		return cmp.Compare(it.Pos.Seq, seq)
+	})
+	if !ok || tl.items[i].Pos != pos {
+		return 0, false
+	}
+	return i + 1, true
 }
 
 // Head returns the topic's head as the back end has it now.
@@ -139,23 +176,29 @@ func (tl *Tail) endLocked() Pos {
 	return tl.start
 }
 
-// begin starts an empty ring at a position.
-func (tl *Tail) begin(at Pos) {
+// begin starts an empty ring at a position. With first set it does so only if
+// there is no ring yet; it reports whether it did.
+func (tl *Tail) begin(at Pos, first bool) bool {
 	tl.mu.Lock()
-	defer tl.mu.Unlock()
-	tl.ready, tl.start, tl.items, tl.bytes = true, at, nil, 0
-	tl.wakeLocked()
+	if first && tl.ready {
+		tl.mu.Unlock()
+		return false
+	}
+	// A topic that nobody wrote to has nothing before its head.
+	tl.ready, tl.whole, tl.start, tl.items, tl.bytes = true, at.IsZero(), at, nil, 0
+	tl.tell()
+	return true
 }
 
 // extend adds a page that was read from the ring's end.
 func (tl *Tail) extend(page OpenPage) {
 	tl.mu.Lock()
-	defer tl.mu.Unlock()
 	for _, it := range page.Items {
-		if it.Pos.Epoch != tl.endLocked().Epoch {
+		if end := tl.endLocked(); it.Pos.Epoch != end.Epoch && !end.IsZero() {
 			tl.cutLocked(len(tl.items)) // a gap leads into another epoch
+			tl.whole = false
 		}
-		tl.items = append(tl.items, it)
+		tl.items = append(tl.items, ringItem{Item: it})
 		tl.bytes += len(it.Body)
 	}
 	drop, bytes := 0, tl.bytes
@@ -163,14 +206,18 @@ func (tl *Tail) extend(page OpenPage) {
 		bytes -= len(tl.items[drop].Body)
 		drop++
 	}
+	tl.whole = tl.whole && drop == 0
 	// What was discarded from the topic is not kept here.
 	for drop < len(tl.items) && tl.items[drop].Pos.Epoch == page.Floor.Epoch && tl.items[drop].Pos.Seq <= page.Floor.Seq {
 		drop++
+		tl.whole = true
 	}
 	tl.cutLocked(drop)
-	if len(page.Items) > 0 {
-		tl.wakeLocked()
+	if len(page.Items) == 0 {
+		tl.mu.Unlock()
+		return
 	}
+	tl.tell()
 }
 
 // cutLocked drops the oldest n items.
@@ -186,11 +233,13 @@ func (tl *Tail) cutLocked(n int) {
 	tl.items = tl.items[n:]
 }
 
-func (tl *Tail) wakeLocked() {
-	for sub := range tl.subs {
-		select {
-		case sub.wake <- struct{}{}:
-		default: // it has been told
-		}
+// tell releases mu, which the caller holds, and tells all who subscribed that
+// there is news.
+func (tl *Tail) tell() {
+	tl.version.Add(1)
+	subs := tl.subs
+	tl.mu.Unlock()
+	for _, sub := range subs {
+		sub.news()
 	}
 }

@@ -84,6 +84,8 @@ export interface MessagesEvents {
   'lodge.session': LodgeEvent
   'lodge.gap': LodgeEvent<{topic: string; since: string; position: string}>
   'lodge.caught-up': LodgeEvent<{positions: Record<string, string>}>
+  /** the server restarts: the connection ends now and is made again after this time */
+  'lodge.reconnect': LodgeEvent<{after_ms: number}>
 }
 
 export class Messages extends Link<MessagesEvents> {

@@ -1,0 +1,152 @@
+package messaging
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// The buffers of a websocket, in bytes. Clients send little, and the library
+// writes nothing but control frames, which fit.
+const (
+	readBuffer  = 512
+	writeBuffer = 256
+)
+
+// A wireConn is the connection below a websocket, shared by the library, which
+// reads and writes control frames, and the hub, which writes frames that are
+// made already. Every call writes whole frames; the rest of one for which there
+// was no room is written before anything else.
+type wireConn struct {
+	net.Conn
+	raw    syscall.RawConn // nil where nothing can be tried
+	unread []byte          // what came with the request; owned by the reader
+
+	begun atomic.Bool // there is a rest
+
+	mu     sync.Mutex // guards what follows
+	rest   []byte     // of the frame that was begun
+	broken error      // why nothing can be written any more
+}
+
+// takeOver hijacks a request's connection with small buffers.
+func takeOver(w http.ResponseWriter) (*wireConn, *bufio.ReadWriter, error) {
+	conn, server, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("messaging: %w", err)
+	}
+	wire := &wireConn{Conn: conn}
+	if n := server.Reader.Buffered(); n > 0 {
+		unread, _ := server.Reader.Peek(n) // they are there
+		wire.unread = append([]byte(nil), unread...)
+	}
+	if s, ok := conn.(syscall.Conn); ok && canTry {
+		if raw, err := s.SyscallConn(); err == nil {
+			wire.raw = raw
+		}
+	}
+	return wire, bufio.NewReadWriter(bufio.NewReaderSize(wire, readBuffer), bufio.NewWriterSize(wire, writeBuffer)), nil
+}
+
+func (w *wireConn) Read(b []byte) (int, error) {
+	if len(w.unread) > 0 {
+		n := copy(b, w.unread)
+		if w.unread = w.unread[n:]; len(w.unread) == 0 {
+			w.unread = nil
+		}
+		return n, nil
+	}
+	return w.Conn.Read(b)
+}
+
+// Write writes a control frame of the library's, which limits how long it takes
+// by closing the connection.
+func (w *wireConn) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.flushLocked(); err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Write(b)
+	if err != nil {
+		w.broken = err // some of a frame may be out
+	}
+	return n, err
+}
+
+// owes reports whether a frame is out in part.
+func (w *wireConn) owes() bool { return w.begun.Load() }
+
+// offer writes as many frames as the connection takes at once, and of the next
+// as much as there is room for; wire is the frames' bytes in one piece. It
+// returns how many frames are begun. When that is fewer than there are, flush
+// waits for room, as it does for the rest of a frame that is out in part.
+func (w *wireConn) offer(try *attempt, frames []*frame, wire []byte) (begun int, err error) {
+	if !w.mu.TryLock() {
+		return 0, nil // a control frame has no room, either
+	}
+	defer w.mu.Unlock()
+	if w.broken != nil || len(w.rest) > 0 {
+		return 0, w.broken
+	}
+	n := 0
+	if w.raw != nil {
+		if n, err = try.write(w.raw, wire); err != nil {
+			w.broken = err
+			return 0, fmt.Errorf("messaging: write: %w", err)
+		}
+	}
+	if n == len(wire) {
+		return len(frames), nil
+	}
+	// At least one is begun, so that there is something to wait for.
+	for i, f := range frames {
+		if n < len(f.wire) {
+			if n > 0 || i == 0 {
+				w.rest = f.wire[n:]
+				w.begun.Store(true)
+				return i + 1, nil
+			}
+			return i, nil
+		}
+		n -= len(f.wire)
+	}
+	return len(frames), nil
+}
+
+// flush writes what is left of a frame, within a limit.
+func (w *wireConn) flush(limit time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.rest) == 0 {
+		return w.broken
+	}
+	if err := w.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("messaging: write limit: %w", err)
+	}
+	if err := w.flushLocked(); err != nil {
+		return fmt.Errorf("messaging: write: %w", err)
+	}
+	if err := w.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("messaging: write limit: %w", err)
+	}
+	return nil
+}
+
+func (w *wireConn) flushLocked() error {
+	if w.broken != nil || len(w.rest) == 0 {
+		return w.broken
+	}
+	if _, err := w.Conn.Write(w.rest); err != nil {
+		w.broken = err
+		return err
+	}
+	w.rest = nil
+	w.begun.Store(false)
+	return nil
+}
