@@ -43,12 +43,11 @@ type plan struct {
 	msgs   []messaging.Msg // the entries
 	added  [][]messaging.Appended
 	errs   []error
-	does   []bool // whether it has a part in the record
 }
 
 // judge looks at calls one after the other, as they would have found the topic.
 func (s *state) judge(calls []*call) *plan {
-	p := &plan{behind: s.last, added: make([][]messaging.Appended, len(calls)), errs: make([]error, len(calls)), does: make([]bool, len(calls))}
+	p := &plan{behind: s.last, added: make([][]messaging.Appended, len(calls)), errs: make([]error, len(calls))}
 	r := &record{does: doesAdd, epoch: s.epoch, floor: s.floor, prev: s.head, head: s.head}
 	if r.epoch == 0 {
 		r.epoch = newEpoch()
@@ -57,10 +56,9 @@ func (s *state) judge(calls []*call) *plan {
 	for i, c := range calls {
 		if c.discard != nil {
 			p.errs[i] = s.judgeDiscard(p, *c.discard)
-			p.does[i] = p.record != nil
 			return p // alone
 		}
-		p.added[i], p.errs[i], p.does[i] = s.judgeAppend(p, r, c, fresh)
+		p.added[i], p.errs[i] = s.judgeAppend(p, r, c, fresh)
 	}
 	if len(r.index) > 0 {
 		p.record = r
@@ -68,7 +66,9 @@ func (s *state) judge(calls []*call) *plan {
 	return p
 }
 
-func (s *state) judgeAppend(p *plan, r *record, c *call, fresh map[string]messaging.Pos) (_ []messaging.Appended, err error, does bool) {
+// judgeAppend adds to a planned record what an append has that is not there yet, nor
+// among the fresh ones.
+func (s *state) judgeAppend(p *plan, r *record, c *call, fresh map[string]messaging.Pos) ([]messaging.Appended, error) {
 	there := func(id string) (messaging.Pos, bool) {
 		if pos, ok := fresh[id]; ok {
 			return pos, true
@@ -82,7 +82,7 @@ func (s *state) judgeAppend(p *plan, r *record, c *call, fresh map[string]messag
 		}
 	}
 	if c.ifHead != nil && old < len(c.msgs) && (old > 0 || *c.ifHead != r.head.in(r.epoch)) {
-		return nil, messaging.ErrConflict, false
+		return nil, messaging.ErrConflict
 	}
 	added := make([]messaging.Appended, len(c.msgs))
 	for i, m := range c.msgs {
@@ -95,9 +95,8 @@ func (s *state) judgeAppend(p *plan, r *record, c *call, fresh map[string]messag
 		fresh[m.ID] = added[i].Pos
 		r.index = append(r.index, indexed{m.ID, m.Tag, len(m.Body)})
 		p.msgs = append(p.msgs, m)
-		does = true
 	}
-	return added, nil, does
+	return added, nil
 }
 
 // judgeDiscard plans a new floor, unless it is the floor already.

@@ -3,7 +3,9 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/lodge-gateway/lodge/messaging"
 )
@@ -12,9 +14,14 @@ const (
 	// flightBytes is how much the calls of one flight have together, unless one
 	// alone has more.
 	flightBytes = maxInline * 3 / 4
-	// flightTries is how often a record is planned anew because another node was
-	// first.
-	flightTries = 100
+	// yieldFor is how long a node that saw another write to a topic leaves it some
+	// room: a cluster takes one record of a topic at a time, and who just wrote one
+	// would be first again and again.
+	yieldFor = time.Second
+	// yieldMost is the longest that it waits at a time, and retryMost the longest
+	// wait of one that found another's record on its way.
+	yieldMost = 20 * time.Millisecond
+	retryMost = 3 * time.Millisecond
 )
 
 // A call is an append or a discard that waits to be written, alone or together
@@ -86,6 +93,7 @@ func (l *Log) board(t *topic) []*call {
 // fly writes what calls want and tells each its outcome. No caller's context ends
 // it; the log's time-outs do.
 func (l *Log) fly(t *topic, calls []*call) {
+	began := time.Now()
 	p, err := l.write(t, calls)
 	for i, c := range calls {
 		if err != nil {
@@ -95,13 +103,14 @@ func (l *Log) fly(t *topic, calls []*call) {
 		}
 		close(c.done)
 	}
+	l.yield(t, time.Since(began))
 }
 
 // write has a plan for calls come true. What nothing is written for is judged by
 // what was looked up after the calls were taken.
 func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 	looked := false
-	for range flightTries {
+	for began := time.Now(); time.Since(began) < 2*l.conf.Timeout; {
 		l.mu.Lock()
 		session := l.session
 		l.mu.Unlock()
@@ -121,8 +130,7 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 			return p, nil
 		}
 		if p.record != nil {
-			err := l.store(t, p)
-			if !errors.Is(err, errMoved) {
+			if err := l.store(t, p); !errors.Is(err, errMoved) {
 				return p, err
 			}
 		}
@@ -130,8 +138,25 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 			return nil, err
 		}
 		looked = true
+		t.mu.Lock()
+		moved := t.state.last != p.behind
+		t.mu.Unlock()
+		if p.record != nil && !moved { // another record is on its way
+			wait(l.life, rand.N(retryMost))
+		}
 	}
 	return nil, unavailable(errors.New("jetstream: other nodes were first each time"))
+}
+
+// yield lets other nodes write to a topic to which they did of late; took is how
+// long a record takes.
+func (l *Log) yield(t *topic, took time.Duration) {
+	t.mu.Lock()
+	shared := time.Since(t.others) < yieldFor
+	t.mu.Unlock()
+	if shared {
+		wait(l.life, rand.N(min(took, yieldMost)+1))
+	}
 }
 
 // store publishes the record of a plan.
@@ -158,7 +183,7 @@ func (l *Log) store(t *topic, p *plan) error {
 		}
 		t.mu.Unlock()
 	} else if !errors.Is(err, messaging.ErrUncertain) {
-		l.uncut(t, kindPart, p.record.pieces)
+		l.uncut(t, p.record.pieces)
 	} else {
 		t.mu.Lock()
 		t.session = 0 // what is there must be looked at

@@ -12,8 +12,10 @@ const (
 	// headTopics is how many topics one request is about: JetStream answers at
 	// most 1024.
 	headTopics = 500
-	// headRequests is how many are under way at the same time.
-	headRequests = 4
+	// headRequests is how many are under way at the same time, and leaderRequests
+	// how many of one topic each.
+	headRequests   = 4
+	leaderRequests = 16
 )
 
 // Heads implements messaging.Log.
@@ -23,6 +25,42 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 		return nil, err
 	}
 	defer done()
+	heads := make([]messaging.Pos, len(names))
+	if l.conf.Replicas > 1 {
+		err = l.headsOfLeaders(ctx, names, heads)
+	} else {
+		err = l.headsAtOnce(ctx, names, heads)
+	}
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, err
+	}
+	return heads, nil
+}
+
+// headsOfLeaders asks the leader of each topic's stream. Replicas would answer for
+// many at a time, but may be behind.
+func (l *Log) headsOfLeaders(ctx context.Context, names []messaging.Topic, heads []messaging.Pos) error {
+	group, asking := errgroup.WithContext(ctx)
+	group.SetLimit(leaderRequests)
+	for i, name := range names {
+		group.Go(func() error {
+			shard := l.shard(name)
+			m, ok, err := l.newestOfLeader(asking, shard, l.subject(shard, tokenOf(name), kindLog))
+			if err != nil || !ok {
+				return err
+			}
+			heads[i], err = l.headIn(shard, m)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// headsAtOnce asks for the newest records of many topics in one request.
+func (l *Log) headsAtOnce(ctx context.Context, names []messaging.Topic, heads []messaging.Pos) error {
 	// Each topic once: a request that names one twice gets one answer.
 	wanted := make([]map[string]messaging.Topic, l.conf.Streams)
 	for _, name := range names {
@@ -32,34 +70,33 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 		}
 		wanted[shard][l.subject(shard, tokenOf(name), kindLog)] = name
 	}
-	found := make([]map[messaging.Topic]newestHead, l.conf.Streams)
+	found := make([]map[messaging.Topic]messaging.Pos, l.conf.Streams)
 	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(headRequests)
 	for shard := range wanted {
-		found[shard] = map[messaging.Topic]newestHead{}
+		found[shard] = map[messaging.Topic]messaging.Pos{}
 		group.Go(func() error { return l.headsOf(asking, shard, wanted[shard], found[shard]) })
 	}
 	if err := group.Wait(); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return nil, cause
-		}
-		return nil, err
+		return err
 	}
-	heads := make([]messaging.Pos, len(names))
 	for i, name := range names {
-		heads[i] = l.laterHead(name, found[l.shard(name)][name])
+		heads[i] = found[l.shard(name)][name]
 	}
-	return heads, nil
+	return nil
 }
 
-// newestHead is what the newest record of a topic at seq in the stream says.
-type newestHead struct {
-	seq  uint64
-	head messaging.Pos
+// headIn returns the head that the newest record of a topic says.
+func (l *Log) headIn(shard int, m stored) (messaging.Pos, error) {
+	r, err := decode(m.data)
+	if err != nil {
+		return messaging.Pos{}, l.broken(shard, m.seq)
+	}
+	return r.head.in(r.epoch), nil
 }
 
 // headsOf asks for the newest records of topics in one stream, by their subjects.
-func (l *Log) headsOf(ctx context.Context, shard int, wanted map[string]messaging.Topic, found map[messaging.Topic]newestHead) error {
+func (l *Log) headsOf(ctx context.Context, shard int, wanted map[string]messaging.Topic, found map[messaging.Topic]messaging.Pos) error {
 	subjects := make([]string, 0, headTopics)
 	ask := func() error {
 		for len(subjects) > 0 {
@@ -69,11 +106,9 @@ func (l *Log) headsOf(ctx context.Context, shard int, wanted map[string]messagin
 			}
 			answered := map[string]bool{}
 			for _, m := range records {
-				r, err := decode(m.data)
-				if err != nil {
-					return l.broken(&topic{shard: shard}, m.seq)
+				if found[wanted[m.subject]], err = l.headIn(shard, m); err != nil {
+					return err
 				}
-				found[wanted[m.subject]] = newestHead{m.seq, r.head.in(r.epoch)}
 				answered[m.subject] = true
 			}
 			if whole || len(records) == 0 {
@@ -98,24 +133,4 @@ func (l *Log) headsOf(ctx context.Context, shard int, wanted map[string]messagin
 		}
 	}
 	return ask()
-}
-
-// laterHead returns the head that was found, or what this node knows to have come
-// after it: of several replicas one that is behind may have answered.
-func (l *Log) laterHead(name messaging.Topic, found newestHead) messaging.Pos {
-	if l.conf.Replicas == 1 {
-		return found.head
-	}
-	l.mu.Lock()
-	t, session := l.topics[name], l.session
-	l.mu.Unlock()
-	if t == nil {
-		return found.head
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.session == session && t.state.last > found.seq {
-		return t.state.headPos()
-	}
-	return found.head
 }

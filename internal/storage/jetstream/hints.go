@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -17,6 +18,14 @@ func (l *Log) listen(ctx context.Context) error {
 		}
 		if name, ok := topicOf(strings.TrimPrefix(m.Subject, l.hintRoot())); ok {
 			l.hints.Publish(name)
+			l.mu.Lock()
+			t := l.topics[name]
+			l.mu.Unlock()
+			if t != nil {
+				t.mu.Lock()
+				t.others = time.Now()
+				t.mu.Unlock()
+			}
 		}
 	})
 	if err != nil {

@@ -72,14 +72,31 @@ func TestNewLogRefusesStreams(t *testing.T) {
 	}
 }
 
+// TestCredentials also has a user who may do no more than the operators' guide says.
 func TestCredentials(t *testing.T) {
 	byToken := natstest.Start(t, natstest.Options{Settings: []string{`authorization { token: "sesame" }`}})
-	byName := natstest.Start(t, natstest.Options{Settings: []string{`authorization { user: "lodge", password: "sesame" }`}})
+	byName := natstest.Start(t, natstest.Options{Settings: []string{`authorization { users: [ { user: "lodge", password: "sesame", permissions: {
+		publish: ["lodge.>", "$JS.API.STREAM.*.lodge-*", "$JS.API.STREAM.MSG.*.lodge-*", "$JS.API.DIRECT.GET.lodge-*"]
+		subscribe: ["lodge-hint.*", "_INBOX.>"] } } ] }`}})
 	for _, c := range []Config{
 		{URLs: []string{byToken.URL()}, Token: "sesame", SyncVouched: true},
 		{URLs: []string{byName.URL()}, User: "lodge", Password: "sesame", Monitors: []string{byName.Monitor()}},
 	} {
-		if _, err := openLog(t, c).Append(t.Context(), "topic", []messaging.Msg{{ID: "m"}}, nil); err != nil {
+		log := openLog(t, c)
+		added, err := log.Append(t.Context(), "topic", []messaging.Msg{{ID: "m", Body: make([]byte, messaging.MaxBody)}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Read(t.Context(), "topic", messaging.Pos{}, 1); err != nil {
+			t.Error(err)
+		}
+		if _, err := log.Heads(t.Context(), []messaging.Topic{"topic"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := log.SaveSnapshot(t.Context(), "topic", 0, messaging.Snapshot{At: added[0].Pos}); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(log.Discard(t.Context(), "topic", added[0].Pos), log.Drop(t.Context(), "topic")); err != nil {
 			t.Error(err)
 		}
 	}

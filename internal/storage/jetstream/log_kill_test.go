@@ -65,29 +65,40 @@ func TestLogServerKilled(t *testing.T) {
 	log := openLog(t, configFor(server))
 	var ledger messagingtest.Ledger
 	for run := range soaktest.Rounds(4, 15, 100) {
-		more := 50 + rand.N(600)
-		said, say := io.Pipe()
-		defer func() { _ = said.Close() }() // should a line fail the test
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			err := messagingtest.Scribble(t.Context(), log, fmt.Sprint("run", run), say)
-			if !errors.Is(err, messaging.ErrUncertain) && !errors.Is(err, messaging.ErrUnavailable) {
-				t.Errorf("the server was killed, and the log says %v", err)
-			}
-			_ = say.Close() // which cannot fail
-		})
-		for lines := bufio.NewScanner(said); lines.Scan(); {
-			ledger.Note(t, lines.Text())
-			if more--; more == 0 {
-				server.Kill9()
-			}
-		}
-		wg.Wait()
+		scribble(t, log, fmt.Sprint("run", run), &ledger, server.Kill9)
 		server.Restart()
 		recovered(t, log)
 		ledger.Check(t, log)
 	}
 	soaktest.Report(t, "%d acknowledged messages survived the killed server", ledger.Len())
+}
+
+// scribble has a log write until it fails, and runs kill at a random moment.
+func scribble(t *testing.T, log *Log, run string, ledger *messagingtest.Ledger, kill func()) {
+	t.Helper()
+	more := 50 + rand.N(600)
+	said, say := io.Pipe()
+	defer func() { _ = said.Close() }() // should a line fail the test
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := messagingtest.Scribble(ctx, log, run, say)
+		if !errors.Is(err, messaging.ErrUncertain) && !errors.Is(err, messaging.ErrUnavailable) && ctx.Err() == nil {
+			t.Errorf("a server was killed, and the log says %v", err)
+		}
+		_ = say.Close() // which cannot fail
+	})
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		ledger.Note(t, lines.Text())
+		if more--; more == 0 {
+			kill()
+		}
+		if more == -500 { // one that is not the leader, nor connected to, goes unnoticed
+			stop()
+		}
+	}
+	wg.Wait()
 }
 
 // recovered waits until a log has its server again.

@@ -19,7 +19,7 @@ func (l *Log) cut(ctx context.Context, t *topic, kind string, texts [][]byte) (p
 		n := min(len(whole), l.parts)
 		seq, err := l.publish(ctx, l.subjectOf(t, kind), nil, false, whole[:n])
 		if err != nil {
-			l.uncut(t, kind, p)
+			l.uncut(t, p)
 			// A piece more or less that nothing names is no append.
 			return pieces{}, unavailable(errors.New(err.Error()))
 		}
@@ -31,7 +31,7 @@ func (l *Log) cut(ctx context.Context, t *topic, kind string, texts [][]byte) (p
 
 // uncut removes pieces that nothing came to name. What it leaves goes when the
 // topic's entries up to there are discarded.
-func (l *Log) uncut(t *topic, kind string, p pieces) {
+func (l *Log) uncut(t *topic, p pieces) {
 	for _, seq := range p.seqs {
 		asking, done := l.request(l.life)
 		question, err := json.Marshal(get{Seq: seq})

@@ -124,7 +124,7 @@ func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored)
 			if !seen {
 				r, err := decode(found[it.in.seq].data)
 				if err != nil {
-					return nil, false, l.broken(t, it.in.seq)
+					return nil, false, l.broken(t.shard, it.in.seq)
 				}
 				text = r.pieces.inline
 				inline[it.in.seq] = text

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lodge-gateway/lodge/messaging"
 )
@@ -91,7 +92,7 @@ func (l *Log) epoch(ctx context.Context, t *topic) (uint64, error) {
 	}
 	r, err := decode(m.data)
 	if err != nil {
-		return 0, l.broken(t, m.seq)
+		return 0, l.broken(t.shard, m.seq)
 	}
 	return r.epoch, nil
 }
@@ -105,7 +106,7 @@ func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect mes
 	defer done()
 	t := l.use(name)
 	defer l.done(t)
-	for range flightTries {
+	for began := time.Now(); time.Since(began) < 2*l.conf.Timeout; {
 		old, err := l.mayReplace(ctx, t, expect, s.At)
 		if err != nil {
 			return 0, err
@@ -119,7 +120,7 @@ func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect mes
 		case err == nil:
 			return messaging.Rev(next.seq), l.tidySnapshots(ctx, t, old, next)
 		case !errors.Is(err, messaging.ErrUncertain):
-			l.uncut(t, kindCut, next.pieces)
+			l.uncut(t, next.pieces)
 		}
 		if !errors.Is(err, errMoved) {
 			return 0, err

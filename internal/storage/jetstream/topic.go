@@ -37,8 +37,9 @@ type topic struct {
 	flying bool    // guarded by Log.mu
 
 	mu      sync.Mutex
-	state   *state // guarded by mu
-	session uint64 // guarded by mu: the one in which state was last looked at; 0: never
+	state   *state    // guarded by mu
+	session uint64    // guarded by mu: the one in which state was last looked at; 0: never
+	others  time.Time // guarded by mu: when another node last wrote
 }
 
 func (l *Log) subjectOf(t *topic, kind string) string { return l.subject(t.shard, t.token, kind) }
@@ -126,7 +127,7 @@ func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored
 	var r *record
 	if ok {
 		if r, err = decode(newest.data); err != nil {
-			return stored{}, false, l.broken(t, newest.seq)
+			return stored{}, false, l.broken(t.shard, newest.seq)
 		}
 	}
 	t.mu.Lock()
@@ -200,7 +201,7 @@ func (l *Log) records(ctx context.Context, t *topic, after, last uint64, take fu
 		for _, m := range found {
 			r, err := decode(m.data)
 			if err != nil {
-				return false, l.broken(t, m.seq)
+				return false, l.broken(t.shard, m.seq)
 			}
 			if !take(r, m.seq) {
 				return false, nil
@@ -212,6 +213,6 @@ func (l *Log) records(ctx context.Context, t *topic, after, last uint64, take fu
 }
 
 // broken says where the record is that cannot be read.
-func (l *Log) broken(t *topic, seq uint64) error {
-	return unavailable(fmt.Errorf("%w: message %d of stream %s", errBroken, seq, l.streamName(t.shard)))
+func (l *Log) broken(shard int, seq uint64) error {
+	return unavailable(fmt.Errorf("%w: message %d of stream %s", errBroken, seq, l.streamName(shard)))
 }
