@@ -43,6 +43,7 @@ type config struct {
 	Retention      gateway.Retention
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
+	DrainSpread    time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
 	Limits         limits
 	LogLevel       slog.Level
@@ -95,6 +96,7 @@ var settings = append([]setting{
 	{"retention_classroom", "surveys and registers are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
+	{"drain_spread", "a node that shuts down has its message connections come back spread over so long (default 5s)", lease(func(c *config) *time.Duration { return &c.DrainSpread }, 100*time.Millisecond, 5*time.Minute)},
 	{"session_cache", "/auth/verify may use what it read up to so long ago, unless a hint says that it changed; at most 5s (default 0s: each check reads the session store)", lease(func(c *config) *time.Duration { return &c.SessionCache }, 0, sessions.MaxKeep)},
 	{"send_rate", "messages, surveys and registers one person sends in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.SendRate })},
 	{"launch_rate", "experiment codes, and openings by reference, of one booking in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.LaunchRate })},

@@ -100,7 +100,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
-		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
+		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Retention: cfg.Retention,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,

@@ -38,6 +38,8 @@ export class Link extends EventTarget {
   #ws
   #run = 0
   #wake = () => {}
+  /** how long to wait before the next try, in ms, if the server has said so */
+  pause
   state = 'closed'
 
   /** @param address returns a promise of the websocket's address for a try (from 0) */
@@ -127,7 +129,8 @@ export class Link extends EventTarget {
       this.#set('waiting')
       await new Promise((done) => {
         this.#wake = done
-        setTimeout(done, Math.random() * Math.min(20000, 500 * 2 ** tries))
+        setTimeout(done, this.pause ?? Math.random() * Math.min(20000, 500 * 2 ** tries))
+        this.pause = undefined
       })
     }
   }
@@ -166,6 +169,7 @@ export class Messages extends Link {
         this.caughtUp = true
         Object.assign(this.positions, event.data.positions)
       }
+      if (type === 'lodge.reconnect') this.pause = event.data.after_ms
       this.emit('message', event)
       this.emit(type, event)
     }
