@@ -40,6 +40,7 @@ type Desk struct {
 	opts  Options
 	log   *slog.Logger
 	turns turns         // one effect at a time for each subject
+	node  string        // tells this desk from those of other nodes
 	wake  chan struct{} // tells Run that an effect is left over
 
 	mu      sync.Mutex
@@ -58,6 +59,7 @@ func NewDesk(store Store, keys Keys, clock lodge.Clock, opts Options) (*Desk, er
 		store: store, vault: v, clock: clock, opts: opts, log: opts.Logger,
 		effects: opts.Effects, wake: make(chan struct{}, 1),
 		turns:  turns{held: map[Subject]*turn{}},
+		node:   newID(),
 		cached: map[lodge.Tenant]*snapshot{},
 	}, nil
 }

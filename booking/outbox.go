@@ -41,6 +41,11 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 		return fmt.Errorf("booking: an earlier effect is still under way: %w", err)
 	}
 	defer release()
+	giveBack, err := d.claim(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	for {
 		e, tries, err := d.next(ctx, s)
 		if errors.Is(err, ErrUnknown) {
