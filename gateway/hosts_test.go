@@ -222,6 +222,27 @@ func TestSec8_HostsAreSparedByARefresh(t *testing.T) {
 	same("the grant ended")
 }
 
+// One login more than a person may have ends a login, never a host that the cap's
+// count of that person would meet.
+func TestSec8_HostsAreSparedByTheCapOfLogins(t *testing.T) {
+	w := newIDWorld(t, idOptions{cap: 1})
+	first := w.signedIn("ada")
+	code, host, err := w.sessions.Create(t.Context(), sessions.New{
+		Tenant: lodge.DefaultTenant, Kind: sessions.Host, Person: w.personID("ada"), Experiment: "pend00", Issuer: "dev", ExpiresAt: w.clock.Now().Add(24 * time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.clock.add(time.Minute)
+		w.signedIn("ada")
+	}
+	w.wantStatus(first, "the first browser", 401)
+	if now, err := w.sessions.Check(t.Context(), lodge.DefaultTenant, code); err != nil || fmt.Sprintf("%+v", now) != fmt.Sprintf("%+v", host) {
+		t.Errorf("%+v, %v\nwas %+v", now, err, host)
+	}
+}
+
 // The administrator sees a host as what it is, with its stream, and no way to end
 // it there.
 func TestAdministratorSeesHostsAndSockets(t *testing.T) {
