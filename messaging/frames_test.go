@@ -214,7 +214,7 @@ func TestTailEncodesOnceAndInBatches(t *testing.T) {
 	}
 	tl.extend(page)
 	first, version, more, ok := tl.frames(Pos{}, nil)
-	if !ok || !more || len(first) != batchFrames || version != tl.version.Load() {
+	if !ok || !more || len(first) != pageSize || version != tl.version.Load() {
 		t.Fatalf("%d frames, more %v, %v", len(first), more, ok)
 	}
 	again, _, _, _ := tl.frames(Pos{}, nil)
@@ -222,7 +222,7 @@ func TestTailEncodesOnceAndInBatches(t *testing.T) {
 		t.Error("encoded twice")
 	}
 	rest, _, more, ok := tl.frames(first[63].pos, nil)
-	if !ok || more || len(rest) != 100-batchFrames || rest[0].pos.Seq != 65 {
+	if !ok || more || len(rest) != 100-pageSize || rest[0].pos.Seq != 65 {
 		t.Errorf("then %d frames, more %v, %v", len(rest), more, ok)
 	}
 	if none, _, more, ok := tl.frames(rest[len(rest)-1].pos, nil); !ok || more || len(none) != 0 {

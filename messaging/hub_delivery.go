@@ -137,7 +137,7 @@ func (c *hubConn) catchUp(ctx context.Context, w *writer, d *delivery) (more boo
 	}
 	for len(frames) > 0 {
 		n := 1
-		for bytes := len(frames[0].wire); n < len(frames) && n < batchFrames && !frames[n].gap && !frames[0].gap; n++ {
+		for bytes := len(frames[0].wire); n < len(frames) && n < pageSize && !frames[n].gap && !frames[0].gap; n++ {
 			if bytes += len(frames[n].wire); bytes > batchBytes {
 				break
 			}

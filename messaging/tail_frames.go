@@ -7,8 +7,8 @@ import (
 
 // What one read of a tail's frames returns at most.
 const (
-	batchFrames = 64
-	batchBytes  = 64 << 10
+	pageSize   = 64
+	batchBytes = 64 << 10
 )
 
 // A ringItem is an item of a tail's ring, and its frame once somebody asked for
@@ -37,7 +37,7 @@ func (tl *Tail) frames(pos Pos, dst []*frame) (frames []*frame, version uint64, 
 			it.frame = tl.frame(it.Item)
 		}
 		bytes += len(it.frame.wire)
-		if len(dst) > 0 && (len(dst) == batchFrames || bytes > batchBytes || it.frame.gap) {
+		if len(dst) > 0 && (len(dst) == pageSize || bytes > batchBytes || it.frame.gap) {
 			return dst, version, true, true
 		}
 		dst = append(dst, it.frame)
