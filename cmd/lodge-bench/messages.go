@@ -140,12 +140,18 @@ func fanout(ctx context.Context, args []string) error {
 	rate := flags.Float64("rate", 50, "messages a second to all of them; 0: as many as the publishers can send")
 	publishers := flags.Int("publishers", 16, "how many publish at a time, with --rate 0")
 	size := flags.Int("size", 200, "bytes of a message's text")
+	bare := flags.Bool("bare", false, "frames of the bare limit hold the text only, instead of being as long as Lodge's, which hold an event")
 	period := flags.Duration("for", 10*time.Second, "how long")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	r := &hubReport{Command: "fanout", Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("of %v at %g messages a second of %d bytes", *period, *rate, *size)}
+	frame := *size // of the bare limit, which has no envelope: as long as Lodge's
 	return r.turns(ctx, f, func(ctx context.Context, h *hubUnderTest) error {
+		size := *size
+		if h.raw && !*bare {
+			size = frame
+		}
 		if _, err := h.tell(order{Do: "connect"}); err != nil {
 			return err
 		}
@@ -154,9 +160,9 @@ func fanout(ctx context.Context, args []string) error {
 		spent, err := cost(h.pid, func() error {
 			var err error
 			if *rate > 0 {
-				err = h.pace(ctx, *rate, *size, *period)
+				err = h.pace(ctx, *rate, size, *period)
 			} else {
-				err = h.rush(ctx, *publishers, *size, *period)
+				err = h.rush(ctx, *publishers, size, *period)
 			}
 			if err != nil {
 				return err
@@ -174,6 +180,9 @@ func fanout(ctx context.Context, args []string) error {
 		}
 		if saw.Lost > 0 || saw.Doubled > 0 {
 			return fmt.Errorf("%d sockets were closed, %d messages doubled", saw.Lost, saw.Doubled)
+		}
+		if !h.raw && saw.Deliveries > 0 {
+			frame = int(saw.Bytes) / saw.Deliveries
 		}
 		r.add(h.name, "CPU s per million deliveries", spent.Seconds()*1e6/float64(saw.Deliveries))
 		r.add(h.name, "deliveries/s", float64(saw.Deliveries)/took.Seconds())
