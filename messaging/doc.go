@@ -16,7 +16,12 @@
 // cursors, writes what it finds as CloudEvents, and else waits. There is no
 // queue of entries to overflow: a connection that is slow simply is further
 // behind, one that cannot take a frame within the write limit is closed, and
-// whoever comes back says where they were. What cannot be replayed is said with
+// whoever comes back says where they were. A websocket costs one goroutine, its
+// reader: what is due on all of them is written by a few writers, which give
+// each socket the frames it takes at once (made once for all, several in one
+// write) and never wait. Where there is something to wait for, a full socket,
+// the log, membership, that connection alone goes on in a goroutine of its own
+// until it has caught up. What cannot be replayed is said with
 // a lodge.gap event, so nothing is ever skipped silently. Delivery is at least
 // once with stable ids; the client's library makes that exactly once.
 //
