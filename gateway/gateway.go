@@ -94,6 +94,9 @@ type Config struct {
 	// looked who is due; default 15 s.
 	RefreshEvery, RefreshPoll time.Duration
 
+	// RefuseSelfErasure leaves it to administrators to erase people.
+	RefuseSelfErasure bool
+
 	// Retention bounds what the message log holds; RetainEvery is how often it is
 	// looked what that is no more; default 1 h.
 	Retention   Retention

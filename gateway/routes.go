@@ -74,6 +74,9 @@ func (g *Gateway) routes() chi.Router {
 		r.With(g.browser.Middleware).Post("/api/v1/me/identities", g.api(g.startLink))
 		r.Delete("/api/v1/me/identities/{id}", g.api(g.deleteIdentity))
 		r.Post("/api/v1/me/claims", g.api(g.claim))
+		r.Get("/api/v1/me/export", g.api(g.myExport))
+		r.Get("/api/v1/me/erase", g.api(g.getMyErasePreview))
+		r.Post("/api/v1/me/erase", g.api(g.postMyErase))
 
 		r.Post("/api/v1/bookings/lookup", g.api(g.lookup))
 		r.Get("/api/v1/bookings", g.api(g.listBookings))
@@ -116,6 +119,8 @@ func (g *Gateway) routes() chi.Router {
 		r.Get("/api/v1/admin/persons/{id}/merge", g.api(g.getMergePreview))
 		r.Post("/api/v1/admin/persons/{id}/merge", g.api(g.postMerge))
 		r.Post("/api/v1/admin/persons/{id}/unmerge", g.api(g.postUnmerge))
+		r.Get("/api/v1/admin/persons/{id}/erase", g.api(g.getErasePreview))
+		r.Post("/api/v1/admin/persons/{id}/erase", g.api(g.postErase))
 		r.Get("/api/v1/admin/codes", g.api(g.listCodes))
 		r.Delete("/api/v1/admin/codes/{id}", g.api(g.revokeCode))
 		r.Get("/api/v1/admin/audit", g.api(g.listAudit))

@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -9,9 +10,9 @@ import (
 	"github.com/lodge-gateway/lodge"
 )
 
-// Discard removes the entries of a topic of events that happened before a time,
-// and returns how many. It begins with the oldest and ends at the first that is
-// younger; what cannot be read, or is no event, goes with what follows it. Any
+// Discard removes the entries of a topic whose time (the attribute of an event, or
+// of a record of one) is before a given one, and returns how many. It begins with the oldest and ends at the first that is
+// younger; what cannot be read, or has no time, goes with what follows it. Any
 // number of nodes may do so at once.
 func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, before time.Time) (int, error) {
 	s := t.seals.of(tenant, name)
@@ -27,8 +28,10 @@ func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, 
 		}
 		through, n := Pos{}, 0
 		for i, it := range page.Items {
-			e, err := ParseEvent(it.Body)
-			if it.Gap || err != nil {
+			var e struct {
+				Time time.Time `json:"time"`
+			}
+			if it.Gap || json.Unmarshal(it.Body, &e) != nil || e.Time.IsZero() {
 				continue
 			}
 			if !e.Time.Before(before) {

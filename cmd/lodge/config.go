@@ -41,6 +41,7 @@ type config struct {
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
 	Retention      gateway.Retention
+	NoSelfErasure  bool
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
 	DrainSpread    time.Duration
@@ -94,6 +95,7 @@ var settings = append([]setting{
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},
 	{"retention_classroom", "surveys and registers are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
+	{"self_erasure", "allowed, or refused: then only an administrator erases people (default allowed)", selfErasure},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
 	{"drain_spread", "a node that shuts down has its message connections come back spread over so long (default 5s)", lease(func(c *config) *time.Duration { return &c.DrainSpread }, 100*time.Millisecond, 5*time.Minute)},

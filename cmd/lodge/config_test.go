@@ -189,6 +189,7 @@ func TestConfigFaults(t *testing.T) {
 		{"login_idle", "soon", "write it like 90m or 12h"},
 		{"message_period", "-1h", "longer than nothing"},
 		{"retention_notices", "1h", "at least 24h"},
+		{"self_erasure", "yes", "neither allowed nor refused"},
 		{"retention_classroom", "forever", "like 2160h"},
 		{"log_level", "loud", "debug, info, warn or error"},
 	} {

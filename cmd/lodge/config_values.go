@@ -161,6 +161,15 @@ func retention(field func(*config) *time.Duration) func(*config, source) error {
 	}
 }
 
+// selfErasure says whether people may erase themselves.
+func selfErasure(c *config, from source) error {
+	if from.value != "allowed" && from.value != "refused" {
+		return fmt.Errorf("%q is neither allowed nor refused", from.value)
+	}
+	c.NoSelfErasure = from.value == "refused"
+	return nil
+}
+
 // lease is a duration within seconds: what it bounds is for whom a right was
 // taken back.
 func lease(field func(*config) *time.Duration, shortest, longest time.Duration) func(*config, source) error {

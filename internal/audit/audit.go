@@ -60,6 +60,9 @@ const (
 	Claim           Action = "claim"              // object: guest; reason: of which booking
 	Merge           Action = "merge"              // object: person; reason: whom they count as from now on
 	Unmerge         Action = "unmerge"            // object: person; reason: whom they counted as
+	Erase           Action = "erase"              // object: person; reason: how many ids and bookings went with them
+	Export          Action = "export"             // object: person; all that is held about them, to themselves
+	LogRead         Action = "log-read"           // object: topic of the message log, read by an operator
 	CodeCreate      Action = "code-create"        // object: session of a host or a service
 	CodeRevoke      Action = "code-revoke"        // object: session of a host or a service
 	ExperimentState Action = "experiment-state"   // object: experiment; reason: on-line or off-line, and why
@@ -77,7 +80,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
-		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, CodeCreate, CodeRevoke,
+		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, LogRead, CodeCreate, CodeRevoke,
 		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
 }
