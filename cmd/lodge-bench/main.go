@@ -11,6 +11,7 @@
 //	revoke.go   from the answer to a revocation to the closed socket, on three nodes
 //	stale.go    how long a check that was kept lets through a login that was ended
 //	messages.go message sockets that idle, get broadcasts, come back all at once; publishing
+//	logbench.go the message log on each back end; logbench_limits.go what it costs bare
 //	mute.go     a network that loses what is published
 //	relaybench.go streams through the relay, of streams.go; rawrelay.go is the bare limit
 //	limits.go   the bare limits; rawhub.go, that of message sockets
@@ -35,6 +36,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"revoke": revoke,
 	"stale":  stale,
 	"relay":  relayBench,
+	"log":    logCommand,
 	"idle":   idle, "fanout": fanout, "publish": publish, "storm": storm,
 }
 
