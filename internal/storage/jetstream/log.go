@@ -4,7 +4,8 @@
 //	config.go    settings, the connection
 //	synced.go    the refusal of servers that acknowledge before they are safe
 //	streams.go   the streams: made, and held to what they must be
-//	requests.go  publishing, reading and purging by subject
+//	requests.go  publishing and purging by subject
+//	direct.go    reading by subject and sequence
 //	inbox.go     where answers come that are many
 //	pieces.go    what is too large for one message
 //	record.go    what stands in a message
