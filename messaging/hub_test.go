@@ -348,7 +348,7 @@ func TestSec32_TenantsAreApart(t *testing.T) {
 	for _, tenant := range tenants {
 		at[tenant] = h.sayAs(tenant, "all", "from "+string(tenant), "")
 		e := notice(h.clock, "user:p", "live "+string(tenant))
-		e.Type, e.Data = messaging.TypePresence, []byte(`{}`)
+		e.Type, e.Data = messaging.TypePresence, []byte(`{"people":[]}`)
 		if err := h.hub.Notify(tenant, "user:p", e); err != nil {
 			t.Fatal(err)
 		}

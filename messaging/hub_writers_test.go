@@ -123,7 +123,7 @@ func TestBatchedFramesKeepTheirBoundaries(t *testing.T) {
 			group.Go(func() {
 				for i := range 50 {
 					e := notice(h.clock, "user:ada", fmt.Sprint("live", i))
-					e.Type, e.Data = messaging.TypePresence, []byte(`{}`)
+					e.Type, e.Data = messaging.TypePresence, []byte(`{"people":[]}`)
 					if err := h.hub.Notify("t", "user:ada", e); err != nil {
 						t.Error(err)
 					}

@@ -62,6 +62,12 @@ func (h *Hub) Leave(tenant lodge.Tenant, person lodge.PersonID, experiment strin
 	h.presence.leave(tenant, stayKey{person, experiment})
 }
 
+// Delivers reports whether anybody on this node is given a topic now: whether a
+// Notify of it would reach somebody.
+func (h *Hub) Delivers(tenant lodge.Tenant, topic string) bool {
+	return len(h.audience(tenant, topic)) > 0
+}
+
 // look gathers who is there.
 func (h *Hub) look(ctx context.Context, tp *tenantPresence) (map[lodge.PersonID]*Presence, error) {
 	there := make(map[lodge.PersonID]*Presence)

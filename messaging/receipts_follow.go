@@ -63,7 +63,7 @@ func (f *cursorFeed) read(ctx context.Context, node string) (map[string]struct{}
 			}
 			f.at, f.begun = head, true
 		}
-		items, err := f.tail.After(ctx, f.at, pageSize)
+		items, err := f.tail.After(ctx, f.at, feedPage)
 		if _, lost := errors.AsType[*PosLostError](err); lost {
 			f.begun = false // what was missed is there for the asking
 			continue

@@ -146,7 +146,7 @@ func TestSec30_LiveOverflowCloses(t *testing.T) {
 		return h.roster.asked > 0
 	})
 	e := notice(h.clock, "user:ada", "x")
-	e.Type, e.Data = messaging.TypePresence, []byte(`{}`)
+	e.Type, e.Data = messaging.TypePresence, []byte(`{"people":[]}`)
 	for range 257 {
 		if err := h.hub.Notify("t", "user:ada", e); err != nil {
 			t.Fatal(err)
@@ -214,7 +214,7 @@ func TestNotifyReachesWhoDeliversTheTopicNow(t *testing.T) {
 	c, b := h.dial("s", ""), h.dial("b", "")
 	same(t, c.caughtUp())
 	same(t, b.caughtUp())
-	e, err := messaging.NewEvent(messaging.TypePresence, "person/p", h.clock.Now(), map[string]string{"person": "p"})
+	e, err := messaging.NewEvent(messaging.TypePresence, "person/p", h.clock.Now(), map[string][]string{"people": {}})
 	if err != nil {
 		t.Fatal(err)
 	}
