@@ -221,7 +221,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		LeaseGrace:    cfg.LeaseGrace,
 	})
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
-		Logger: parts.Log, Seen: g.presence.connected, Grace: cfg.LeaseGrace,
+		Logger: parts.Log, Seen: g.presence.connected, Moved: g.presence.moved, Merged: g.persons.Merged, Grace: cfg.LeaseGrace,
 		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
 		DrainSpread: cfg.DrainSpread,
 	})

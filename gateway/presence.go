@@ -24,7 +24,8 @@ const keepSightings = 26 * time.Hour
 
 // presence notes who was in an experiment and when: in a log of its own, for
 // registers that are opened later, and in the registers that are open. It is
-// the relay's observer.
+// the relay's observer. Each node notes who is with it; who is there at this
+// moment on all of them, the hub knows.
 type presence struct {
 	g    *Gateway
 	wake chan struct{}
@@ -80,6 +81,7 @@ func (p *presence) Joined(grant relay.Grant, at time.Time) {
 	if grant.Kind != string(sessions.Experiment) {
 		return
 	}
+	p.g.hub.Enter(grant.Tenant, grant.Person, grant.Name, grant.Experiment, at)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := whoseStay{grant.Tenant, grant.Person}
@@ -99,6 +101,7 @@ func (p *presence) Left(grant relay.Grant, at time.Time) {
 	if grant.Kind != string(sessions.Experiment) {
 		return
 	}
+	p.g.hub.Leave(grant.Tenant, grant.Person, grant.Experiment)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := whoseStay{grant.Tenant, grant.Person}
@@ -242,7 +245,8 @@ func foldSightings(s *sightings, item messaging.Item) {
 	s.Stays = slices.DeleteFunc(s.Stays, func(old sighting) bool { return old.To.Before(horizon) })
 }
 
-// since returns what was seen of the given people from a time on.
+// since returns what was seen of people from a time on, with who is there now on
+// whatever node, of whom that one may not have written down the last minute.
 func (p *presence) since(ctx context.Context, tenant lodge.Tenant, from time.Time) ([]attendance.Sighting, error) {
 	p.noteAll()
 	p.write(ctx)
@@ -250,7 +254,10 @@ func (p *presence) since(ctx context.Context, tenant lodge.Tenant, from time.Tim
 	if err != nil {
 		return nil, err
 	}
-	var out []attendance.Sighting
+	out, err := p.now(ctx, tenant, merged)
+	if err != nil {
+		return nil, err
+	}
 	err = p.log(tenant).View(ctx, func(s *sightings) {
 		for _, one := range s.Stays {
 			if one.To.After(from) {

@@ -234,6 +234,11 @@ func (g *Gateway) endRegister(r *http.Request) (attendance.Register, error) {
 	if err != nil {
 		return register, err
 	}
+	if register.Open {
+		if err := g.presence.catchUp(r.Context(), s.Tenant, register); err != nil {
+			return register, err
+		}
+	}
 	if register, err = g.register.Close(r.Context(), s.Tenant, register.ID, s.Person); err != nil {
 		return register, err
 	}
