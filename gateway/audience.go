@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -17,6 +18,9 @@ type audience struct {
 	label string // in words
 	reach int    // people it reaches now, where that was asked for
 }
+
+// audienceAll is everybody of the tenant.
+const audienceAll = "all"
 
 // maxPeople bounds a listing of people; institutions beyond it page.
 const maxPeople = 10_000
@@ -49,7 +53,7 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 		out = append(out, one)
 		return nil
 	}
-	if err := offer("all", "Everyone"); err != nil {
+	if err := offer(audienceAll, "Everyone"); err != nil {
 		return nil, err
 	}
 	for _, group := range sortedKeys(cat.Groups) {
@@ -81,7 +85,7 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 func (g *Gateway) maySend(p lodge.Principal, to string) error {
 	kind, id, named := strings.Cut(to, ":")
 	switch {
-	case to == "all", named && id != "" && (kind == "group" || kind == "experiment" || kind == "booking" || kind == "user"):
+	case to == audienceAll, named && id != "" && (kind == "group" || kind == "experiment" || kind == "booking" || kind == "user"):
 	default:
 		return lodge.E(lodge.CodeRefused, "Send to one of: all, group:…, experiment:…, booking:…, user:….")
 	}
@@ -93,11 +97,24 @@ func (g *Gateway) maySend(p lodge.Principal, to string) error {
 	return lodge.E(lodge.CodeForbidden, "You may not send messages to "+to+"; an instructor of it may.")
 }
 
+// mayPost is maySend for whoever sends messages: a service may within the audience
+// of its code.
+func (g *Gateway) mayPost(s sessions.Session, to string) error {
+	if s.Kind != sessions.Service {
+		return g.maySend(s.Principal(), to)
+	}
+	reach := audienceOf(&s)
+	if slices.Contains(s.Scopes, scopeSend) && (slices.Contains(reach, audienceAll) || slices.Contains(reach, to)) {
+		return nil
+	}
+	return lodge.E(lodge.CodeForbidden, "This service code may not send messages to "+to+"; that is outside of its audience.")
+}
+
 // recipients are the persons an audience reaches now.
 func (g *Gateway) recipients(ctx context.Context, tenant lodge.Tenant, to string) ([]idp.Person, error) {
 	kind, id, _ := strings.Cut(to, ":")
 	switch kind {
-	case "all":
+	case audienceAll:
 		all, err := g.persons.List(ctx, tenant, "", maxPeople)
 		return slices.DeleteFunc(all, func(p idp.Person) bool { return p.MergedInto != "" }), err
 	case "group":
@@ -120,6 +137,8 @@ func (g *Gateway) recipients(ctx context.Context, tenant lodge.Tenant, to string
 			return nil, err
 		}
 		return g.persons.Get(ctx, tenant, owners...)
+	case instructorsOf:
+		return g.instructors(ctx, tenant, id)
 	}
 	return nil, nil
 }
@@ -153,12 +172,16 @@ func (g *Gateway) usersOf(ctx context.Context, tenant lodge.Tenant, experiment s
 
 // exists reports whether an audience names something that is there.
 func (g *Gateway) exists(ctx context.Context, tenant lodge.Tenant, to string) error {
-	kind, id, _ := strings.Cut(to, ":")
 	cat, err := g.desk.Catalogue(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	found := true
+	return g.existsIn(ctx, tenant, cat, to)
+}
+
+func (g *Gateway) existsIn(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, to string) error {
+	kind, id, _ := strings.Cut(to, ":")
+	found := kind == audienceAll
 	switch kind {
 	case "group":
 		_, found = cat.Groups[id]

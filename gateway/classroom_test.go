@@ -192,7 +192,7 @@ func TestNoticeAndReceipts(t *testing.T) {
 	socket.send(map[string]string{"type": "ack", "topic": got.Topic, "pos": got.Pos})
 	state("delivered")
 	socket.send(map[string]string{"type": "read", "topic": got.Topic, "pos": got.Pos})
-	state("read")
+	state("acknowledged")
 	root.refused(404, "GET", "/api/v1/messages/"+sent["id"]+"/receipts", nil)
 	ada.refused(404, "GET", "/api/v1/messages/"+sent["id"]+"/receipts", nil)
 	for _, bad := range []gateway.MessageRequest{

@@ -2,12 +2,16 @@ package gateway
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
+
+// maxServiceName bounds the name of a service, in runes.
+const maxServiceName = 60
 
 // CreateCode makes a host or service code. The command line calls it through
 // the admin socket, or on the store itself when no server holds it.
@@ -27,8 +31,8 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		if !ok {
 			return CodeView{}, lodge.E(lodge.CodeRefused, "There is no experiment "+req.Experiment+" in the catalogue; name one that is.")
 		}
-		if len(req.Scopes) > 0 || len(req.Audience) > 0 {
-			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes and audiences are for service codes.")
+		if len(req.Scopes) > 0 || len(req.Audience) > 0 || req.Name != "" {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes, audiences and names are for service codes.")
 		}
 		n.Kind = sessions.Host
 		for _, stream := range experiment.Streams {
@@ -39,7 +43,10 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 		if n.Scopes, err = serviceScopes(cat, req.Scopes, req.Audience); err != nil {
 			return CodeView{}, err
 		}
-		n.Kind = sessions.Service
+		n.Kind, n.Name = sessions.Service, strings.TrimSpace(req.Name)
+		if len([]rune(n.Name)) > maxServiceName {
+			return CodeView{}, lodge.E(lodge.CodeRefused, "The name of a service has at most 60 characters.")
+		}
 		setDefault(&life, serviceLife)
 	default:
 		return CodeView{}, lodge.E(lodge.CodeRefused, "The kind of a code made here is host or service.")

@@ -163,6 +163,8 @@ type Gateway struct {
 	openings *rates // by booking
 	services *rates // by service code
 
+	scheduled *schedules
+
 	identities *identities
 
 	ready    chan struct{} // closed when Run has started everything
@@ -187,7 +189,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), ready: make(chan struct{}),
+		pages: pages, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -327,7 +329,8 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	all := map[string]func(context.Context) error{
-		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run, "retention": retention{g}.Run,
+		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
+		"scheduled messages": sender{g}.Run, "retention": retention{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run
@@ -347,6 +350,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	err := group.Wait()
 	g.surveys.Release()
 	g.register.Release()
+	g.scheduled.release()
 	return err
 }
 

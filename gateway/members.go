@@ -122,6 +122,15 @@ func (g *Gateway) addBooking(m *membership, b booking.Booking, now time.Time) {
 
 // addBindings adds the topics of those who teach and who keep the rigs.
 func (g *Gateway) addBindings(ctx context.Context, s sessions.Session, m *membership) error {
+	if len(s.Bindings) > 0 {
+		cat, err := g.desk.Catalogue(ctx, s.Tenant)
+		if err != nil {
+			return err
+		}
+		for _, topic := range inboxes(cat, s.Bindings) {
+			m.add(topic)
+		}
+	}
 	for _, b := range s.Bindings {
 		switch {
 		case b.Role == lodge.RoleInstructor && b.Scope == lodge.ScopeTenant:

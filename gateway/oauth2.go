@@ -183,6 +183,8 @@ const (
 	scopeIntrospect = "introspect" // alone: login, booking and experiment codes; with :KIND: of that kind
 	scopeRevoke     = "revoke"     // alone: booking and experiment codes; with :KIND: of that kind
 	scopeIdentity   = "identity"   // introspection names the person, with groups and roles
+	// scopeSend sends messages to the service's audience.
+	scopeSend = "messages:send"
 	// scopeAudience begins what an audience is kept as: "audience:experiment:pend00".
 	scopeAudience = "audience:"
 )
@@ -205,7 +207,7 @@ func may(service *sessions.Session, verb string, s *sessions.Session) bool {
 		return false
 	}
 	reach := audienceOf(service)
-	return len(reach) == 0 || s.Experiment != "" && slices.Contains(reach, "experiment:"+s.Experiment)
+	return len(reach) == 0 || slices.Contains(reach, audienceAll) || s.Experiment != "" && slices.Contains(reach, "experiment:"+s.Experiment)
 }
 
 // mayAny reports whether a service has a scope for a verb at all.
@@ -213,8 +215,8 @@ func mayAny(service *sessions.Session, verb string) bool {
 	return slices.ContainsFunc(service.Scopes, func(scope string) bool { return scope == verb || strings.HasPrefix(scope, verb+":") })
 }
 
-// audienceOf is what a service may ask about: experiments; none means all of the
-// tenant.
+// audienceOf is what a service may ask about, experiments, and whom it may send
+// to; none means all of the tenant, and nobody to send to.
 func audienceOf(service *sessions.Session) []string {
 	var out []string
 	for _, scope := range service.Scopes {

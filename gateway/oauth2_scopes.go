@@ -17,11 +17,11 @@ func serviceScopes(cat *booking.Catalogue, scopes, audience []string) ([]string,
 	if len(scopes) == 0 {
 		return nil, lodge.E(lodge.CodeRefused, "A service code needs scopes, such as relay:stats or introspect.")
 	}
-	asks := false
+	asks, sends := false, slices.Contains(scopes, scopeSend)
 	for _, scope := range scopes {
 		verb, of, qualified := strings.Cut(scope, ":")
 		switch {
-		case scope == relay.ScopeStats, scope == relay.ScopeAdmin, scope == scopeIdentity:
+		case scope == relay.ScopeStats, scope == relay.ScopeAdmin, scope == scopeIdentity, scope == scopeSend:
 		case (verb == "read" || verb == "write") && relay.ValidTopic(of):
 		case verb == scopeIntrospect, verb == scopeRevoke:
 			if qualified && !slices.Contains([]sessions.Kind{sessions.Login, sessions.Booking, sessions.Experiment, sessions.Host, sessions.Service}, sessions.Kind(of)) {
@@ -29,20 +29,25 @@ func serviceScopes(cat *booking.Catalogue, scopes, audience []string) ([]string,
 			}
 			asks = true
 		default:
-			return nil, lodge.E(lodge.CodeRefused, "There is no scope "+shorten(scope, 60)+". There are relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect, introspect:KIND, revoke, revoke:KIND and identity.")
+			return nil, lodge.E(lodge.CodeRefused, "There is no scope "+shorten(scope, 60)+". There are relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect, introspect:KIND, revoke, revoke:KIND, identity and messages:send.")
 		}
 	}
 	if slices.Contains(scopes, scopeIdentity) && !slices.ContainsFunc(scopes, func(s string) bool { return strings.HasPrefix(s, scopeIntrospect) }) {
 		return nil, lodge.E(lodge.CodeRefused, "The scope identity adds names, groups and roles to what introspect tells; give both.")
 	}
-	if len(audience) > 0 && !asks {
-		return nil, lodge.E(lodge.CodeRefused, "An audience narrows the scopes introspect and revoke; give one of them with it.")
+	if len(audience) > 0 && !asks && !sends {
+		return nil, lodge.E(lodge.CodeRefused, "An audience narrows the scopes introspect, revoke and messages:send; give one of them with it.")
+	}
+	if len(audience) == 0 && sends {
+		return nil, lodge.E(lodge.CodeRefused, "A service that sends messages needs an audience: all, group:ID or experiment:ID.")
 	}
 	out := slices.Clone(scopes)
 	for _, one := range audience {
-		id, ok := strings.CutPrefix(one, "experiment:")
-		if _, there := cat.Experiments[id]; !ok || !there {
-			return nil, lodge.E(lodge.CodeRefused, "The audience of a service is experiments of the catalogue, written experiment:ID; "+shorten(one, 60)+" is none.")
+		kind, id, _ := strings.Cut(one, ":")
+		_, group := cat.Groups[id]
+		_, experiment := cat.Experiments[id]
+		if (kind != "experiment" || !experiment) && (!sends || one != audienceAll && (kind != "group" || !group)) {
+			return nil, lodge.E(lodge.CodeRefused, "The audience of a service is experiments of the catalogue, written experiment:ID, and with messages:send also group:ID and all; "+shorten(one, 60)+" is none.")
 		}
 		out = append(out, scopeAudience+one)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
-	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -52,9 +51,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	for _, a := range audiences {
-		view.Audience = append(view.Audience, web.Audience{Value: a.value, Label: a.label, Reach: a.reach})
-	}
+	view.Audience = webAudiences(audiences)
 	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
 		return err
@@ -64,7 +61,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 			view.Groups = append(view.Groups, web.Group{Name: name, Title: cat.Title(cat.Groups[name].Description, name)})
 		}
 	}
-	if view.Sent, err = g.webSent(ctx, s); err != nil {
+	if err := g.teachMessages(ctx, s, cat, &view); err != nil {
 		return err
 	}
 	if view.Surveys, err = g.webTallies(ctx, s); err != nil {
@@ -85,53 +82,6 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	return g.pages.Render(w, status, web.PageTeach, view)
-}
-
-// maxReceipts is how many recipients of a message a page names; of more it says
-// how many got it.
-const maxReceipts = 300
-
-// webSent are the latest messages of an instructor with their receipts.
-func (g *Gateway) webSent(ctx context.Context, s sessions.Session) ([]web.Sent, error) {
-	mine, err := g.sentBy(ctx, s, 10)
-	if err != nil {
-		return nil, err
-	}
-	var out []web.Sent
-	reached := map[string][]idp.Person{}
-	for _, m := range mine {
-		if reached[m.Topic] == nil {
-			if reached[m.Topic], err = g.recipients(ctx, s.Tenant, m.Topic); err != nil {
-				return nil, err
-			}
-		}
-		receipts, err := g.receiptsOf(ctx, s.Tenant, m, reached[m.Topic])
-		if err != nil {
-			return nil, err
-		}
-		one := web.Sent{
-			Message: web.Message{
-				ID: m.ID, Topic: m.Topic, Position: m.Position, Time: m.Time, Title: m.Notice.Title, Text: m.Notice.Text,
-				Priority: m.Notice.Priority, From: m.Notice.From, To: g.toWords(ctx, s.Tenant, m.Topic),
-			},
-			Sent: receipts.Sent, Delivered: receipts.Delivered, Read: receipts.Read,
-		}
-		for _, p := range receipts.People[:min(len(receipts.People), maxReceipts)] {
-			one.People = append(one.People, web.Receipt(p))
-		}
-		out = append(out, one)
-	}
-	return out, nil
-}
-
-// toWords is inWords for the sender, to whom "you" is somebody with a name.
-func (g *Gateway) toWords(ctx context.Context, tenant lodge.Tenant, to string) string {
-	if kind, id, _ := strings.Cut(to, ":"); kind == "user" {
-		if people, err := g.persons.Get(ctx, tenant, lodge.PersonID(id)); err == nil && len(people) == 1 {
-			return people[0].Name
-		}
-	}
-	return inWords(to)
 }
 
 func (g *Gateway) webTallies(ctx context.Context, s sessions.Session) ([]web.Tally, error) {
@@ -188,23 +138,6 @@ func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error, tit
 	}
 	forms.problem = problem
 	return g.renderTeach(w, r, status, forms)
-}
-
-func (g *Gateway) noticeForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.readForm(w, r); err != nil {
-		return err
-	}
-	s, err := g.person(r)
-	if err != nil {
-		return err
-	}
-	form := web.NoticeForm{
-		To: r.PostFormValue("to"), Title: r.PostFormValue("title"), Text: r.PostFormValue("text"), Priority: r.PostFormValue("priority"), Key: r.PostFormValue("key"),
-	}
-	if _, err := g.send(r.Context(), s, MessageRequest{To: form.To, Title: form.Title, Text: form.Text, Priority: form.Priority}, form.Key); err != nil {
-		return g.refused(w, r, err, "That was not sent", teachForms{notice: form})
-	}
-	return seeOther(w, r, "/teach", "sent")
 }
 
 // surveyForm reads questions from fields q-text-N, q-kind-N and q-options-N.

@@ -59,6 +59,25 @@ func (g *Gateway) routes() chi.Router {
 		}
 	})
 
+	// With a code or with cookies: whoever sends a code is treated as above, and
+	// everybody else as below.
+	r.Group(func(r chi.Router) {
+		r.Use(g.codeOrCookie)
+		r.Post("/api/v1/messages", g.api(g.sendMessage))
+		r.Get("/api/v1/messages/scheduled", g.api(g.listScheduled))
+		r.Put("/api/v1/messages/scheduled/{id}", g.api(g.changeScheduled))
+		r.Delete("/api/v1/messages/scheduled/{id}", g.api(g.cancelScheduled))
+		r.Get("/api/v1/messages/waiting", g.api(g.listWaiting))
+		r.Post("/api/v1/messages/{id}/acknowledge", g.api(g.acknowledge))
+		r.Get("/api/v1/messages/{id}/receipts", g.api(g.receipts))
+		for _, path := range []string{
+			"/api/v1/messages", "/api/v1/messages/scheduled", "/api/v1/messages/scheduled/{id}",
+			"/api/v1/messages/waiting", "/api/v1/messages/{id}/acknowledge", "/api/v1/messages/{id}/receipts",
+		} {
+			r.Options(path, g.api(noPreflight))
+		}
+	})
+
 	// With cookies: unsafe methods from other sites are refused.
 	r.Group(func(r chi.Router) {
 		r.Use(g.sameSite)
@@ -89,7 +108,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Get("/api/v1/availability", g.api(g.availability))
 
 		r.Get("/api/v1/messages", g.api(g.history))
-		r.Post("/api/v1/messages", g.api(g.sendMessage))
+		r.Post("/api/v1/messages/{id}/replies", g.api(g.postReply))
 		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))
 		r.Get("/api/v1/messages/events", g.api(g.messageEvents))
 		r.Get("/api/v1/messages/{id}/receipts", g.api(g.receipts))
@@ -154,6 +173,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post("/bookings/{id}/cancel", g.page(g.cancelForm))
 	r.Get("/launch/{id}", g.page(g.launchPage))
 	r.Get("/messages", g.page(g.messagesPage))
+	r.Post("/messages/{id}/acknowledge", g.page(g.acknowledgeForm))
+	r.Post("/messages/{id}/replies", g.page(g.replyForm))
 	r.Get("/surveys/{id}", g.page(g.surveyPage))
 	r.Post("/surveys/{id}", g.page(g.answerForm))
 	r.Get("/attendance", g.page(g.attendancePage))
@@ -168,6 +189,9 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 
 	r.Get("/teach", g.page(g.teachPage))
 	r.Post("/teach/notices", g.page(g.noticeForm))
+	r.Get("/teach/notices/{id}", g.page(g.scheduledPage))
+	r.Post("/teach/notices/{id}", g.page(g.rescheduleForm))
+	r.Post("/teach/notices/{id}/cancel", g.page(g.unscheduleForm))
 	r.Post("/teach/surveys", g.page(g.surveyForm))
 	r.Post("/teach/surveys/{id}/close", g.page(g.closeSurveyForm))
 	r.Post("/teach/registers", g.page(g.registerForm))
@@ -229,6 +253,24 @@ func (g *Gateway) sameSite(next http.Handler) http.Handler {
 		return lodge.Wrap(lodge.CodeForbidden, "A page of another site may not do this in your name.", errors.New("cross-origin request"))
 	}))
 	return protection.Handler(next)
+}
+
+// codeOrCookie treats a request that carries a code as the routes do that take
+// nothing else, and one that does not as those with cookies.
+func (g *Gateway) codeOrCookie(next http.Handler) http.Handler {
+	code, cookie := g.cors(next), g.sameSite(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions || r.Header.Get("Authorization") != "" {
+			code.ServeHTTP(w, r)
+			return
+		}
+		cookie.ServeHTTP(w, r)
+	})
+}
+
+// noPreflight answers a preflight from an origin that is not listed.
+func noPreflight(http.ResponseWriter, *http.Request) error {
+	return lodge.E(lodge.CodeForbidden, "Pages of this origin may not call this address.")
 }
 
 // forMachines reports whether what is asked for is no page: its errors are

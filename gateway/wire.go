@@ -171,6 +171,20 @@ type MessageRequest struct {
 	Title    string `json:"title,omitempty"`
 	Text     string `json:"text"`
 	Priority string `json:"priority,omitempty"` // info (default), important, safety
+	Replies  bool   `json:"replies,omitempty"`  // whether its readers may reply; group:G only, where the catalogue allows it
+	// At is when to send it, Expires until when it is shown: RFC 3339, or local
+	// times such as 2026-05-04T09:00 in Zone, a name such as Europe/London.
+	At      string `json:"at,omitempty"`
+	Expires string `json:"expires,omitempty"`
+	Zone    string `json:"zone,omitempty"`
+}
+
+// Accepted answers what was sent or put by.
+type Accepted struct {
+	ID       string    `json:"id"`
+	Topic    string    `json:"topic"`
+	Position string    `json:"position,omitempty"` // absent while it waits
+	At       time.Time `json:"at,omitzero"`        // when it is to be sent, if it was put by
 }
 
 // Notice is the data of a lodge.notice event.
@@ -178,8 +192,37 @@ type Notice struct {
 	Title    string `json:"title,omitempty"`
 	Text     string `json:"text"`
 	Priority string `json:"priority"`
-	From     string `json:"from"` // the sender's name
+	From     string `json:"from"`         // the sender's name
+	By       string `json:"by,omitempty"` // the sender's id, by which their own clients know it for theirs
 	To       string `json:"to"`
+	ToName   string `json:"to_name,omitempty"` // the same in words
+	// Expires is when it stops being shown.
+	Expires time.Time `json:"expires,omitzero"`
+	// Replies says that its readers may reply; InReplyTo and About make a notice a
+	// reply: to which one, and what that was about.
+	Replies   bool   `json:"replies,omitempty"`
+	InReplyTo string `json:"in_reply_to,omitempty"`
+	About     string `json:"about,omitempty"`
+}
+
+// ScheduledView is a message that waits for its time, or that was refused when it
+// came.
+type ScheduledView struct {
+	ID       string    `json:"id"`
+	To       string    `json:"to"`
+	Title    string    `json:"title,omitempty"`
+	Text     string    `json:"text"`
+	Priority string    `json:"priority"`
+	Replies  bool      `json:"replies,omitempty"`
+	At       time.Time `json:"at"`
+	Expires  time.Time `json:"expires,omitzero"`
+	State    string    `json:"state"`            // waiting, sending, refused
+	Reason   string    `json:"reason,omitempty"` // why it was refused
+}
+
+// ReplyRequest is the body of POST /api/v1/messages/{id}/replies.
+type ReplyRequest struct {
+	Text string `json:"text"`
 }
 
 // MessageView is a sent or received message in a history.
@@ -192,20 +235,32 @@ type MessageView struct {
 	Data     any       `json:"data"`
 }
 
-// ReceiptsView answers GET /api/v1/messages/{id}/receipts.
+// WaitingView answers GET /api/v1/messages/waiting: what the caller has not
+// acknowledged yet, safety first, then the oldest first.
+type WaitingView struct {
+	Messages []MessageView `json:"messages"`
+}
+
+// ReceiptsView answers GET /api/v1/messages/{id}/receipts. The numbers are of
+// everybody, the people those of one page, by id.
 type ReceiptsView struct {
-	ID        string        `json:"id"`
-	Sent      int           `json:"sent"` // people it reaches
-	Delivered int           `json:"delivered"`
-	Read      int           `json:"read"`
-	People    []ReceiptView `json:"people"`
+	ID        string `json:"id"`
+	Sent      int    `json:"sent"` // people it reaches
+	Delivered int    `json:"delivered"`
+	Read      int    `json:"read"`
+	Online    int    `json:"online"`
+	// Acknowledge says that the message asks for it: who has read it has
+	// acknowledged it.
+	Acknowledge bool          `json:"acknowledge"`
+	People      []ReceiptView `json:"people"`
+	After       string        `json:"after,omitempty"` // where the next page begins; absent on the last one
 }
 
 // ReceiptView is one recipient's receipt.
 type ReceiptView struct {
 	Person string `json:"person"`
 	Name   string `json:"name"`
-	State  string `json:"state"` // sent, delivered, read
+	State  string `json:"state"` // sent, delivered, read; acknowledged where that is asked for
 	Online bool   `json:"online"`
 }
 
@@ -322,7 +377,8 @@ type CodeRequest struct {
 	Kind       string   `json:"kind"` // host, service
 	Experiment string   `json:"experiment,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
-	Audience   []string `json:"audience,omitempty"` // of a service: experiment:ID; absent: the whole tenant
+	Name       string   `json:"name,omitempty"`     // of a service: whom its messages are from
+	Audience   []string `json:"audience,omitempty"` // of a service: experiment:ID; absent: the whole tenant; to send to: also group:ID, all
 	Seconds    int      `json:"seconds,omitempty"`  // life; absent: ten years for hosts, one for services
 }
 

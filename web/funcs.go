@@ -19,6 +19,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"blankMessage": func() Message { return Message{} },
 		"tag":          func(b Booking, now time.Time) tagView { return tagView{b, now} },
 		"lookup":       newLookupView,
+		"notice":       func(a []Audience, f NoticeForm) noticeView { return noticeView{a, f} },
 		"pick":         func(a []Audience, to string) audienceView { return audienceView{a, to} },
 	}
 }
@@ -27,6 +28,12 @@ func (p *Pages) funcs() template.FuncMap {
 type tagView struct {
 	Booking Booking
 	Now     time.Time
+}
+
+// noticeView is the form of a notice with the audiences to choose from.
+type noticeView struct {
+	Audience []Audience
+	Form     NoticeForm
 }
 
 // audienceView is a choice of audiences with the one chosen.

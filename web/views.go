@@ -182,7 +182,21 @@ type Message struct {
 	From     string
 	To       string // in words: "everyone", "group Physics 1"
 	Unread   bool
+	Own      bool   // the reader sent it
+	About    string // of a reply: what the notice it is to was about
+	// Replies offers to reply; Reply is what was typed in one that was refused, and
+	// Key makes a repeated post one reply.
+	Replies    bool
+	Reply, Key string
 }
+
+// Asks reports whether the message waits for its reader to acknowledge it.
+func (m Message) Asks() bool {
+	return m.Unread && (m.Priority == "important" || m.Priority == "safety")
+}
+
+// ReplyForm is a reply as typed to the message with an ID.
+type ReplyForm struct{ ID, Text, Key string }
 
 // SurveyPage is /surveys/{id}.
 type SurveyPage struct {
@@ -292,6 +306,9 @@ type Teach struct {
 	Survey    SurveyForm
 	Register  RegisterForm
 	Sent      []Sent // newest first
+	Scheduled []Scheduled
+	Inbox     bool      // the reader's groups may reply to notices
+	Replies   []Message // newest first
 	Surveys   []Tally
 	Registers []Register
 	Bookings  []Booking // under way
@@ -305,8 +322,29 @@ type Audience struct {
 	Reach int
 }
 
-// NoticeForm is what was typed. Key makes a repeated post one message.
-type NoticeForm struct{ To, Title, Text, Priority, Key string }
+// NoticeForm is what was typed. Key makes a repeated post one message. At and
+// Expires are times as a datetime-local field has them, in Zone.
+type NoticeForm struct {
+	To, Title, Text, Priority, Key string
+	Replies                        bool
+	At, Expires, Zone              string
+}
+
+// ScheduledPage is /teach/notices/{id}: a message that waits, to change it.
+type ScheduledPage struct {
+	Layout
+	ID       string
+	Audience []Audience
+	Notice   NoticeForm
+}
+
+// Scheduled is a message that waits for its time, or was refused when it came.
+type Scheduled struct {
+	ID, To, Title, Text, Priority string
+	At, Expires                   time.Time
+	State                         string // waiting, sending, refused
+	Reason                        string
+}
 
 // SurveyForm is what was typed. Key makes a repeated post one survey.
 type SurveyForm struct {
@@ -324,14 +362,16 @@ type RegisterForm struct{ Title, Group, Key string }
 // Sent is one message sent, with its receipts.
 type Sent struct {
 	Message
-	Sent, Delivered, Read int
-	People                []Receipt
+	Sent, Delivered, Read, Online int
+	Acknowledge                   bool // who has read it has acknowledged it
+	Expired                       bool
+	People                        []Receipt
 }
 
 // Receipt is one recipient's receipt.
 type Receipt struct {
 	Person, Name string
-	State        string // sent, delivered, read
+	State        string // sent, delivered, read, acknowledged
 	Online       bool
 }
 

@@ -25,7 +25,7 @@ func emptyViews() []fixture {
 			fixture{PageBooking, BookingPage{Layout: l}}, fixture{PageBook, Book{Layout: l}}, fixture{PageLaunch, Launch{Layout: l}},
 			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}},
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
-			fixture{PageTeach, Teach{Layout: l}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
+			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l, What: "What"}}, fixture{PageAudit, Audit{Layout: l}},
 			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
@@ -48,7 +48,7 @@ func fullViews(t string) []fixture {
 	coming.Start, coming.End, coming.Online = testNow.Add(time.Hour), testNow.Add(2*time.Hour), false
 	cancelled := under
 	cancelled.State, cancelled.Reason = "cancelled", t
-	message := Message{ID: t, Topic: t, Position: t, Type: "lodge.notice", Time: testNow, Title: t, Text: t, Priority: "important", From: t, To: t, Unread: true}
+	message := Message{ID: t, Topic: t, Position: t, Type: "lodge.notice", Time: testNow, Title: t, Text: t, Priority: "important", From: t, To: t, Unread: true, About: t, Replies: true, Reply: t, Key: t}
 	survey := Survey{ID: "s1", To: t, Title: t, Open: true, OpenedAt: testNow, Questions: []Question{
 		{ID: "q1", Kind: "single", Text: t, Options: []string{t, "b"}, Required: true}, {ID: "q2", Kind: "multiple", Text: t, Options: []string{t, "b"}},
 		{ID: "q3", Kind: "scale", Text: t, Max: 5}, {ID: "q4", Kind: "text", Text: t}},
@@ -83,9 +83,12 @@ func fullViews(t string) []fixture {
 		{PageMessages, Messages{Layout: l, Messages: []Message{message}, Older: "/messages?before=x"}},
 		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
 		{PageSessions, Sessions{Layout: l, Sessions: []Session{session, ended}}},
-		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{"all", t, t, "important", t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}, t}, Register: RegisterForm{t, t, t},
-			Sent:    []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
+		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "important", Key: t, Replies: true, At: "2026-05-04T09:00", Expires: "2026-05-05T09:00", Zone: t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}, t}, Register: RegisterForm{t, t, t},
+			Sent:    []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, Online: 2, Acknowledge: true, Expired: true, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
+			Inbox: true, Replies: []Message{{ID: "r1", Time: testNow, Text: t, From: t, To: t, About: t, Unread: true}},
+			Scheduled: []Scheduled{{"s1", t, t, t, "safety", testNow, testNow, "waiting", ""}, {"s2", t, t, t, "info", testNow, time.Time{}, "refused", t}},
 			Surveys: []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
+		{PageScheduled, ScheduledPage{Layout: l, ID: "s1", Audience: audience, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "safety", At: "2026-05-04T09:00", Zone: "UTC"}}},
 		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
 		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, What: t, Sessions: []Session{session, host}, More: 3}},
 		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{

@@ -43,6 +43,7 @@ const (
 	PageAttendance = "attendance" // Attendance
 	PageSessions   = "sessions"   // Sessions
 	PageTeach      = "teach"      // Teach
+	PageScheduled  = "scheduled"  // ScheduledPage
 	PageRigs       = "rigs"       // Rigs
 	PageAdmin      = "admin"      // Admin
 	PageAdminEnd   = "admin_end"  // AdminEnd

@@ -19,7 +19,7 @@ import (
 )
 
 var codesVerbs = []verb{
-	{"create", "(--experiment X | --kind service --scope S [--audience experiment:X]) (--data DIR | --config FILE)", (*app).codesCreate},
+	{"create", "(--experiment X | --kind service --scope S [--audience A] [--name NAME]) (--data DIR | --config FILE)", (*app).codesCreate},
 	{"list", "[--json] (--data DIR | --config FILE)", (*app).codesList},
 	{"revoke", "--id ID [--reason TEXT] (--data DIR | --config FILE)", (*app).codesRevoke},
 }
@@ -43,8 +43,9 @@ func (a *app) codesCreate(ctx context.Context, synopsis string, args []string) e
 			return nil
 		}
 	}
-	flags.Func("scope", "what a service may do: relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect[:KIND], revoke[:KIND], identity; may be repeated", many(&req.Scopes))
-	flags.Func("audience", "introspect and revoke for this alone, written experiment:ID; may be repeated", many(&req.Audience))
+	flags.Func("scope", "what a service may do: relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect[:KIND], revoke[:KIND], identity, messages:send; may be repeated", many(&req.Scopes))
+	flags.Func("audience", "introspect and revoke for this alone, written experiment:ID; send messages to this alone, also group:ID and all; may be repeated", many(&req.Audience))
+	flags.StringVar(&req.Name, "name", "", "whom the messages of a service are from")
 	life := flags.Duration("life", 0, "how long the code is good for (default: ten years for a host, one for a service)")
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {

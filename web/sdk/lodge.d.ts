@@ -53,7 +53,28 @@ export interface Notice {
   text: string
   priority: 'info' | 'important' | 'safety'
   from: string
+  /** the sender's id; absent for a service */
+  by?: string
   to: string
+  /** `to` in words */
+  to_name?: string
+  /** when it stops being shown */
+  expires?: string
+  /** whether its readers may reply */
+  replies?: boolean
+  /** of a reply: the notice it is to, and what that was about */
+  in_reply_to?: string
+  about?: string
+}
+
+/** A notice that was not acknowledged yet. */
+export interface Waiting {
+  id: string
+  topic: string
+  position: string
+  type: 'lodge.notice'
+  time: string
+  data: Notice
 }
 
 export interface BookingChange {
@@ -76,6 +97,8 @@ export interface MessagesEvents {
   state: State
   closed: Closed
   'lodge.notice': LodgeEvent<Notice>
+  /** a notice about safety that has just come; show it at once, but leave the focus where it is */
+  safety: LodgeEvent<Notice>
   'lodge.booking': LodgeEvent<BookingChange>
   'lodge.experiment': LodgeEvent<ExperimentChange>
   'lodge.survey': LodgeEvent<{survey: string; title: string; change: 'opened' | 'closed'}>
@@ -128,6 +151,10 @@ export class Lodge {
   readonly end: number
   stream(name: string): Link
   messages(): Messages
+  /** important and safety notices that were not acknowledged yet, safety first */
+  waiting(): Promise<Waiting[]>
+  /** tell the sender that such a notice was read; earlier ones of its topic first */
+  acknowledge(id: string): Promise<void>
   /** milliseconds that are left, by the server's clock */
   left(): number
   remaining(): Promise<Remaining>

@@ -172,6 +172,7 @@ export class Messages extends Link {
       if (type === 'lodge.reconnect') this.pause = event.data.after_ms
       this.emit('message', event)
       this.emit(type, event)
+      if (this.caughtUp && event.data?.priority === 'safety') this.emit('safety', event)
     }
     if (pos) {
       this.positions[topic] = pos
@@ -218,6 +219,15 @@ export class Lodge {
     return this.#streams[name] ??= new Link(async () => (await call(s.url, {method: 'POST', token: s.token})).uri).open()
   }
 
+  /** what was not acknowledged yet */
+  async waiting() {
+    return (await call(`${this.origin}/api/v1/messages/waiting`, {token: this.token})).messages
+  }
+
+  acknowledge(id) {
+    return this.#post(`messages/${id}/acknowledge`)
+  }
+
   messages() {
     return this.#messages ??= new Messages(async () => (await this.#post('messages/ticket')).uri)
       .on('lodge.experiment', ({detail}) => {
@@ -259,23 +269,44 @@ const Base = globalThis.HTMLElement ?? class {}
 // The page's own code, which runs after this module, makes its Lodge first.
 const soon = (element, begin) => setTimeout(() => begin(element.lodge ?? Lodge.current ?? new Lodge()))
 
-/** <lodge-messages>: notices as a list, newest first. It never takes the focus. */
+/** <lodge-messages>: newest first, safety above; it never takes the focus. */
 export class LodgeMessages extends Base {
   connectedCallback() {
     if (this.list) return
-    this.list = document.createElement('ol')
+    const add = (parent, tag, text = '') => {
+      const element = document.createElement(tag)
+      element.append(text)
+      return parent.appendChild(element)
+    }
+    const alarm = add(this, 'ol')
+    alarm.setAttribute('aria-live', 'assertive')
+    this.list = add(this, 'ol')
     this.list.setAttribute('aria-live', 'polite')
-    this.append(this.list)
-    const add = (parent, tag, text) => text && parent.appendChild(document.createElement(tag)).append(text)
-    soon(this, (lodge) => lodge.messages().on('lodge.notice', ({detail: event}) => {
-      const {title, text, from, priority} = event.data
-      const item = document.createElement('li')
-      Object.assign(item.dataset, {testid: 'ui-message', id: event.id, priority})
-      add(item, 'strong', title)
-      add(item, 'p', text)
-      add(item, 'small', from)
-      this.list.prepend(item)
-    }))
+    const items = {}
+    soon(this, (lodge) => {
+      const ask = ({id, data}) => {
+        const item = items[id]
+        if (!item || item.querySelector('button')) return
+        const button = add(item, 'button', 'Got it')
+        button.onclick = async () => {
+          await lodge.acknowledge(id)
+          button.remove()
+          this.list.prepend(item)
+        }
+        if (data.priority === 'safety') alarm.append(item)
+      }
+      const messages = lodge.messages()
+      messages.on('lodge.notice', ({detail: event}) => {
+        const {title, text, from, priority} = event.data
+        const item = items[event.id] = document.createElement('li')
+        Object.assign(item.dataset, {testid: 'ui-message', id: event.id, priority})
+        if (title) add(item, 'strong', title)
+        add(item, 'p', text)
+        add(item, 'small', from)
+        this.list.prepend(item)
+        if (messages.caughtUp && priority !== 'info') ask(event)
+      }).on('lodge.caught-up', () => lodge.waiting().then((all) => all.forEach(ask), () => {}))
+    })
   }
 }
 

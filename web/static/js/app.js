@@ -4,6 +4,7 @@ import {showTimes} from './time.js'
 import {connect} from './connect.js'
 import {keepLive} from './live.js'
 import {keepMessages} from './messages.js'
+import {keepWaiting} from './waiting.js'
 import {keepSurveys} from './survey.js'
 import {keepCompose} from './compose.js'
 
@@ -16,6 +17,7 @@ keepSurveys(document)
 const messages = connect()
 if (messages) {
   keepMessages(messages)
+  keepWaiting(messages)
   keepLive(messages)
   const launch = document.querySelector('[data-launch]')
   if (launch) (await import('./launch.js')).keepLaunch(launch, messages)

@@ -23,13 +23,18 @@ export function keepMessages(messages) {
       place(list, item)
       reading.add(item)
       empty.hidden = true
+      if (own(event)) return
       tell(event)
       if (count) bump(count, 1)
+    })
+    document.addEventListener('lodge-acknowledged', ({detail}) => {
+      const item = [...list.children].find((item) => item.dataset.id === detail)
+      if (item) reading.acknowledge(item)
     })
   } else {
     const rendered = Date.parse(document.body.dataset.now)
     messages.on('lodge.notice', ({detail: event}) => {
-      if (Date.parse(event.time) <= rendered) return
+      if (Date.parse(event.time) <= rendered || own(event)) return
       tell(event)
       if (count) bump(count, 1)
     })
@@ -37,6 +42,9 @@ export function keepMessages(messages) {
   reading.onread = () => count && bump(count, -1)
   messages.on('lodge.caught-up', () => reading.report())
 }
+
+/** own tells whether the reader sent a message. */
+export const own = (event) => event.data.by !== undefined && event.data.by === document.body.dataset.person
 
 function tell(event) {
   // A replay of the day before is not news.
@@ -54,12 +62,18 @@ function bump(count, by) {
 
 function render(event) {
   const item = document.getElementById('message-template').content.firstElementChild.cloneNode(true)
-  const {title, text, from, to, priority} = event.data
-  Object.assign(item.dataset, {id: event.id, topic: event.lodgetopic, pos: event.lodgepos, unread: ''})
+  const {title, text, from, to, to_name: toName, about, priority, replies} = event.data
+  Object.assign(item.dataset, {id: event.id, topic: event.lodgetopic, pos: event.lodgepos})
+  if (!own(event)) item.dataset.unread = ''
   item.classList.add(`message-${priority}`)
+  for (const form of item.querySelectorAll('form')) form.setAttribute('action', form.getAttribute('action').replace('//', `/${event.id}/`))
+  item.querySelector('[data-reply]').hidden = !replies || own(event) || document.body.dataset.kind !== 'login'
+  item.querySelector('[name=key]').value = Math.random().toString(36)
   const field = (name) => item.querySelector(`[data-field="${name}"]`)
   field('from').textContent = from
-  field('to').textContent = audience(to)
+  field('to').textContent = toName ?? audience(to)
+  field('about').textContent = about ?? ''
+  field('about-line').hidden = !about
   field('title').textContent = title ?? ''
   field('title').hidden = !title
   field('text').textContent = text
@@ -110,12 +124,12 @@ class Reading {
     if (!this.#topics.has(topic)) this.#topics.set(topic, [])
     this.#topics.get(topic).push(item)
     if (unread === undefined) return
-    const button = item.querySelector('[data-acknowledge]')
+    const form = item.querySelector('[data-acknowledge]')
     if (asks(item)) {
-      button.hidden = false
-      button.addEventListener('click', () => {
-        button.hidden = true
-        this.#read(item)
+      form.hidden = false
+      form.addEventListener('submit', (event) => {
+        event.preventDefault()
+        document.dispatchEvent(new CustomEvent('lodge-acknowledged', {detail: item.dataset.id}))
       })
     } else {
       this.#view.observe(item)
@@ -134,6 +148,11 @@ class Reading {
     delete item.dataset.unread
     this.onread?.()
     this.report()
+  }
+
+  acknowledge(item) {
+    item.querySelector('[data-acknowledge]').hidden = true
+    this.#read(item)
   }
 
   /** report sends a receipt for each topic, as far as it has been read. */

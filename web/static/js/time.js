@@ -25,7 +25,8 @@ export function now() {
   return Date.now() + (Math.abs(skew) > 3000 ? skew : 0)
 }
 
-/** showTimes turns the times below an element into the reader's zone. */
+/** showTimes turns the times below an element into the reader's zone, and names it
+ * in forms that ask for times. */
 export function showTimes(root) {
   for (const element of root.querySelectorAll('[data-time]')) {
     const at = new Date(element.getAttribute('datetime') || element.value)
@@ -42,6 +43,7 @@ export function showTimes(root) {
     to.textContent = (sameDay ? formats.clock : formats.full).format(end)
   }
   for (const element of root.querySelectorAll('[data-zone]')) element.textContent = zoneName()
+  for (const input of root.querySelectorAll('[data-own-zone]')) input.value = ownZone()
   countDown()
 }
 
@@ -51,11 +53,14 @@ function format(name, at) {
   return today ? bare.format(at) : formats[name].format(at)
 }
 
+/** ownZone is the name of the reader's time zone, such as Europe/London. */
+export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
+
 function zoneName() {
   const name = new Intl.DateTimeFormat(locale, {timeZoneName: 'long'}).formatToParts(new Date())
     .find((part) => part.type === 'timeZoneName').value
-  const {timeZone} = Intl.DateTimeFormat().resolvedOptions()
-  return timeZone && timeZone !== 'UTC' ? `${name} (${timeZone})` : name
+  const timeZone = ownZone()
+  return timeZone !== 'UTC' ? `${name} (${timeZone})` : name
 }
 
 function words(ms) {

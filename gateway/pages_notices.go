@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
+	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/sessions"
+	"github.com/lodge-gateway/lodge/web"
+)
+
+const (
+	// maxReceipts is how many recipients of a message a page names; of more it says
+	// how many got it.
+	maxReceipts = 300
+	// shownSent and shownReplies are how many messages /teach lists.
+	shownSent    = 10
+	shownReplies = 30
+)
+
+// teachMessages fills in what an instructor sent, what waits, and what was replied.
+func (g *Gateway) teachMessages(ctx context.Context, s sessions.Session, cat *booking.Catalogue, view *web.Teach) error {
+	var err error
+	if view.Sent, err = g.webSent(ctx, s, cat); err != nil {
+		return err
+	}
+	waiting, err := g.scheduledBy(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, m := range waiting {
+		view.Scheduled = append(view.Scheduled, g.webScheduled(ctx, s.Tenant, cat, m))
+	}
+	topics := inboxes(cat, s.Bindings)
+	if view.Inbox = len(topics) > 0; !view.Inbox {
+		return nil
+	}
+	merged, err := g.persons.Merged(ctx, s.Tenant)
+	if err != nil {
+		return err
+	}
+	replies, _, _, err := g.latest(ctx, s.Tenant, &membership{}, topics, messaging.Pos{}, shownReplies)
+	if err != nil {
+		return err
+	}
+	for _, m := range replies {
+		if one, ok := webMessage(cat, merged, s, m); ok {
+			one.Replies = false
+			view.Replies = append(view.Replies, one)
+		}
+	}
+	return g.markUnread(ctx, s, merged, view.Replies)
+}
+
+// webSent are the latest messages of an instructor with their receipts.
+func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.Catalogue) ([]web.Sent, error) {
+	mine, err := g.sentBy(ctx, s, shownSent)
+	if err != nil {
+		return nil, err
+	}
+	var out []web.Sent
+	reached := map[string][]idp.Person{}
+	for _, m := range mine {
+		to := m.Notice.To
+		pos, there, err := g.topics.Locate(ctx, s.Tenant, to, m.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue // it was discarded, or never stored
+		}
+		if reached[to] == nil {
+			if reached[to], err = g.recipients(ctx, s.Tenant, to); err != nil {
+				return nil, err
+			}
+		}
+		receipts, err := g.receiptsOf(ctx, s.Tenant, m, pos, reached[to])
+		if err != nil {
+			return nil, err
+		}
+		end := m.Notice.Expires
+		one := web.Sent{
+			Message: web.Message{
+				ID: m.ID, Topic: to, Position: pos.String(), Time: m.Time, Title: m.Notice.Title, Text: m.Notice.Text,
+				Priority: m.Notice.Priority, From: m.Notice.From, To: g.toWords(ctx, s.Tenant, cat, to),
+			},
+			Sent: receipts.Sent, Delivered: receipts.Delivered, Read: receipts.Read, Online: receipts.Online, Acknowledge: receipts.Acknowledge,
+			Expired: !end.IsZero() && !g.clock.Now().Before(end),
+		}
+		for _, p := range receipts.People[:min(len(receipts.People), maxReceipts)] {
+			one.People = append(one.People, web.Receipt(p))
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+func (g *Gateway) webScheduled(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, m scheduled) web.Scheduled {
+	n := m.Message.Notice
+	return web.Scheduled{
+		ID: m.Message.ID, To: g.toWords(ctx, tenant, cat, n.To), Title: n.Title, Text: n.Text, Priority: n.Priority,
+		At: m.Message.At, Expires: n.Expires, State: m.State, Reason: m.Reason,
+	}
+}
+
+// toWords is inWords for the sender, to whom "you" is somebody with a name.
+func (g *Gateway) toWords(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, to string) string {
+	if kind, id, _ := strings.Cut(to, ":"); kind == "user" {
+		if people, err := g.persons.Get(ctx, tenant, lodge.PersonID(id)); err == nil && len(people) == 1 {
+			return people[0].Name
+		}
+	}
+	return inWords(cat, to)
+}
+
+// noticeIn is what was typed into the form of a notice.
+func noticeIn(r *http.Request) web.NoticeForm {
+	value := r.PostFormValue
+	return web.NoticeForm{
+		To: value("to"), Title: value("title"), Text: value("text"), Priority: value("priority"), Key: value("key"), Replies: value("replies") != "",
+		At: value("at"), Expires: value("expires"), Zone: strings.TrimSpace(value("zone")),
+	}
+}
+
+func noticeRequest(form web.NoticeForm) MessageRequest {
+	return MessageRequest{
+		To: form.To, Title: form.Title, Text: form.Text, Priority: form.Priority, Replies: form.Replies,
+		At: form.At, Expires: form.Expires, Zone: orElse(form.Zone, "UTC"),
+	}
+}
+
+func (g *Gateway) noticeForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	form := noticeIn(r)
+	done, err := g.send(r.Context(), s, noticeRequest(form), form.Key)
+	if err != nil {
+		return g.refused(w, r, err, "That was not sent", teachForms{notice: form})
+	}
+	if !done.At.IsZero() {
+		return seeOther(w, r, "/teach", "scheduled")
+	}
+	return seeOther(w, r, "/teach", "sent")
+}
+
+// scheduledPage shows a message that waits, to change it.
+func (g *Gateway) scheduledPage(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	mine, err := g.scheduledBy(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	for _, m := range mine {
+		if m.Message.ID != chi.URLParam(r, "id") || m.State != waiting {
+			continue
+		}
+		n := m.Message.Notice
+		form := web.NoticeForm{To: n.To, Title: n.Title, Text: n.Text, Priority: n.Priority, Replies: n.Replies, At: m.Message.At.Format(localTime), Zone: "UTC"}
+		if !n.Expires.IsZero() {
+			form.Expires = n.Expires.Format(localTime)
+		}
+		return g.renderScheduled(w, r, s, http.StatusOK, form, nil)
+	}
+	return errNotThere("scheduled message")
+}
+
+func (g *Gateway) renderScheduled(w http.ResponseWriter, r *http.Request, s sessions.Session, status int, form web.NoticeForm, problem *web.Problem) error {
+	audiences, err := g.audiences(r.Context(), s, false)
+	if err != nil {
+		return err
+	}
+	view := web.ScheduledPage{Layout: g.layout(r, "Change a message", web.PageTeach, &s), ID: chi.URLParam(r, "id"), Notice: form, Audience: webAudiences(audiences)}
+	view.Problem = problem
+	return g.pages.Render(w, status, web.PageScheduled, view)
+}
+
+func webAudiences(all []audience) []web.Audience {
+	var out []web.Audience
+	for _, a := range all {
+		out = append(out, web.Audience{Value: a.value, Label: a.label, Reach: a.reach})
+	}
+	return out
+}
+
+func (g *Gateway) rescheduleForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	form := noticeIn(r)
+	if _, err := g.reschedule(r.Context(), s, chi.URLParam(r, "id"), noticeRequest(form)); err != nil {
+		if problem, status, mendable := problemOf(err, "That was not changed"); mendable {
+			return g.renderScheduled(w, r, s, status, form, problem)
+		}
+		return err
+	}
+	return seeOther(w, r, "/teach", "scheduled")
+}
+
+func (g *Gateway) unscheduleForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	if err := g.unschedule(r.Context(), s, chi.URLParam(r, "id")); err != nil {
+		return g.refused(w, r, err, "That was not taken back", teachForms{})
+	}
+	return seeOther(w, r, "/teach", "withdrawn")
+}
