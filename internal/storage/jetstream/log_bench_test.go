@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -81,7 +82,7 @@ func BenchmarkLogLimit(b *testing.B) {
 				}
 				b.ResetTimer()
 				for i := range b.N {
-					if _, err := js.PublishAsync(fmt.Sprintf("bare.%d.%d", i%streams, i%benchCallers), benchBody); err != nil {
+					if _, err := js.PublishAsync(fmt.Sprintf("bare.%d.%d", i%streams, i%benchCallers), benchBody, jetstream.WithStallWait(time.Minute)); err != nil {
 						b.Fatal(err)
 					}
 				}
