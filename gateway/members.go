@@ -33,19 +33,31 @@ func (m members) Watch(tenant lodge.Tenant, session string, fn func(error)) (sto
 	return func() { stopSession(); stopMember() }
 }
 
-// subscriber is a session as the hub knows it, or why it may not listen.
+// subscriber is a session as the hub knows it, with what it may hear now, or why
+// it may not listen.
 func (g *Gateway) subscriber(ctx context.Context, s sessions.Session) (messaging.Subscriber, error) {
+	sub, err := g.mayListen(s)
+	if err != nil {
+		return messaging.Subscriber{}, err
+	}
+	m, err := g.membership(ctx, s)
+	if err != nil {
+		return messaging.Subscriber{}, err
+	}
+	sub.Topics, sub.Since = m.topics, m.since
+	return sub, nil
+}
+
+// mayListen is a session as the hub knows it before anybody asked for its topics,
+// or why it may not listen.
+func (g *Gateway) mayListen(s sessions.Session) (messaging.Subscriber, error) {
 	if !s.Messages(g.clock.Now()) {
 		if !s.RevokedAt.IsZero() {
 			return messaging.Subscriber{}, lodge.Wrap(lodge.CodeForbidden, orElse(s.Reason, "The session was ended."), sessions.ErrRevoked)
 		}
 		return messaging.Subscriber{}, lodge.Wrap(lodge.CodeUnauthenticated, "The session has run out; sign in again.", sessions.ErrExpired)
 	}
-	m, err := g.membership(ctx, s)
-	if err != nil {
-		return messaging.Subscriber{}, err
-	}
-	return messaging.Subscriber{Tenant: s.Tenant, Person: s.Person, Session: string(s.ID), Name: s.Name, Topics: m.topics, Since: m.since}, nil
+	return messaging.Subscriber{Tenant: s.Tenant, Person: s.Person, Session: string(s.ID), Name: s.Name}, nil
 }
 
 // membership is what a session may hear now, and from when on.

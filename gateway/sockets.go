@@ -30,8 +30,9 @@ func (g *Gateway) messageEvents(w http.ResponseWriter, r *http.Request) error {
 	return g.hub.ServeEvents(w, r, sub)
 }
 
-// listener finds whose messages a connection is for. An idle login still
-// listens: messages are what it was kept for. Listening is no activity.
+// listener finds whose messages a connection is for; which they are, the hub asks
+// once the connection is in its tables. An idle login still listens: messages are
+// what it was kept for. Listening is no activity.
 func (g *Gateway) listener(r *http.Request, socket bool) (messaging.Subscriber, error) {
 	ctx, tenant := r.Context(), tenantOf(r.Context())
 	if code := r.URL.Query().Get("ticket"); code != "" {
@@ -46,7 +47,7 @@ func (g *Gateway) listener(r *http.Request, socket bool) (messaging.Subscriber, 
 		if err != nil {
 			return messaging.Subscriber{}, err
 		}
-		return g.subscriber(ctx, s)
+		return g.mayListen(s)
 	}
 	// A cookie comes along with whatever page opens the socket, and browsers
 	// hold websockets to no origin: so the page must be ours. A page of ours that
@@ -62,13 +63,13 @@ func (g *Gateway) listener(r *http.Request, socket bool) (messaging.Subscriber, 
 		c.login = c.idle
 	}
 	if id := r.URL.Query().Get("booking"); id != "" && c.booking != nil && c.booking.Booking == id && (c.login == nil || c.login.Person != c.booking.Person) {
-		return g.subscriber(ctx, *c.booking)
+		return g.mayListen(*c.booking)
 	}
 	s, err := c.main()
 	if err != nil {
 		return messaging.Subscriber{}, err
 	}
-	return g.subscriber(ctx, s)
+	return g.mayListen(s)
 }
 
 func errOrigin() error {
