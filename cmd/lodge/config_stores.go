@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/lodge-gateway/lodge/internal/storage/jetstream"
 	"github.com/lodge-gateway/lodge/internal/storage/postgres"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 )
@@ -15,12 +18,14 @@ const (
 	logEmbedded = "embedded" // the database file
 	logPostgres = "postgres" // the database that nodes share
 	logRedis    = "redis"
+	logNATS     = "nats"
 )
 
 // storeSettings are the settings that say where the stores are: all that a
 // command needs that serves nothing.
 var storeSettings = []string{
-	"data", "database", "database_file", "redis", "redis_file", "log", "log_redis", "log_redis_file", "log_redis_replicas", "audit_head_file",
+	"data", "database", "database_file", "redis", "redis_file", "log", "log_redis", "log_redis_file", "log_redis_replicas",
+	"nats", "nats_credentials_file", "nats_replicas", "nats_monitors", "audit_head_file",
 }
 
 // messageLog says where messages are kept.
@@ -29,6 +34,7 @@ type messageLog struct {
 	Redis      string                 // URL; empty: that of the sessions
 	RedisFresh func() (string, error) // reads log_redis_file again; nil when the URL is not in one
 	Replicas   int                    // of Redis
+	NATS       jetstream.Config
 }
 
 func databaseURL(c *config, from source) error {
@@ -85,11 +91,63 @@ func redisFile(of func(*config) (*string, *func() (string, error))) func(*config
 }
 
 func logBackend(c *config, from source) error {
-	backends := []string{logEmbedded, logPostgres, logRedis}
+	backends := []string{logEmbedded, logPostgres, logRedis, logNATS}
 	if !slices.Contains(backends, from.value) {
 		return fmt.Errorf("%q keeps no messages; write %s", from.value, strings.Join(backends, ", "))
 	}
 	c.MessageLog.Backend = from.value
+	return nil
+}
+
+func natsURLs(c *config, from source) error {
+	c.MessageLog.NATS.URLs = commaList(from.value)
+	for _, one := range c.MessageLog.NATS.URLs {
+		if err := isURL(one, "nats", "tls", "ws", "wss"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// natsMonitors takes where the servers can be looked at, or the word that nobody
+// need.
+func natsMonitors(c *config, from source) error {
+	at := &c.MessageLog.NATS
+	at.Monitors, at.SyncVouched = nil, from.value == "vouched"
+	if at.SyncVouched {
+		return nil
+	}
+	at.Monitors = commaList(from.value)
+	for _, one := range at.Monitors {
+		if err := isURL(one, "http", "https"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isURL reports what is wrong with the URL of a server, without showing it:
+// it may hold a password.
+func isURL(text string, schemes ...string) error {
+	u, err := url.Parse(text)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
+		return fmt.Errorf("one of them is no URL that begins with %s://", strings.Join(schemes, ":// or "))
+	}
+	return nil
+}
+
+func natsCredentials(c *config, from source) error {
+	c.MessageLog.NATS.CredentialsFile = from.path(from.value)
+	_, err := secretFile(c.MessageLog.NATS.CredentialsFile)
+	return err
+}
+
+func natsReplicas(c *config, from source) error {
+	n, err := strconv.Atoi(from.value)
+	if err != nil || n != 1 && n != 3 && n != 5 {
+		return fmt.Errorf("%q is not a number of servers that can agree; write 1, 3 or 5", from.value)
+	}
+	c.MessageLog.NATS.Replicas = n
 	return nil
 }
 
@@ -148,6 +206,20 @@ func (c *config) completeStores(from map[string]source) []error {
 	case logRedis:
 		if !given("log_redis") && !given("redis") {
 			wrong("log_redis", "give the Redis that holds the messages, or redis for both")
+		}
+	}
+	if c.MessageLog.Backend == logNATS {
+		if !given("nats") {
+			wrong("nats", "give the URLs of the NATS that holds the messages")
+		}
+		if !given("nats_monitors") {
+			wrong("nats_monitors", "give the monitoring URLs of its servers, or write vouched when somebody answers for sync_interval always")
+		}
+	} else {
+		for _, key := range []string{"nats", "nats_credentials_file", "nats_replicas", "nats_monitors"} {
+			if given(key) {
+				wrong(key, "it is for messages in nats; write log: nats, or leave it out")
+			}
 		}
 	}
 	if c.MessageLog.Backend != logRedis {

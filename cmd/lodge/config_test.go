@@ -142,6 +142,13 @@ func TestConfigStores(t *testing.T) {
 		{"a database at no port", map[string]string{"database": "postgres://lodge:secret@h:port/lodge"}, "", []string{"database", "redis"}},
 		{"a Redis of another kind", map[string]string{"log": "redis", "log_redis": "http://h"}, "", []string{"log_redis"}},
 		{"a Redis in no file", map[string]string{"log": "redis", "log_redis_file": "/no/such/file"}, "", []string{"log_redis_file"}},
+		{"messages in NATS", map[string]string{"database": database, "redis": redis, "log": "nats", "nats": "nats://n1,tls://n2:4222", "nats_monitors": "vouched"}, logNATS, nil},
+		{"messages in a NATS that is not there", map[string]string{"log": "nats"}, "", []string{"nats", "nats_monitors"}},
+		{"NATS that is faulty", map[string]string{
+			"log": "nats", "nats": "nats://n1", "nats_monitors": "127.0.0.1:8222", "nats_replicas": "2", "nats_credentials_file": "/no/such/file",
+		}, "", []string{"nats_credentials_file", "nats_replicas", "nats_monitors"}},
+		{"NATS for nothing", map[string]string{"nats": "nats://n1"}, "", []string{"nats"}},
+		{"a NATS of another kind", map[string]string{"log": "nats", "nats": "http://n1", "nats_monitors": "vouched"}, "", []string{"nats"}},
 		{"messages in a Redis that is not there", map[string]string{"log": "redis"}, "", []string{"log_redis"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,7 +184,7 @@ func TestConfigFaults(t *testing.T) {
 		{"redis", "http://127.0.0.1:6379", "redis://"},
 		{"redis_file", "/no/such/file", "no such file"},
 		{"database_file", "/no/such/file", "no such file"},
-		{"log", "memory", "embedded, postgres, redis"},
+		{"log", "memory", "embedded, postgres, redis, nats"},
 		{"log", "postgres", "in the shared database"},
 		{"log_redis", "redis://127.0.0.1:6379", "write log: redis"},
 		{"log_redis_replicas", "2", "write log: redis"},
@@ -333,7 +340,7 @@ func TestConfigOffline(t *testing.T) {
 var (
 	exampleLine  = regexp.MustCompile(`^#?([a-z_]+):`)
 	exampleProse = regexp.MustCompile(`^#( \S|$)`)
-	exampleURL   = regexp.MustCompile(`^#(database|redis|log_redis):`) // which stand in files too
+	exampleURL   = regexp.MustCompile(`^#(database|redis|log_redis(_.*)?):`) // which stand in files too, or are of another log
 )
 
 // The example holds every key there is: as it stands, and with every example in
@@ -364,7 +371,7 @@ func TestConfigExample(t *testing.T) {
 	}
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
-		"redis.url": "redis://127.0.0.1:6379/0\n", "log_redis.url": "redis://127.0.0.1:6380/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n",
+		"redis.url": "redis://127.0.0.1:6379/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n", "nats.creds": "creds\n",
 		"example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
@@ -382,7 +389,7 @@ func TestConfigExample(t *testing.T) {
 		t.Errorf("its defaults are %s, %s, %v", c.Listen, c.AssetsListen, c.LogLevel)
 	}
 	if len(c.JWTSecret) != 32 || c.LoginLife != 12*time.Hour || c.LoginIdle != time.Hour || c.MessagePeriod != 7*24*time.Hour || c.Redis == "" || c.Database == "" ||
-		c.MessageLog.Backend != logRedis || c.MessageLog.Redis == "" || c.MessageLog.Replicas != 1 {
+		c.MessageLog.Backend != logNATS || len(c.MessageLog.NATS.URLs) != 2 || c.MessageLog.NATS.CredentialsFile == "" || c.MessageLog.NATS.Replicas != 3 {
 		t.Errorf("got %+v", c)
 	}
 	var listed struct{ Issuers []map[string]any }

@@ -5,15 +5,27 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/lodge-gateway/lodge/internal/storage/jetstream"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // openLog opens the message log that a configuration names.
 func openLog(ctx context.Context, cfg config, s *stores, log *slog.Logger) (messaging.Log, error) {
-	if cfg.MessageLog.Backend != logRedis {
-		return s.log(), nil
+	switch cfg.MessageLog.Backend {
+	case logRedis:
+		return openRedisLog(ctx, cfg, log)
+	case logNATS:
+		logs, err := jetstream.NewLog(ctx, cfg.MessageLog.NATS)
+		if err != nil {
+			return nil, fmt.Errorf("the message log cannot be used; start its NATS or mend the settings: %w", err)
+		}
+		return logs, nil
 	}
+	return s.log(), nil
+}
+
+func openRedisLog(ctx context.Context, cfg config, log *slog.Logger) (messaging.Log, error) {
 	url, fresh := cfg.MessageLog.Redis, cfg.MessageLog.RedisFresh
 	if url == "" {
 		url, fresh = cfg.Redis, cfg.RedisFresh

@@ -20,6 +20,7 @@ import (
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp/idptest"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/natstest"
 	"github.com/lodge-gateway/lodge/internal/postgrestest"
 	"github.com/lodge-gateway/lodge/internal/redistest"
 )
@@ -176,8 +177,11 @@ func verified(t *testing.T, n *siteNode) audit.Report {
 }
 
 func TestJourneyAcrossTwoNodes(t *testing.T) {
-	for _, log := range []string{"postgres", "redis"} {
-		t.Run("messages in "+log, func(t *testing.T) { journeyAcross(t, "log: "+log) })
+	nats := natstest.Start(t, natstest.Options{})
+	for name, settings := range map[string][]string{
+		logPostgres: nil, logRedis: {"log: redis"}, logNATS: {"log: nats", "nats: " + nats.URL(), "nats_monitors: " + nats.Monitor()},
+	} {
+		t.Run("messages in "+name, func(t *testing.T) { journeyAcross(t, settings...) })
 	}
 }
 
