@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type delivery struct {
 	cursor Pos       // everything up to here was written; changed under conn.mu
 	since  time.Time // entries made earlier are not to be seen; zero: no bound
 	gap    *gap      // to be told before anything else
+	left   []*frame  // read from the log, to be written next
+	last   uint64    // what seen is once left is written
 }
 
 // A gap is what could not be replayed.
@@ -103,18 +106,25 @@ func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block boo
 			return false, err
 		}
 	}
-	b, ok := w.batch(d.feed.tail, d.cursor)
-	if ok {
-		return c.pass(w, d, b, block)
+	if len(d.left) == 0 {
+		if b, ok := w.batch(d.feed.tail, d.cursor); ok {
+			return c.pass(w, d, b, block)
+		}
 	}
 	if !block {
 		return false, errWait
 	}
-	return c.catchUp(ctx, w, d)
+	if len(d.left) == 0 {
+		if more, err := c.read(ctx, d); more || err != nil || len(d.left) == 0 {
+			return more, err
+		}
+	}
+	return c.catchUp(w, d)
 }
 
-// catchUp delivers from the log.
-func (c *hubConn) catchUp(ctx context.Context, w *writer, d *delivery) (more bool, err error) {
+// read reads what comes next from the log, into left if it is not in the ring
+// then. It reports whether there may be more to do at once.
+func (c *hubConn) read(ctx context.Context, d *delivery) (more bool, err error) {
 	version := d.feed.tail.version.Load()
 	page, kept, err := d.feed.read(ctx, d.cursor)
 	if lost, ok := errors.AsType[*PosLostError](err); ok {
@@ -131,28 +141,44 @@ func (c *hubConn) catchUp(ctx context.Context, w *writer, d *delivery) (more boo
 	if kept {
 		return true, nil
 	}
-	frames := make([]*frame, 0, len(page.Items))
-	for _, item := range page.Items {
-		frames = append(frames, d.feed.tail.frame(item))
+	if d.last = 0; !page.More {
+		d.last = version
 	}
-	for len(frames) > 0 {
+	if len(page.Items) == 0 {
+		d.seen = d.last
+		return page.More, nil
+	}
+	d.left = make([]*frame, 0, len(page.Items))
+	for _, item := range page.Items {
+		d.left = append(d.left, d.feed.tail.frame(item))
+	}
+	return false, nil
+}
+
+// catchUp writes what was read from the log, until membership changes: then the
+// rest waits for current membership. It reports whether there may be more to do
+// at once.
+func (c *hubConn) catchUp(w *writer, d *delivery) (more bool, err error) {
+	for len(d.left) > 0 {
+		if c.stale.Load() {
+			return true, nil
+		}
 		n := 1
-		for bytes := len(frames[0].wire); n < len(frames) && n < pageSize && !frames[n].gap && !frames[0].gap; n++ {
-			if bytes += len(frames[n].wire); bytes > batchBytes {
+		for bytes := len(d.left[0].wire); n < len(d.left) && n < pageSize && !d.left[n].gap && !d.left[0].gap; n++ {
+			if bytes += len(d.left[n].wire); bytes > batchBytes {
 				break
 			}
 		}
-		b := batch{frames: frames[:n]}
+		b := batch{frames: d.left[:n]}
 		b.join(&w.wire)
-		if busy, err := c.pass(w, d, &b, true); err != nil || busy {
-			return busy, err
+		if _, err := c.pass(w, d, &b, true); err != nil {
+			return false, err
 		}
-		frames = frames[n:]
+		written := slices.IndexFunc(d.left, func(f *frame) bool { return f.pos == d.cursor })
+		d.left = d.left[written+1:]
 	}
-	if !page.More {
-		d.seen = version
-	}
-	return page.More, nil
+	d.left, d.seen = nil, d.last
+	return d.last == 0, nil
 }
 
 // pass writes a batch that begins behind the cursor. It reports whether there is
@@ -163,8 +189,8 @@ func (c *hubConn) pass(w *writer, d *delivery, b *batch, block bool) (more bool,
 		d.gap = &gap{since: d.cursor, at: frames[0].pos}
 		return true, c.sendGap(w, d, block)
 	}
-	if b.oldest.Before(d.since) {
-		frames, wire = w.after(d.since, b)
+	if now := c.hub.clock.Now(); b.oldest.Before(d.since) || over(b.end, now) {
+		frames, wire = w.narrow(d.since, now, b)
 	}
 	for len(frames) > 0 {
 		sent, err := c.write(w, d, frames, wire)
@@ -216,11 +242,14 @@ func (c *hubConn) write(w *writer, d *delivery, frames []*frame, wire []byte) (s
 	return sent, err
 }
 
-// after leaves out of a batch what happened before a time.
-func (w *writer) after(since time.Time, b *batch) (frames []*frame, wire []byte) {
+// over reports whether an end has come; zero is none.
+func over(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
+
+// narrow leaves out of a batch what happened before a time and what has expired.
+func (w *writer) narrow(since, now time.Time, b *batch) (frames []*frame, wire []byte) {
 	w.frames, w.wire = w.frames[:0], w.wire[:0]
 	for _, f := range b.frames {
-		if !f.time.Before(since) {
+		if !f.time.Before(since) && !over(f.end, now) {
 			w.frames, w.wire = append(w.frames, f), append(w.wire, f.wire...)
 		}
 	}
