@@ -61,7 +61,7 @@ func (g *Gateway) getErasePreview(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (g *Gateway) postErase(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
+	s, err := g.freshAdmin(r)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ func TestSec43_DangerousActsNeedFreshAuthentication(t *testing.T) {
 		{"PUT", "/api/v1/admin/persons/" + soren + "/disabled", gateway.DisableRequest{Disabled: true}},
 		{"POST", merge, gateway.MergeRequest{Into: ada.me().Person, Version: version}},
 		{"POST", "/api/v1/admin/persons/" + soren + "/unmerge", nil},
+		{"POST", "/api/v1/admin/persons/" + soren + "/erase", gateway.EraseRequest{Version: "shown"}},
 		{"POST", "/api/v1/me/identities", gateway.LinkRequest{Issuer: "dev"}}, // another door to the same rights
 	} {
 		root.refused(401, act.method, act.path, act.body)
