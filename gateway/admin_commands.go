@@ -52,6 +52,7 @@ func (g *Gateway) commandRoutes(r chi.Router) {
 		}
 		return writeJSON(w, http.StatusOK, view)
 	}))
+	g.logRoutes(r)
 	r.Get("/audit/verify", g.api(func(w http.ResponseWriter, r *http.Request) error {
 		after, err := strconv.ParseUint(orElse(r.URL.Query().Get("after"), "0"), 10, 63)
 		if err != nil {

@@ -41,6 +41,7 @@ var commands = []command{
 	{"codes", "make, list and revoke codes for hosts and services", (*app).codes},
 	{"sessions", "list and end sessions", (*app).sessions},
 	{"keys", "list and rotate the keys that everything is sealed under", (*app).keys},
+	{"log", "read the message log", (*app).log},
 	{"audit", "look whether the audit trail was tampered with", (*app).audit},
 	{"version", "print the version", (*app).version},
 }
