@@ -18,7 +18,7 @@ func TestInstructorsHearWhoIsThere(t *testing.T) {
 	fellow.caughtUp()
 	await := func(what string, want func(gateway.PersonPresence) bool) {
 		t.Helper()
-		watching.await(func(e event) bool {
+		watching.await(what, func(e event) bool {
 			var data gateway.PresenceChanged
 			if e.Type != messaging.TypePresence {
 				return false
@@ -45,7 +45,7 @@ func TestInstructorsHearWhoIsThere(t *testing.T) {
 	await("gone", func(p gateway.PersonPresence) bool { return len(p.Experiments) == 0 && !p.Messages })
 
 	wstest.Write(t, fellow.conn, 1, `{"type":"mark","id":"m","data":{"register":"none"}}`)
-	fellow.await(func(e event) bool {
+	fellow.await("the reply", func(e event) bool {
 		if e.Type == messaging.TypePresence {
 			t.Errorf("a fellow student hears %+v", e)
 		}
