@@ -12,8 +12,8 @@ import (
 // A failingLog fails, or waits, on either side of the commit.
 type failingLog struct {
 	messaging.Log
-	began  chan struct{} // when set, is closed by an append that is about to commit
-	commit chan struct{} // and which commits once this is closed
+	began  chan struct{} // capacity 1: an append is about to commit
+	commit chan struct{} // when set, it commits once this is closed
 
 	before, after int // so many appends fail on that side
 }
@@ -24,7 +24,10 @@ func (l *failingLog) Append(ctx context.Context, topic messaging.Topic, msgs []m
 		return nil, fmt.Errorf("%w: before the commit", messaging.ErrUnavailable)
 	}
 	if l.commit != nil {
-		close(l.began)
+		select {
+		case l.began <- struct{}{}:
+		default:
+		}
 		select {
 		case <-l.commit:
 		case <-ctx.Done():
@@ -64,7 +67,7 @@ func TestRel02_AcknowledgedOnlyAfterTheCommit(t *testing.T) {
 		t.Fatalf("sent again: %q", show(items))
 	}
 
-	failing.began, failing.commit = make(chan struct{}), make(chan struct{})
+	failing.began, failing.commit = make(chan struct{}, 1), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
 		_, err := topics.Append(testContext(t), "t", "all", message("c", "c"))
