@@ -176,7 +176,7 @@ const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.d
 	(SELECT json_group_array(DISTINCT g.group_name)
 		FROM person_groups g WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
 	(SELECT json_group_array(json(b.value))
-		FROM person_subjects s, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
+		FROM person_subjects s INDEXED BY person_subjects_by_person, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
 	FROM persons p WHERE p.tenant = ?`
 
 func person(tx *Tx, tenant lodge.Tenant, id lodge.PersonID) (idp.Person, error) {
