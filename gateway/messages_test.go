@@ -167,6 +167,15 @@ func TestNoticesExpireFromHistory(t *testing.T) {
 	if got := call[gateway.WaitingView](ada, 200, "GET", "/api/v1/messages/waiting", nil); len(got.Messages) != 0 {
 		t.Errorf("%+v", got)
 	}
+	grace.sendsTo("all", "comes after it")
+	replayed := ""
+	ada.messages().await("the last of what is replayed", func(e event) bool {
+		replayed += string(e.Data)
+		return strings.Contains(string(e.Data), "comes after it") || e.Type == "lodge.gap"
+	})
+	if strings.Contains(replayed, "goes") || !strings.Contains(replayed, "stays") || strings.Contains(replayed, "since") {
+		t.Errorf("replayed: %s", replayed)
+	}
 	if page := string(grace.do("GET", "/teach", nil).body); !strings.Contains(page, "expired") {
 		t.Error("the sender does not see that it expired")
 	}

@@ -67,7 +67,7 @@ func TestScheduledMessages(t *testing.T) {
 	if got := linus.scheduled(); len(got) != 0 {
 		t.Errorf("another's: %q", got)
 	}
-	if got := call[gateway.ScheduledView](grace, 200, "PUT", scheduledPath+"/"+changed.ID, gateway.MessageRequest{To: "group:physics-1", Text: "changed", At: "2026-05-04T11:10", Zone: "Europe/Berlin", Replies: true}); !got.At.Equal(now.Add(10 * time.Minute)) || got.To != "group:physics-1" {
+	if got := call[gateway.ScheduledView](grace, 200, "PUT", scheduledPath+"/"+changed.ID, gateway.MessageRequest{To: "group:physics-1", Text: "changed", At: "2026-05-04T11:10", Zone: "Europe/Berlin", Replies: true}); !got.At.Equal(now.Add(10*time.Minute)) || got.To != "group:physics-1" {
 		t.Errorf("%+v", got)
 	}
 	grace.refused(422, "PUT", scheduledPath+"/"+changed.ID, gateway.MessageRequest{To: "all", Text: "no time"})

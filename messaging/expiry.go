@@ -24,6 +24,5 @@ func (e Event) Expires() time.Time {
 
 // Expired reports whether the event has an end that has come.
 func (e Event) Expired(now time.Time) bool {
-	end := e.Expires()
-	return !end.IsZero() && !now.Before(end)
+	return over(e.Expires(), now)
 }

@@ -10,6 +10,7 @@ import (
 type frame struct {
 	pos  Pos       // of an entry; zero for what is not stored
 	time time.Time // when the event happened
+	end  time.Time // when it expires; zero: never
 	gap  bool      // stands for an entry that cannot be given to anybody
 	wire []byte    // a whole text frame as RFC 6455 §5.2 has it
 	head int       // bytes of wire before the payload
@@ -50,6 +51,6 @@ func entryFrame(topic string, item Item) (*frame, error) {
 		return &frame{pos: item.Pos, gap: true}, err
 	}
 	f := newFrame(b)
-	f.pos, f.time = item.Pos, e.Time
+	f.pos, f.time, f.end = item.Pos, e.Time, e.Expires()
 	return f, nil
 }

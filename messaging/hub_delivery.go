@@ -115,8 +115,8 @@ func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block boo
 		return false, errWait
 	}
 	if len(d.left) == 0 {
-		if more, err := c.read(ctx, d); more || err != nil || len(d.left) == 0 {
-			return more, err
+		if more := c.read(ctx, d); more || len(d.left) == 0 {
+			return more, nil
 		}
 	}
 	return c.catchUp(w, d)
@@ -124,35 +124,35 @@ func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block boo
 
 // read reads what comes next from the log, into left if it is not in the ring
 // then. It reports whether there may be more to do at once.
-func (c *hubConn) read(ctx context.Context, d *delivery) (more bool, err error) {
+func (c *hubConn) read(ctx context.Context, d *delivery) (more bool) {
 	version := d.feed.tail.version.Load()
 	page, kept, err := d.feed.read(ctx, d.cursor)
 	if lost, ok := errors.AsType[*PosLostError](err); ok {
 		c.lose(d, lost.Floor)
-		return true, nil
+		return true
 	}
 	if err != nil {
 		if ctx.Err() == nil {
 			c.hub.opts.Logger.WarnContext(ctx, "messages: a topic cannot be read; trying again", "topic", d.feed.key.topic, "error", err)
 			c.troubled = true
 		}
-		return false, nil
+		return false
 	}
 	if kept {
-		return true, nil
+		return true
 	}
 	if d.last = 0; !page.More {
 		d.last = version
 	}
 	if len(page.Items) == 0 {
 		d.seen = d.last
-		return page.More, nil
+		return page.More
 	}
 	d.left = make([]*frame, 0, len(page.Items))
 	for _, item := range page.Items {
 		d.left = append(d.left, d.feed.tail.frame(item))
 	}
-	return false, nil
+	return false
 }
 
 // catchUp writes what was read from the log, until membership changes: then the

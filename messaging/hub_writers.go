@@ -98,6 +98,7 @@ type batch struct {
 	frames  []*frame
 	wire    []byte
 	oldest  time.Time // when the earliest of their events happened
+	end     time.Time // when the first of them expires; zero: none does
 	version uint64    // of the tail when it was read
 	more    bool      // the ring has more behind them
 }
@@ -124,7 +125,7 @@ func (b *batch) join(buf *[]byte) {
 	if len(b.frames) == 0 {
 		return
 	}
-	b.oldest = b.frames[0].time
+	b.oldest, b.end = b.frames[0].time, b.frames[0].end
 	if len(b.frames) == 1 {
 		b.wire = b.frames[0].wire
 		return
@@ -134,6 +135,9 @@ func (b *batch) join(buf *[]byte) {
 		*buf = append(*buf, f.wire...)
 		if f.time.Before(b.oldest) {
 			b.oldest = f.time
+		}
+		if !f.end.IsZero() && (b.end.IsZero() || f.end.Before(b.end)) {
+			b.end = f.end
 		}
 	}
 	b.wire = *buf
