@@ -150,7 +150,7 @@ func runNode(url, address string) error {
 	case <-ctx.Done():
 	}
 	n.leaving.Store(true)
-	leave, done := context.WithTimeout(context.Background(), 20*time.Second)
+	leave, done := context.WithTimeout(context.Background(), time.Minute)
 	defer done()
 	pause(leave, lameDuck)
 	return errors.Join(n.hub.Drain(leave), server.Shutdown(leave))
