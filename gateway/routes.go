@@ -53,9 +53,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/experiment/extend", g.api(g.extendExperiment))
 		r.Post("/api/v1/messages/ticket", g.api(g.messageTicket))
 		for _, path := range []string{"/status", "/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket"} {
-			r.Options(path, g.api(func(http.ResponseWriter, *http.Request) error {
-				return lodge.E(lodge.CodeForbidden, "Pages of this origin may not call this address.")
-			}))
+			r.Options(path, g.api(noPreflight))
 		}
 	})
 
@@ -111,7 +109,6 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/messages/{id}/replies", g.api(g.postReply))
 		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))
 		r.Get("/api/v1/messages/events", g.api(g.messageEvents))
-		r.Get("/api/v1/messages/{id}/receipts", g.api(g.receipts))
 
 		r.Get("/api/v1/surveys", g.api(g.listSurveys))
 		r.Post("/api/v1/surveys", g.api(g.openSurvey))
