@@ -174,7 +174,7 @@ const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.d
 	(SELECT json_group_array(json_object('Issuer', s.issuer, 'Subject', s.subject))
 		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `),
 	(SELECT json_group_array(DISTINCT g.group_name)
-		FROM person_groups g WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
+		FROM person_groups g INDEXED BY person_groups_by_person WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
 	(SELECT json_group_array(json(b.value))
 		FROM person_subjects s INDEXED BY person_subjects_by_person, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
 	FROM persons p WHERE p.tenant = ?`
