@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -146,6 +147,9 @@ func entryPlace(t *testing.T, e redis.XMessage) (uint64, string) {
 	pos := page.Entries[0].Pos
 	return pos.Seq, logPosBytes(pos)[8:]
 }
+
+// entryID returns the id that an entry has in its stream.
+func entryID(seq uint64) string { return fmt.Sprintf("%d-0", seq) }
 
 func isLost(err error) bool {
 	_, ok := errors.AsType[*messaging.PosLostError](err)
