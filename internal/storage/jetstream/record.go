@@ -132,7 +132,7 @@ func (r *record) sound(total int) bool {
 	}
 	switch r.does {
 	case doesAdd:
-		return r.epoch != 0 && n > 0 && r.head.seq == r.prev.seq+uint64(n) && r.head.tag == r.index[n-1].tag && r.floor.seq <= r.prev.seq
+		return r.epoch != 0 && n > 0 && r.head.seq == r.prev.seq+uint64(n) && r.head.seq > r.prev.seq && r.head.tag == r.index[n-1].tag && r.floor.seq <= r.prev.seq
 	case doesDiscard:
 		return r.epoch != 0 && n == 0 && r.head == r.prev
 	default:

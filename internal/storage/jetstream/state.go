@@ -53,7 +53,9 @@ func (s *state) is(r *record) bool {
 	return r.epoch == s.epoch && r.head == s.head && r.floor == s.floor
 }
 
-// apply makes s what it is after the record at seq.
+// apply makes s what it is after the record at seq. A record that does not follow
+// was put there past Lodge: what it says holds all the same, as it does for who only
+// asks for the newest one, and its entries' seals tell the rest.
 func (s *state) apply(r *record, seq uint64) {
 	if r.does == doesDrop {
 		*s = state{last: seq}
@@ -62,6 +64,7 @@ func (s *state) apply(r *record, seq uint64) {
 	if s.epoch != r.epoch {
 		*s = state{epoch: r.epoch, ids: map[string]uint64{}}
 	}
+	s.cut(r.prev.seq)
 	h := &home{seq: seq, parts: r.pieces.seqs, size: r.pieces.size}
 	at := 0
 	for i, e := range r.index {
@@ -72,12 +75,24 @@ func (s *state) apply(r *record, seq uint64) {
 	}
 	s.last, s.floor, s.head = seq, r.floor, r.head
 	gone := s.upTo(r.floor.seq)
-	for _, it := range s.items[:gone] {
+	s.forget(s.items[:gone])
+	s.items = slices.Delete(s.items, 0, gone)
+}
+
+// cut takes the items behind a sequence number away.
+func (s *state) cut(seq uint64) {
+	n := s.upTo(seq)
+	s.forget(s.items[n:])
+	s.items = slices.Delete(s.items, n, len(s.items))
+}
+
+// forget frees the IDs of items that are taken away.
+func (s *state) forget(items []item) {
+	for _, it := range items {
 		if s.ids[it.id] == it.seq {
 			delete(s.ids, it.id)
 		}
 	}
-	s.items = slices.Delete(s.items, 0, gone)
 }
 
 // upTo returns how many items are at or before a sequence number.
