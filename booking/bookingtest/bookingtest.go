@@ -38,6 +38,7 @@ func Run(t *testing.T, h Harness) {
 		"OutboxKeepsOrder":           testOutboxKeepsOrder,
 		"FailedUpdateLeavesNothing":  testFailedUpdateLeavesNothing,
 		"TenantsAreApart":            testTenantsAreApart,
+		"ListIsTheEarliest":          testListIsTheEarliest,
 		"Sec32_TenantsAreApart":      testSec32DeskTenants,
 		"Apply":                      testApply,
 		"Bindings":                   testBindings,

@@ -262,6 +262,34 @@ func testFailedUpdateLeavesNothing(t *testing.T, l *lab) {
 	}))
 }
 
+// testListIsTheEarliest: a list that is bounded holds those that begin first,
+// whoever or whatever they are of.
+func testListIsTheEarliest(t *testing.T, l *lab) {
+	must(t, l.update(func(tx booking.Tx) error {
+		return errors.Join(tx.Insert(record("c", 20, 30)), tx.Insert(record("a", 40, 50)), tx.Insert(record("b", 0, 10)))
+	}))
+	one := record("b", 0, 10)
+	for name, f := range map[string]booking.Filter{
+		"all": {}, "owner": {Owner: one.Owner}, "experiment": {Experiment: one.Experiment},
+		"both": {Owner: one.Owner, Experiment: one.Experiment},
+	} {
+		for limit, want := range map[int]string{1: "b", 2: "bc", 3: "bca", 9: "bca"} {
+			f.Limit = limit
+			must(t, l.store.View(t.Context(), func(tx booking.Tx) error {
+				list, err := tx.List(tenant, f)
+				got := ""
+				for _, b := range list {
+					got += b.ID
+				}
+				if got != want {
+					t.Errorf("%s, at most %d: %q, want %q", name, limit, got, want)
+				}
+				return err
+			}))
+		}
+	}
+}
+
 func testTenantsAreApart(t *testing.T, l *lab) {
 	other := lodge.Tenant("other")
 	r := record("a", 0, 10)
