@@ -22,15 +22,25 @@ func (m members) Topics(ctx context.Context, session string, tenant lodge.Tenant
 	return m.g.subscriber(ctx, s)
 }
 
-func (m members) Watch(tenant lodge.Tenant, session string, fn func(error)) (stop func()) {
-	stopSession := m.g.sessions.Watch(tenant, sessions.ID(session), func(_ sessions.Session, err error) {
+func (m members) Join(ctx context.Context, session string, tenant lodge.Tenant, fn func(error)) (messaging.Subscriber, func(), error) {
+	stopMember := m.g.changes.watch(tenant, "session:"+session, func() { fn(nil) })
+	s, stopSession, err := m.g.sessions.GetWatched(ctx, tenant, sessions.ID(session), func(_ sessions.Session, err error) {
 		if lodge.CodeOf(err) != lodge.CodeUnavailable {
 			err = nil // what the session is now, or that it is gone, Topics tells
 		}
 		fn(err)
 	})
-	stopMember := m.g.changes.watch(tenant, "session:"+session, func() { fn(nil) })
-	return func() { stopSession(); stopMember() }
+	if err != nil {
+		stopMember()
+		return messaging.Subscriber{}, nil, err
+	}
+	stop := func() { stopSession(); stopMember() }
+	sub, err := m.g.subscriber(ctx, s)
+	if err != nil {
+		stop()
+		return messaging.Subscriber{}, nil, err
+	}
+	return sub, stop, nil
 }
 
 // subscriber is a session as the hub knows it, with what it may hear now, or why

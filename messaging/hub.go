@@ -34,11 +34,13 @@ type Members interface {
 	// error of no code, close it with 4408 when they last for the grace period.
 	// Any other code closes it with 4401.
 	Topics(ctx context.Context, session string, tenant lodge.Tenant) (Subscriber, error)
-	// Watch calls fn with nil after anything about the session or its membership
-	// may have changed, until stop, and with an error once whether the session is
+	// Join is Topics for a connection that begins. It registers fn before it reads:
+	// fn is called with nil after anything about the session or its membership may
+	// have changed since, until stop, and with an error once whether the session is
 	// good could not be checked for so long that the connection must end (4408).
-	// fn never blocks. A lost call is made good by a poll with each ping.
-	Watch(tenant lodge.Tenant, session string, fn func(error)) (stop func())
+	// fn never blocks. A lost call is made good by a poll with each ping. When Join
+	// fails, nothing stays registered and stop is nil.
+	Join(ctx context.Context, session string, tenant lodge.Tenant, fn func(error)) (sub Subscriber, stop func(), err error)
 }
 
 // Inbox takes what a client sends that concerns neither cursors nor topics. A

@@ -29,8 +29,7 @@ func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
 	if err := h.enter(c, sub.Name); err != nil {
 		return nil, err
 	}
-	c.unwatch = h.members.Watch(c.tenant, c.session, c.hinted)
-	if err := c.entitled(r.Context()); err != nil {
+	if err := c.join(r.Context()); err != nil {
 		h.leave(c)
 		return nil, err
 	}
@@ -42,9 +41,11 @@ func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
 	return c, nil
 }
 
-// entitled reads what the session is entitled to for the first time.
-func (c *hubConn) entitled(ctx context.Context) error {
-	sub, err := c.hub.members.Topics(ctx, c.session, c.tenant)
+// join has changes of the session told, and reads what it is entitled to for the
+// first time.
+func (c *hubConn) join(ctx context.Context) error {
+	sub, stop, err := c.hub.members.Join(ctx, c.session, c.tenant, c.hinted)
+	c.unwatch = stop // nil if it failed; else leave calls it
 	switch {
 	case err != nil && unreachable(err):
 		return &lodge.Error{Code: lodge.CodeUnavailable, Safe: "messages cannot be reached right now; try again in a moment", RetryAfter: time.Second, Err: err}

@@ -82,7 +82,17 @@ func (r *roster) Topics(ctx context.Context, session string, tenant lodge.Tenant
 	return sub, nil
 }
 
-func (r *roster) Watch(_ lodge.Tenant, session string, fn func(error)) func() {
+func (r *roster) Join(ctx context.Context, session string, tenant lodge.Tenant, fn func(error)) (messaging.Subscriber, func(), error) {
+	stop := r.watch(session, fn)
+	sub, err := r.Topics(ctx, session, tenant)
+	if err != nil {
+		stop()
+		return sub, nil, err
+	}
+	return sub, stop, nil
+}
+
+func (r *roster) watch(session string, fn func(error)) func() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watchers[session] == nil {

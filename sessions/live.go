@@ -166,6 +166,16 @@ func (w *watch) tell(s Session, digest uint64) {
 	}
 }
 
+// read notes what whoever watches has read after registering. What a poll has read
+// meanwhile stands: fn was told of it, or the session was never changed.
+func (w *watch) read(digest uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.seen {
+		w.seen, w.digest = true, digest
+	}
+}
+
 // tellGone calls fn once with the error for a session that is not there.
 func (w *watch) tellGone(err error) {
 	w.mu.Lock()

@@ -30,6 +30,20 @@ func (m *Manager) Watch(tenant lodge.Tenant, id ID, fn func(Session, error)) (st
 	return m.live.add(key{tenant, id}, &watch{fn: fn})
 }
 
+// GetWatched is Watch, then Get: it returns the session as it was read after fn was
+// registered, and fn is called for changes from that on, not for those before. When it
+// fails, as Get does, nothing stays registered and stop is nil.
+func (m *Manager) GetWatched(ctx context.Context, tenant lodge.Tenant, id ID, fn func(Session, error)) (s Session, stop func(), err error) {
+	w := &watch{fn: fn}
+	stop = m.live.add(key{tenant, id}, w)
+	if s, err = m.Get(ctx, tenant, id); err != nil {
+		stop()
+		return Session{}, nil, err
+	}
+	w.read(m.live.digest(s))
+	return s, stop, nil
+}
+
 // hinted notes a signal. The poll is asked for everything when some were lost.
 func (m *Manager) hinted(sig Signal, poll chan<- struct{}) {
 	if sig.Tenant == "" {
