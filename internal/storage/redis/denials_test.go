@@ -13,10 +13,19 @@ import (
 )
 
 func TestDenials(t *testing.T) {
-	server := redistest.Start(t)
+	server, db := redistest.Start(t), openJournal(t)
 	for name, journal := range map[string]func(*testing.T) DenialJournal{
 		"alone":        func(*testing.T) DenialJournal { return nil },
-		"with journal": func(t *testing.T) DenialJournal { return denialJournal(t) },
+		"with journal": func(t *testing.T) DenialJournal {
+			err := db.Update(t.Context(), func(tx *sqlite.Tx) error {
+				_, err := tx.Exec(`DELETE FROM denials`)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sqlite.NewDenials(db)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			relaytest.Run(t, func(t *testing.T) relay.Denials {
@@ -34,6 +43,11 @@ func TestDenials(t *testing.T) {
 
 func denialJournal(t *testing.T) DenialJournal {
 	t.Helper()
+	return sqlite.NewDenials(openJournal(t))
+}
+
+func openJournal(t *testing.T) *sqlite.DB {
+	t.Helper()
 	db, err := sqlite.Open(t.Context(), t.TempDir()+"/lodge.db")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +57,7 @@ func denialJournal(t *testing.T) DenialJournal {
 			t.Error(err)
 		}
 	})
-	return sqlite.NewDenials(db)
+	return db
 }
 
 func denied(t *testing.T, d *Denials, tenant lodge.Tenant, key relay.DenialKey) bool {
