@@ -29,7 +29,7 @@ func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messagi
 	below := t.state.firstKept()
 	t.mu.Unlock()
 	var both errgroup.Group
-	for _, kind := range []string{kindLog, kindPart} {
+	for _, kind := range []string{kindLog, kindPart, kindMark} {
 		both.Go(func() error { return l.purge(ctx, t.shard, l.subjectOf(t, kind), below) })
 	}
 	return both.Wait()

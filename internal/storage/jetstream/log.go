@@ -11,6 +11,8 @@
 //	record.go    what stands in a message
 //	state.go     what a node knows of a topic
 //	topic.go     the topics a node knows; keeping up with what others write
+//	marks.go, marking.go
+//	             what makes a node's first use of a long topic quick
 //	flight.go    appends of many callers in one record
 //	append.go, read.go, heads.go, discard.go, snapshot.go, hints.go
 //	             the methods of messaging.Log
@@ -20,12 +22,13 @@
 // A stream per topic would cost a server thousands of them, so topics share a
 // few streams (Config.Streams), by their name's hash: each stream syncs its
 // writes one after the other, and several do so side by side. In its stream a
-// topic has four subjects:
+// topic has five subjects:
 //
 //	PREFIX.N.TOPIC.log   records: each all that one append adds, or a new floor
 //	PREFIX.N.TOPIC.part  pieces of bodies too large for a record
 //	PREFIX.N.TOPIC.snap  the snapshot
 //	PREFIX.N.TOPIC.cut   pieces of a snapshot too large for one message
+//	PREFIX.N.TOPIC.mark  what thousands of records say, bodies left out
 //
 // The stream's own sequence numbers leap within a topic and come again in a
 // stream that was made anew. Positions are therefore numbered in the records,
@@ -35,7 +38,10 @@
 // So a node keeps of each topic it uses the IDs and places of its entries, finds
 // with one request what it has missed, and needs no look-up to know that an ID is
 // new for as long as its entry is there; JetStream's window of duplicates is not
-// used. The first use of a topic by a node reads its records.
+// used. The first use of a topic by a node reads the marks that some node made of
+// its records each few thousand entries, and the records behind them. Marks are
+// no part of the truth: where they are missing, or do not fit the record they end
+// with, all records are read instead, and marked.
 //
 // A reading that starts below what was purged gives no error on JetStream: the
 // floor in the newest record does.

@@ -145,24 +145,39 @@ func BenchmarkLogHeads(b *testing.B) {
 	}
 }
 
-// BenchmarkLogFirstUse is what a node's first append to a long topic costs: it
-// reads the topic's records.
+// BenchmarkLogFirstUse is what a fresh node's first call on a long topic costs, with
+// its marks and from its records alone.
 func BenchmarkLogFirstUse(b *testing.B) {
+	const n = 100_000
+	calls := map[string]func(log *Log, last messaging.Pos, i int) error{
+		"read": func(log *Log, last messaging.Pos, _ int) error {
+			_, err := log.Read(context.Background(), "topic", last, 10)
+			return err
+		},
+		"append": func(log *Log, _ messaging.Pos, i int) error {
+			_, err := log.Append(context.Background(), "topic", []messaging.Msg{{ID: fmt.Sprint("first of ", i), Body: benchBody}}, nil)
+			return err
+		},
+	}
 	for _, batch := range []int{1, 10} {
-		b.Run(fmt.Sprint("entries-a-record=", batch), func(b *testing.B) {
-			config := Config{URLs: []string{natstest.Start(b, natstest.Options{Lazy: true}).URL()}, SyncVouched: true}
-			const n = 50_000
-			benchTopic(b, openLog(b, config), "topic", n, batch)
-			b.ResetTimer()
-			for range b.N {
-				b.StopTimer()
-				log := openLog(b, config)
-				b.StartTimer()
-				if _, err := log.Read(b.Context(), "topic", messaging.Pos{}, 0); err != nil {
-					b.Fatal(err)
-				}
+		config := Config{URLs: []string{natstest.Start(b, natstest.Options{Lazy: true}).URL()}, SyncVouched: true}
+		at := benchTopic(b, openLog(b, config), "topic", n, batch)
+		for what, call := range calls {
+			for _, marks := range []bool{true, false} {
+				b.Run(fmt.Sprintf("entries-a-record=%d/marks=%t/%s", batch, marks, what), func(b *testing.B) {
+					for i := range b.N {
+						b.StopTimer()
+						log := openLog(b, config)
+						topic := log.use("topic")
+						topic.distrusts = !marks
+						topic.marking = true // nothing else is to be measured
+						b.StartTimer()
+						if err := call(log, at[n-1], i); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
 			}
-			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "entries/s")
-		})
+		}
 	}
 }

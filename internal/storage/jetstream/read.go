@@ -66,7 +66,7 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 	defer done()
 	t := l.use(name)
 	defer l.done(t)
-	began := time.Now()
+	began, doubted := time.Now(), false
 	for {
 		newest, err := l.catchUp(ctx, t)
 		if err != nil {
@@ -74,7 +74,7 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 		}
 		t.mu.Lock()
 		page, wanted, err := choose(t.state)
-		epoch := t.state.epoch
+		epoch, known := t.state.epoch, t.state
 		t.mu.Unlock()
 		if err != nil || len(wanted) == 0 {
 			return page, err
@@ -90,8 +90,12 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 			}
 			return page, nil
 		}
-		if time.Since(began) > l.conf.Timeout {
+		switch waited := time.Since(began); {
+		case waited > l.conf.Timeout:
 			return messaging.Page{}, unavailable(errors.New("jetstream: messages are missing in the stream"))
+		case waited > l.conf.Timeout/2 && !doubted:
+			t.distrust(known)
+			doubted = true
 		}
 		wait(ctx, lagPause)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,7 @@ const (
 	kindPart = "part"
 	kindSnap = "snap"
 	kindCut  = "cut"
+	kindMark = "mark"
 )
 
 // streamsKey is where a stream's metadata says how many share the topics.
@@ -66,7 +68,7 @@ func topicOf(token string) (messaging.Topic, bool) {
 // streamConfig returns how a stream must be.
 func (l *Log) streamConfig(n int) jetstream.StreamConfig {
 	var subjects []string
-	for _, kind := range []string{kindLog, kindPart, kindSnap, kindCut} {
+	for _, kind := range []string{kindLog, kindPart, kindSnap, kindCut, kindMark} {
 		subjects = append(subjects, l.subject(n, "*", kind))
 	}
 	return jetstream.StreamConfig{
@@ -104,8 +106,9 @@ func (l *Log) makeStream(ctx context.Context, want jetstream.StreamConfig) error
 	if err := fits(has, want); err != nil {
 		return err
 	}
-	if has.Replicas < want.Replicas {
-		has.Replicas = want.Replicas
+	lacks := slices.ContainsFunc(want.Subjects, func(s string) bool { return !slices.Contains(has.Subjects, s) })
+	if lacks || has.Replicas < want.Replicas {
+		has.Subjects, has.Replicas = want.Subjects, max(has.Replicas, want.Replicas)
 		_, err = l.js.UpdateStream(ctx, has)
 	}
 	return err

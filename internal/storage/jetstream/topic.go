@@ -31,15 +31,18 @@ type topic struct {
 	token string
 	turn  chan struct{} // capacity 1: held by who catches up
 
-	users  int     // guarded by Log.mu: calls and flights under way
-	weight int     // guarded by Log.mu: what it counts in Log.kept
-	queue  []*call // guarded by Log.mu
-	flying bool    // guarded by Log.mu
+	users   int     // guarded by Log.mu: calls and flights under way
+	weight  int     // guarded by Log.mu: what it counts in Log.kept
+	queue   []*call // guarded by Log.mu
+	flying  bool    // guarded by Log.mu
+	marking bool    // guarded by Log.mu: this node is at it
 
-	mu      sync.Mutex
-	state   *state    // guarded by mu
-	session uint64    // guarded by mu: the one in which state was last looked at; 0: never
-	others  time.Time // guarded by mu: when another node last wrote
+	mu        sync.Mutex
+	state     *state    // guarded by mu
+	session   uint64    // guarded by mu: the one in which state was last looked at; 0: never
+	others    time.Time // guarded by mu: when another node last wrote
+	marked    uint64    // guarded by mu: the sequence number up to which marks need not be thought of
+	distrusts bool      // guarded by mu: the marks are wrong, or what they say is gone
 }
 
 func (l *Log) subjectOf(t *topic, kind string) string { return l.subject(t.shard, t.token, kind) }
@@ -66,6 +69,7 @@ func (l *Log) done(t *topic) {
 	t.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.mark(t)
 	l.kept += n + topicWeight - t.weight
 	t.weight = n + topicWeight
 	t.users--
@@ -142,7 +146,7 @@ func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored
 		known.apply(r, newest.seq)
 	default:
 		t.mu.Unlock()
-		again, err := l.read(ctx, t, newest.seq)
+		again, err := l.read(ctx, t, r, newest.seq)
 		return stored{}, again, err
 	}
 	t.session = session
@@ -150,9 +154,10 @@ func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored
 	return newest, false, nil
 }
 
-// read makes the topic's state that which the record at last leaves: from the
-// records that the node does not know when they follow what it does, else from all.
-func (l *Log) read(ctx context.Context, t *topic, last uint64) (again bool, err error) {
+// read makes the topic's state that which its newest record, r, leaves, which is at
+// last: from the records that the node does not know when they follow what it
+// does, else anew.
+func (l *Log) read(ctx context.Context, t *topic, r *record, last uint64) (again bool, err error) {
 	t.mu.Lock()
 	from := t.state.last
 	t.mu.Unlock()
@@ -174,8 +179,7 @@ func (l *Log) read(ctx context.Context, t *topic, last uint64) (again bool, err 
 			return true, err
 		}
 	}
-	fresh := &state{}
-	again, err = l.records(ctx, t, 0, last, func(r *record, seq uint64) bool { fresh.apply(r, seq); return true })
+	fresh, again, err := l.readAnew(ctx, t, r, last)
 	if err != nil || again {
 		return again, err
 	}
