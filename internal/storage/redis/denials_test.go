@@ -15,7 +15,7 @@ import (
 func TestDenials(t *testing.T) {
 	server, db := redistest.Start(t), openJournal(t)
 	for name, journal := range map[string]func(*testing.T) DenialJournal{
-		"alone":        func(*testing.T) DenialJournal { return nil },
+		"alone": func(*testing.T) DenialJournal { return nil },
 		"with journal": func(t *testing.T) DenialJournal {
 			err := db.Update(t.Context(), func(tx *sqlite.Tx) error {
 				_, err := tx.Exec(`DELETE FROM denials`)
