@@ -55,15 +55,17 @@ func (l *Log) readError(ctx context.Context, err error) error {
 // Where there are replicas it is the leader that says so: the others may be behind.
 func (l *Log) newest(ctx context.Context, shard int, subject string) (_ stored, ok bool, err error) {
 	if l.conf.Replicas > 1 {
-		return l.newestOfLeader(ctx, shard, subject)
+		return l.ofLeader(ctx, shard, get{Last: subject})
 	}
 	return l.one(ctx, shard, get{Last: subject})
 }
 
-func (l *Log) newestOfLeader(ctx context.Context, shard int, subject string) (_ stored, ok bool, err error) {
+// ofLeader returns the message that a request is for, as the leader of the stream
+// has it, which is never behind; ok is false when there is none.
+func (l *Log) ofLeader(ctx context.Context, shard int, what get) (_ stored, ok bool, err error) {
 	asking, done := l.request(ctx)
 	defer done()
-	question, err := json.Marshal(get{Last: subject})
+	question, err := json.Marshal(what)
 	if err != nil {
 		return stored{}, false, fmt.Errorf("jetstream: %w", err)
 	}
@@ -121,16 +123,16 @@ func (l *Log) many(ctx context.Context, shard int, what get) (found []stored, wh
 	return found, whole, err
 }
 
-// exact returns the messages with these sequences, whose order does not matter, and
-// false when one of them is not there.
+// exact returns those messages with these sequences that are there, and false when
+// one of them is not. Their order does not matter.
 func (l *Log) exact(ctx context.Context, shard int, seqs []uint64) (_ map[uint64]stored, ok bool, err error) {
-	found := make(map[uint64]stored, len(seqs))
+	found, whole := make(map[uint64]stored, len(seqs)), true
 	for some := range slices.Chunk(seqs, exactRequests) {
 		questions := make([]get, len(some))
 		for i, seq := range some {
 			questions[i].Seq = seq
 		}
-		whole, left := true, len(some)
+		left := len(some)
 		err := l.direct(ctx, shard, questions, func(m stored, end bool, _ string) bool {
 			if end {
 				whole = false
@@ -140,11 +142,11 @@ func (l *Log) exact(ctx context.Context, shard int, seqs []uint64) (_ map[uint64
 			left--
 			return left > 0
 		})
-		if err != nil || !whole {
+		if err != nil {
 			return nil, false, err
 		}
 	}
-	return found, true, nil
+	return found, whole, nil
 }
 
 // direct asks questions all at once, and hands over the answers, and what the

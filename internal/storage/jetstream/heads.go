@@ -48,7 +48,7 @@ func (l *Log) headsOfLeaders(ctx context.Context, names []messaging.Topic, heads
 	for i, name := range names {
 		group.Go(func() error {
 			shard := l.shard(name)
-			m, ok, err := l.newestOfLeader(asking, shard, l.subject(shard, tokenOf(name), kindLog))
+			m, ok, err := l.ofLeader(asking, shard, get{Last: l.subject(shard, tokenOf(name), kindLog)})
 			if err != nil || !ok {
 				return err
 			}

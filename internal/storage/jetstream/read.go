@@ -67,6 +67,8 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 	t := l.use(name)
 	defer l.done(t)
 	began, doubted := time.Now(), false
+	var missed *state
+	var missedFloor messaging.Pos
 	for {
 		newest, err := l.catchUp(ctx, t)
 		if err != nil {
@@ -79,9 +81,14 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 		if err != nil || len(wanted) == 0 {
 			return page, err
 		}
-		bodies, ok, err := l.bodies(ctx, t, wanted, newest)
+		bodies, ok, err := l.bodies(ctx, t, wanted, newest, doubted)
 		if err != nil {
 			return messaging.Page{}, err
+		}
+		if ok && doubted {
+			if ok, err = l.stands(ctx, t, known, epoch, page.Floor); err != nil {
+				return messaging.Page{}, err
+			}
 		}
 		if ok {
 			for i, it := range wanted {
@@ -90,20 +97,37 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 			}
 			return page, nil
 		}
-		switch waited := time.Since(began); {
-		case waited > l.conf.Timeout:
+		waited := time.Since(began)
+		if waited > l.conf.Timeout {
 			return messaging.Page{}, unavailable(errors.New("jetstream: messages are missing in the stream"))
-		case waited > l.conf.Timeout/2 && !doubted:
+		}
+		// Neither discarded meanwhile nor late at a replica: somebody removed them.
+		same := known == missed && page.Floor == missedFloor
+		if !doubted && same && (l.conf.Replicas == 1 || waited > l.conf.Timeout/2) {
 			t.distrust(known)
 			doubted = true
 		}
+		missed, missedFloor = known, page.Floor
 		wait(ctx, lagPause)
 	}
 }
 
+// stands reports whether nothing was discarded of a topic, nor was it dropped, since
+// the node knew it as known, with an epoch and a floor.
+func (l *Log) stands(ctx context.Context, t *topic, known *state, epoch uint64, floor messaging.Pos) (bool, error) {
+	if _, err := l.catchUp(ctx, t); err != nil {
+		return false, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state == known && known.epoch == epoch && known.floor.in(epoch) == floor, nil
+}
+
 // bodies returns the bodies of items, whose topic's newest record is at hand; ok is
-// false when some are gone, or not yet at the replica asked.
-func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored) (_ [][]byte, ok bool, err error) {
+// false when some are gone, or not yet at the replica asked. With doubted set the
+// leader is asked for those, too, and what it does not have is empty: the entry
+// keeps its place, and is refused above by its seal.
+func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored, doubted bool) (_ [][]byte, ok bool, err error) {
 	var seqs []uint64
 	for _, it := range items {
 		need := it.in.holders(it.from, it.to)
@@ -113,11 +137,19 @@ func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored)
 		seqs = append(seqs, need...)
 	}
 	slices.Sort(seqs)
-	found, ok, err := l.exact(ctx, t.shard, slices.Compact(seqs))
-	if err != nil || !ok {
+	seqs = slices.Compact(seqs)
+	found, ok, err := l.exact(ctx, t.shard, seqs)
+	if err != nil || !ok && !doubted {
 		return nil, false, err
 	}
 	found[newest.seq] = newest
+	for _, seq := range seqs {
+		if _, there := found[seq]; !there {
+			if found[seq], _, err = l.ofLeader(ctx, t.shard, get{Seq: seq}); err != nil {
+				return nil, false, err
+			}
+		}
+	}
 	inline := map[uint64][]byte{}
 	bodies := make([][]byte, len(items))
 	for i, it := range items {
@@ -125,7 +157,7 @@ func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored)
 			bodies[i], ok = it.in.joined(found, l.subjectOf(t, kindPart), it.from, it.to)
 		} else {
 			text, seen := inline[it.in.seq]
-			if !seen {
+			if !seen && found[it.in.seq].seq != 0 {
 				r, err := decode(found[it.in.seq].data)
 				if err != nil {
 					return nil, false, l.broken(t.shard, it.in.seq)
@@ -137,7 +169,7 @@ func (l *Log) bodies(ctx context.Context, t *topic, items []item, newest stored)
 				bodies[i] = bytes.Clone(text[it.from:it.to])
 			}
 		}
-		if !ok {
+		if !ok && !doubted {
 			return nil, false, nil
 		}
 	}
