@@ -107,8 +107,8 @@ func TestSec25_CORS(t *testing.T) {
 	preflight := func(path, origin string) answer {
 		return b.do("OPTIONS", path, nil, pair{"Origin", origin}, pair{"Access-Control-Request-Method", "POST"}, pair{"Access-Control-Request-Headers", "authorization"})
 	}
-	open := []string{"/session/pend00-data", "/status", "/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket"}
-	closed := []string{"/api/v1/me", "/api/v1/bookings", "/api/v1/messages", "/api/v1/bookings/lookup", "/auth/verify", "/logout"}
+	open := []string{"/session/pend00-data", "/status", "/api/v1/experiment", "/api/v1/experiment/extend", "/api/v1/messages/ticket", "/api/v1/messages"}
+	closed := []string{"/api/v1/me", "/api/v1/bookings", "/api/v1/surveys", "/api/v1/bookings/lookup", "/auth/verify", "/logout"}
 	for _, origin := range []string{l.assets, "https://ui.example"} {
 		for _, path := range open {
 			got := preflight(path, origin)

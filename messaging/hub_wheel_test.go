@@ -17,7 +17,7 @@ func TestWheelAsksEverybodyOncePerPeriod(t *testing.T) {
 		}
 		w.remove(conns[99])
 		for round := range 3 {
-			time.Sleep(32 * time.Second)
+			<-time.After(32 * time.Second)
 			synctest.Wait()
 			for i, c := range conns[:99] {
 				if !c.beat.Swap(false) || !c.stale.Swap(false) || c.mute.Load() {
@@ -33,14 +33,14 @@ func TestWheelAsksEverybodyOncePerPeriod(t *testing.T) {
 		w.mu.Lock()
 		due := (int(conns[0].slot) - w.at + len(w.slots)) % len(w.slots)
 		w.mu.Unlock()
-		time.Sleep(time.Duration(due) * w.step)
+		<-time.After(time.Duration(due) * w.step)
 		conns[0].asked.Store(time.Now().UnixNano())
-		time.Sleep(3900 * time.Millisecond)
+		<-time.After(3900 * time.Millisecond)
 		synctest.Wait()
 		if conns[0].mute.Load() {
 			t.Error("the limit was not over")
 		}
-		time.Sleep(1200 * time.Millisecond)
+		<-time.After(1200 * time.Millisecond)
 		synctest.Wait()
 		if !conns[0].mute.Load() || conns[1].mute.Load() {
 			t.Error("the silent one was not found out, or another was")

@@ -49,6 +49,9 @@ var gatewayTests = []string{"internal/storage", "internal/simrig"}
 // inTheDemo are the helpers of tests that the demo is made of too.
 var inTheDemo = []string{"idp/idptest"}
 
+// measured are those that the bench measures beside what is used.
+var measured = []string{"messaging/memory"}
+
 // drivers speak to storage.
 var drivers = []string{
 	"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/redis/go-redis", "github.com/redis/rueidis",
@@ -89,7 +92,8 @@ func refused(f File, name string) string {
 	}
 	testing := f.Test || helps(f.Dir)
 	demo := under(f.Dir, "cmd") && under(to, inTheDemo...)
-	if helps(to) && !testing && !demo {
+	bench := under(f.Dir, "cmd/lodge-bench") && under(to, measured...)
+	if helps(to) && !testing && !demo && !bench {
 		return fmt.Sprintf("%s imports %s, which helps tests and nothing else", f.Dir, to)
 	}
 	if one, other := technology(f.Dir), technology(to); !testing && one != "" && other != "" && one != other {
