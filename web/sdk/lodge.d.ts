@@ -153,7 +153,10 @@ export class Lodge {
   messages(): Messages
   /** important and safety notices that were not acknowledged yet, safety first */
   waiting(): Promise<Waiting[]>
-  /** tell the sender that such a notice was read; earlier ones of its topic first */
+  /**
+   * tell the sender that such a notice was read; earlier ones of its topic first, otherwise it rejects with Refused
+   * (409) and the notice waits on
+   */
   acknowledge(id: string): Promise<void>
   /** milliseconds that are left, by the server's clock */
   left(): number

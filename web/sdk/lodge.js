@@ -288,11 +288,10 @@ export class LodgeMessages extends Base {
         const item = items[id]
         if (!item || item.querySelector('button')) return
         const button = add(item, 'button', 'Got it')
-        button.onclick = async () => {
-          await lodge.acknowledge(id)
+        button.onclick = () => lodge.acknowledge(id).then(() => {
           button.remove()
           this.list.prepend(item)
-        }
+        }, () => {}) // to be tried again
         if (data.priority === 'safety') alarm.append(item)
       }
       const messages = lodge.messages()

@@ -1,0 +1,97 @@
+// Notices from both ends: later ones, important ones, safety, replies.
+
+import assert from 'node:assert/strict'
+import {readFile} from 'node:fs/promises'
+import {createRequire} from 'node:module'
+import {after, before, test} from 'node:test'
+import {Demo, eventually} from './lodge.mjs'
+import {Someone, launch} from './people.mjs'
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+let demo, browser, ada, grace
+
+before(async () => {
+  demo = await Demo.start()
+  browser = await launch()
+  // axe is put into the page by script, which its policy rightly forbids.
+  ada = await Someone.arrive(browser, demo.url, {name: 'Ada', bypassCSP: true})
+  grace = await Someone.arrive(browser, demo.url, {name: 'Grace', bypassCSP: true})
+  // What fades in is judged as it looks once it is there.
+  for (const one of [ada, grace]) await one.page.emulateMedia({reducedMotion: 'reduce'})
+  for (const [one, name] of [[ada, 'ada'], [grace, 'grace']]) await one.context.request.get(`/login/dev?login_hint=${name}`)
+})
+
+after(async () => {
+  await browser?.close()
+  await demo?.stop()
+})
+
+async function accessible(page) {
+  await page.evaluate(axe)
+  const {violations} = await page.evaluate(() => globalThis.axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}))
+  assert.deepEqual(violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`), [])
+}
+
+test('a message is put by, changed and taken back', async () => {
+  const {page} = grace
+  await grace.goto('/teach')
+  await page.getByTestId('notice-text').fill('Tomorrow we begin at nine.')
+  await page.getByTestId('notice-later').click()
+  assert.equal(await page.getByTestId('notice-zone').inputValue(), 'Europe/Dublin')
+  const tomorrow = new Date(Date.now() + 24 * 3600000).toISOString().slice(0, 11)
+  await page.getByTestId('notice-at').fill(tomorrow + '09:00')
+  await page.getByTestId('notice-send').click()
+  await page.getByTestId('scheduled').getByText('Tomorrow we begin at nine.').waitFor()
+  await accessible(page)
+  await page.getByTestId('scheduled-change').click()
+  await page.getByTestId('notice-text').fill('Tomorrow we begin at ten.')
+  await accessible(page)
+  await page.getByTestId('scheduled-save').click()
+  await page.getByTestId('scheduled').getByText('Tomorrow we begin at ten.').waitFor()
+  await page.getByTestId('scheduled-cancel').locator('summary').click()
+  await page.getByTestId('scheduled-cancel-confirm').click()
+  await page.getByTestId('flash').waitFor()
+  assert.equal(await page.getByTestId('scheduled').count(), 0)
+})
+
+test('what is important waits on every page until it is acknowledged, without taking the focus', async () => {
+  const {page} = ada
+  await ada.goto('/book')
+  await ada.live()
+  await page.locator('.doors a').first().focus()
+  const focused = () => page.evaluate(() => document.activeElement.outerHTML)
+  const before = await focused()
+  const send = (text, priority) => grace.api('POST', '/api/v1/messages', {to: 'all', text, priority})
+  const {id} = await send('Read the new rules.', 'important')
+  await send('Leave the building.', 'safety')
+  const cards = page.getByTestId('waiting')
+  await cards.nth(1).waitFor()
+  assert.match(await cards.first().innerText(), /Leave the building/)
+  assert.equal(await focused(), before)
+  await accessible(page)
+  await ada.goto('/book')
+  await cards.nth(1).waitFor()
+  for (let left = 2; left > 0; left--) await cards.nth(left - 1).getByTestId('waiting-acknowledge').click()
+  const acknowledged = async () => (await grace.api('GET', `/api/v1/messages/${id}/receipts`)).people.find((p) => p.name === 'Ada Lovelace').state === 'acknowledged'
+  await eventually('the receipt', acknowledged)
+  await eventually('nothing waits', async () => (await ada.api('GET', '/api/v1/messages/waiting')).messages.length === 0)
+  await ada.goto('/book')
+  await ada.live()
+  assert.equal(await cards.count(), 0)
+})
+
+test('a student replies and the instructor reads it', async () => {
+  await ada.goto('/messages')
+  await ada.live()
+  await grace.api('POST', '/api/v1/messages', {to: 'group:physics-1', title: 'Reports', text: 'Who needs more time?', replies: true})
+  const notice = ada.page.getByTestId('message').filter({hasText: 'Who needs more time?'})
+  await notice.getByTestId('reply-open').click()
+  await notice.getByTestId('reply-text').fill('I do, please.')
+  await accessible(ada.page)
+  await notice.getByTestId('reply-send').click()
+  await ada.page.getByTestId('flash').waitFor()
+  await grace.goto('/teach')
+  await grace.page.getByTestId('reply').filter({hasText: 'I do, please.'}).filter({hasText: 'Reports'}).waitFor()
+  await accessible(grace.page)
+  assert.deepEqual([...ada.faults, ...grace.faults], [])
+})
