@@ -222,6 +222,7 @@ func (g *Gateway) erase(ctx context.Context, tenant lodge.Tenant, ids []lodge.Pe
 	for _, id := range ids {
 		errs = append(errs, g.keys.Erase(ctx, tenant, id))
 	}
+	errs = append(errs, g.withdraw(ctx, tenant, ids))
 	bookings, err := g.allBookings(ctx, tenant, ids)
 	errs = append(errs, err)
 	for _, b := range bookings {

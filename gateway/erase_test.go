@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
 // Of an erased person nothing is left that tells who it was: not in answers and
@@ -130,6 +132,30 @@ func TestSec45_PeopleEraseAndExportThemselves(t *testing.T) {
 	call[gateway.Erased](fresh, 200, "POST", "/api/v1/me/erase", gateway.EraseRequest{Version: preview.Version})
 	for _, b := range []*browser{fresh, w.ada} {
 		b.refused(401, "GET", "/api/v1/me", nil)
+	}
+}
+
+// What an erased person scheduled is taken back, with what it said.
+func TestSec45_WhatAnErasedPersonScheduledIsNotSent(t *testing.T) {
+	w := newTwo(t)
+	soon := w.clock.Now().Add(5 * time.Minute)
+	theirs := w.grace.schedules("all", "of the erased", soon)
+	w.root.schedules("all", "of another", soon.Add(time.Minute))
+	person := w.grace.me().Person
+	at := "/api/v1/admin/persons/" + person + "/erase"
+	for range 2 { // it may be repeated
+		preview := call[gateway.ErasePreview](w.root, 200, "GET", at, nil)
+		call[gateway.Erased](w.root, 200, "POST", at, gateway.EraseRequest{Version: preview.Version})
+	}
+	w.clock.pass(10 * time.Minute)
+	wstest.Eventually(t, "the other one", func() bool { return len(w.ada.texts("?topic=all")) > 0 })
+	if got := w.ada.texts("?topic=all"); !slices.Equal(got, []string{"of another"}) {
+		t.Errorf("%q", got)
+	}
+	for _, e := range w.entries(audit.Deny) {
+		if strings.Contains(e.Reason, theirs.ID) {
+			t.Errorf("it was tried: %+v", e)
+		}
 	}
 }
 

@@ -86,6 +86,10 @@ type lab struct {
 	persons  *sqlite.Persons
 	desk     *booking.Desk
 	trail    *audit.Trail
+	topics   *messaging.Topics
+	cfg      gateway.Config
+	parts    gateway.Parts
+	stumbles *stumblingLog
 	issuer   *idptest.Issuer
 }
 
@@ -104,8 +108,8 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	logs := sqlite.NewLog(db)
 	l.atEnd(logs.Close)
 	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
-	topics, err := messaging.NewTopics(logs, messaging.Keyring{Names: key(1), Seals: map[string][]byte{"1": key(2)}, Current: "1"}, messaging.TopicsOptions{Logger: log})
-	l.must(err)
+	l.stumbles = &stumblingLog{Log: logs}
+	l.topics = l.newTopics()
 	l.desk, err = booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log})
 	l.must(err)
 	catalogue, _, err := booking.ReadManifest(bytes.NewReader(samples.Lodge), "lodge.yaml", false)
@@ -139,12 +143,13 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), audit.Rule{}, l.clock, log)
 	l.must(err)
 	l.atEnd(l.trail.Close)
-	l.gateway, err = gateway.New(cfg, gateway.Parts{
-		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: topics, Log: log, PersonKeys: personKeys(t, db),
+	l.cfg, l.parts = cfg, gateway.Parts{
+		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: l.topics, Log: log, PersonKeys: personKeys(t, db),
 		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail,
-	})
+	}
+	l.gateway, err = gateway.New(cfg, l.parts)
 	l.must(err)
-	l.run()
+	l.run(l.gateway)
 	l.serve(issuer, l.issuer)
 	l.serve(assets, l.gateway.Assets(web.Samples()))
 	l.serve(public, l.gateway.Handler())
@@ -156,18 +161,38 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	return l
 }
 
-// run runs the gateway until the test's end.
-func (l *lab) run() {
+// newTopics reads the lab's message log as a node of its own does.
+func (l *lab) newTopics() *messaging.Topics {
+	l.Helper()
+	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	topics, err := messaging.NewTopics(l.stumbles, messaging.Keyring{Names: key(1), Seals: map[string][]byte{"1": key(2)}, Current: "1"},
+		messaging.TopicsOptions{Logger: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	l.must(err)
+	return topics
+}
+
+// another runs a further gateway on the lab's stores until the test's end.
+func (l *lab) another() {
+	l.Helper()
+	parts := l.parts
+	parts.Topics = l.newTopics()
+	g, err := gateway.New(l.cfg, parts)
+	l.must(err)
+	l.run(g)
+}
+
+// run runs a gateway until the test's end.
+func (l *lab) run(g *gateway.Gateway) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- l.gateway.Run(ctx) }()
+	go func() { done <- g.Run(ctx) }()
 	l.atEnd(func() error {
 		cancel()
 		return <-done
 	})
 	ready, stop := context.WithTimeout(context.Background(), deadline)
 	defer stop()
-	l.must(l.gateway.Ready(ready))
+	l.must(g.Ready(ready))
 }
 
 func (l *lab) listen(address string) net.Listener {

@@ -98,7 +98,8 @@ func foldSchedule(all *schedule, item messaging.Item) {
 	case e.Kind == scheduleChange && m.State == waiting && e.Message != nil:
 		m.Message, m.Since = *e.Message, e.Time
 	case e.Kind == scheduleCancel && (m.State == waiting || m.State == refused):
-		m.State, m.Since = cancelled, e.Time
+		m.State, m.Since, m.Reason = cancelled, e.Time, ""
+		m.Message.Notice = Notice{To: m.Message.Notice.To} // nobody was told
 	case e.Kind == scheduleClaim && !m.over():
 		m.State, m.Since, m.Claim = sending, e.Time, e.Claim
 	case e.Kind == scheduleDone && m.State == sending:

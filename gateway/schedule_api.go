@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 	_ "time/tzdata" // local times name their zone, also where the system knows none
 
@@ -205,6 +207,27 @@ func (g *Gateway) unschedule(ctx context.Context, s sessions.Session, id string)
 		g.recordBy(ctx, s, audit.Send, to, "message "+id+", cancelled before it was sent")
 	}
 	return err
+}
+
+// withdraw takes back what people scheduled and what of theirs was refused. It may
+// be repeated. What a node is sending already it refuses, for they are barred, or
+// it is said.
+func (g *Gateway) withdraw(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) error {
+	open := func(m *scheduled) bool {
+		return m.Service == "" && slices.Contains(people, m.Person) && (m.State == waiting || m.State == refused)
+	}
+	theirs, err := g.scheduled.view(ctx, tenant, open)
+	errs := []error{err}
+	for _, one := range theirs {
+		id := one.Message.ID
+		errs = append(errs, g.scheduled.decide(ctx, tenant, id, func(m *scheduled) (*scheduleEntry, error) {
+			if m == nil || !open(m) {
+				return nil, nil //nolint:nilnil // it was sent meanwhile, or withdrawn
+			}
+			return &scheduleEntry{Kind: scheduleCancel, ID: id, Time: g.clock.Now()}, nil
+		}))
+	}
+	return errors.Join(errs...)
 }
 
 // ownWaiting returns why a sender cannot change a message.
