@@ -36,6 +36,41 @@ func TestAsyncAPIDescribesEverything(t *testing.T) {
 	}
 }
 
+// A notice is as it is described, with all that it may have and nothing else.
+func TestAsyncAPIOfNotices(t *testing.T) {
+	schemas, err := asyncAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		data string
+		good bool
+	}{
+		"the least":                 {`"to":"all"`, true},
+		"all of a notice":           {`"to":"group:g","to_name":"group G","title":"T","by":"p1","expires":"2026-05-04T09:00:00Z","replies":true`, true},
+		"a reply":                   {`"to":"instructors:g","to_name":"instructors of G","by":"p1","in_reply_to":"m1","about":"T"`, true},
+		"replies by everybody":      {`"to":"all","replies":true`, false},
+		"a reply to everybody":      {`"to":"all","in_reply_to":"m1","about":"T"`, false},
+		"a reply to something":      {`"to":"instructors:g","in_reply_to":"m1"`, false},
+		"instructors, unreplied":    {`"to":"instructors:g"`, false},
+		"an end that is no time":    {`"to":"all","expires":"soon"`, false},
+		"replies that are not":      {`"to":"group:g","replies":false`, false},
+		"what is not described":     {`"to":"all","colour":"red"`, false},
+		"nobody it is addressed to": {`"title":"T"`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := jsonschema.UnmarshalJSON(strings.NewReader(`{"specversion":"1.0","id":"1","type":"lodge.notice","source":"/lodge","time":"2026-05-04T08:00:00Z",
+				"datacontenttype":"application/json","lodgetopic":"all","lodgepos":"` + strings.Repeat("A", 32) + `","data":{"text":"x","priority":"info","from":"Grace",` + c.data + `}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schemas["lodge.notice"].Validate(v); (err == nil) != c.good {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // Every reference of the document leads somewhere, and every message is used.
 func TestAsyncAPIReferencesResolve(t *testing.T) {
 	var doc map[string]any
