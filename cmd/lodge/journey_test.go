@@ -238,7 +238,9 @@ func (j *journeyState) broadcast4(t *testing.T) {
 
 	me := call[gateway.Me](j.ada, 200, "GET", "/api/v1/me", nil)
 	for to, inUI := range map[string]bool{"all": true, "experiment:pend00": true, "booking:" + j.booking.ID: true, "group:physics-1": false, "user:" + me.Person: false} {
-		sent := call[gateway.MessageView](j.grace, 202, "POST", "/api/v1/messages", gateway.MessageRequest{To: to, Text: "to " + to})
+		req := gateway.MessageRequest{To: to, Title: "About " + to, Text: "to " + to, Expires: time.Now().Add(time.Hour).Format(time.RFC3339)}
+		req.Replies = to == "group:physics-1"
+		sent := call[gateway.MessageView](j.grace, 202, "POST", "/api/v1/messages", req)
 		got := j.socket.notice("to " + to)
 		if got.Topic != to || got.ID != sent.ID {
 			t.Errorf("sent %+v, got %+v", sent, got)
