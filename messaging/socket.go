@@ -122,6 +122,9 @@ func (s *socket) read() {
 	c := s.conn
 	for {
 		typ, b, err := s.ws.Read(context.Background())
+		if errors.Is(err, websocket.ErrMessageTooBig) {
+			s.wire.drain()
+		}
 		if err != nil {
 			break
 		}

@@ -3,6 +3,7 @@ package messaging
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -51,6 +52,21 @@ func takeOver(w http.ResponseWriter) (*wireConn, *bufio.ReadWriter, error) {
 		}
 	}
 	return wire, bufio.NewReadWriter(bufio.NewReaderSize(wire, readBuffer), bufio.NewWriterSize(wire, writeBuffer)), nil
+}
+
+// What drain takes at most, in time and bytes.
+const (
+	drainTime  = 2 * time.Second
+	drainBytes = 16 << 20
+)
+
+// drain reads on, for a while, what the other side has been told not to send:
+// closing a connection on unread bytes resets it, and what told them would be
+// lost with it.
+func (w *wireConn) drain() {
+	if w.SetReadDeadline(time.Now().Add(drainTime)) == nil {
+		_, _ = io.CopyN(io.Discard, w.Conn, drainBytes) // it is closed next, whatever comes
+	}
 }
 
 func (w *wireConn) Read(b []byte) (int, error) {
