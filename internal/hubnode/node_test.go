@@ -57,7 +57,13 @@ func (members) Topics(_ context.Context, session string, tenant lodge.Tenant) (m
 	return messaging.Subscriber{Tenant: tenant, Person: lodge.PersonID("p" + session), Session: session, Topics: topics}, err
 }
 
-func (members) Watch(lodge.Tenant, string, func(error)) (stop func()) { return func() {} }
+func (m members) Join(ctx context.Context, session string, tenant lodge.Tenant, _ func(error)) (messaging.Subscriber, func(), error) {
+	sub, err := m.Topics(ctx, session, tenant)
+	if err != nil {
+		return messaging.Subscriber{}, nil, err
+	}
+	return sub, func() {}, nil
+}
 
 // openLog opens the log at a URL, as soon as its server is there.
 func openLog(ctx context.Context, url string) (messaging.Log, func(), error) {
