@@ -106,6 +106,7 @@ func TestRegister(t *testing.T) {
 	l := newLab(t)
 	ada, soren, grace, linus := l.signedIn("ada"), l.signedIn("soren"), l.signedIn("grace"), l.signedIn("linus")
 	conn := ada.stream(ada.launch(ada.book("pend00-everyone")), "data")
+	wstest.Eventually(t, "her stay has begun", func() bool { return l.gateway.Held()["stays"] == 1 })
 	soren.messages().caughtUp()
 	l.clock.pass(2 * time.Minute)
 
