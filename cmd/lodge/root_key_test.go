@@ -106,7 +106,7 @@ func TestKeysAreRotatedInTwoSteps(t *testing.T) {
 		t.Errorf("its mode: %v %v", info, err)
 	}
 	status, out, errs := lodgeRun(t, "keys", "list", "--data", dir)
-	if status != exitDone || strings.Count(out, "yes") != 2 || strings.Contains(out, string(before.roots.text())) {
+	if status != exitDone || strings.Count(out, "yes") != 2 || strings.Contains(out, before.roots.text()) {
 		t.Errorf("list: %d %q %q", status, out, errs)
 	}
 }
