@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
 func TestStatusIsPractables(t *testing.T) {
@@ -18,6 +19,7 @@ func TestStatusIsPractables(t *testing.T) {
 	r.access.allow("ada", "t", true, false, end)
 	ada := r.connect(t, "t", "ada")
 	r.member(t, "t", "host", "rw")
+	wstest.Eventually(t, "both joined", func() bool { return len(r.Peers(lodge.DefaultTenant)) == 2 })
 
 	for code, want := range map[string]int{"": 401, "ada": 403} {
 		req, _ := http.NewRequest(http.MethodGet, r.url+"/status", nil)
