@@ -75,6 +75,10 @@ type Config struct {
 	// sessions.Manager's.
 	LeasePoll, LeaseGrace time.Duration
 
+	// Zone is where pages say their times until a reader's own zone is known;
+	// default UTC.
+	Zone *time.Location
+
 	MaxBody      int64 // bytes of a JSON or form body; default 64 KiB
 	CodesPerBook int   // live experiment codes of one booking; default 16
 	SendRate     int   // messages, surveys and registers of one person a minute; default 60

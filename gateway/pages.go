@@ -14,9 +14,13 @@ import (
 	"github.com/lodge-gateway/lodge/web"
 )
 
-// layout is what surrounds every page; s is nil for a visitor.
+// layout is what surrounds every page; s is nil for a visitor. The title is an
+// English text, and comes back in the reader's language.
 func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session) web.Layout {
-	l := web.Layout{Title: title, Nav: nav, Path: r.URL.RequestURI(), Now: g.clock.Now(), Flash: flashes[r.URL.Query().Get("done")]}
+	say, zone := g.readsIn(r)
+	l := web.Layout{
+		Title: say.T(title), Nav: nav, Path: r.URL.RequestURI(), Now: g.clock.Now(), Flash: say.T(flashes[r.URL.Query().Get("done")]), Say: say, Zone: zone,
+	}
 	if s == nil {
 		return l
 	}

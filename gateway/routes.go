@@ -161,6 +161,7 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/", g.page(g.homePage))
 	r.Get("/login", g.page(g.loginPage))
 	r.Post("/continue", g.page(g.continueForm))
+	r.Post("/language", g.page(g.languageForm))
 	r.Get("/lookup", g.page(g.lookupPage))
 	r.Post("/lookup", g.page(g.lookupForm))
 	r.Get("/book", g.page(g.bookPage))

@@ -6,12 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +69,55 @@ func newAssets(tree fs.FS, prefix, origin string, roots map[string]string) (*ass
 	return a, nil
 }
 
+// addWords adds, for each language but English, a module with what the modules
+// under static/js say: js/words/TAG.js.
+func (a *assets) addWords(l *locales) error {
+	whole := sha256.New()
+	_, _ = io.WriteString(whole, a.version) // a hash never fails
+	for _, tag := range l.tags[1:] {
+		words := map[string]any{}
+		for name, f := range a.files {
+			if path.Ext(name) != ".js" {
+				continue
+			}
+			for _, key := range scriptTexts(string(f.plain)) {
+				if forms, ok := l.printers[tag.String()].texts[key]; ok {
+					words[key] = forms
+				}
+			}
+		}
+		body, err := json.Marshal(words)
+		if err != nil {
+			return err
+		}
+		body = append(append([]byte("export default "), body...), '\n')
+		_, _ = whole.Write(body)
+		if a.files["js/words/"+tag.String()+".js"], err = newAsset(types[".js"], body); err != nil {
+			return err
+		}
+	}
+	a.version = hex.EncodeToString(whole.Sum(nil)[:5])
+	return nil
+}
+
+// scriptText is a call of t('…') or tn(n, '…', '…') in a module.
+var scriptText = regexp.MustCompile(`\b(?:t\(|tn\([^'()]*(?:\([^'()]*\)[^'()]*)*, '(?:[^'\\]|\\.)*', )'((?:[^'\\]|\\.)*)'`)
+
+// scriptTexts finds the keys of what a module says.
+func scriptTexts(module string) []string {
+	var keys []string
+	for _, m := range scriptText.FindAllStringSubmatch(module, -1) {
+		keys = append(keys, strings.ReplaceAll(m[1], `\'`, "'"))
+	}
+	return keys
+}
+
+func newAsset(mime string, body []byte) (*asset, error) {
+	sum := sha256.Sum256(body)
+	packed, err := compress(body)
+	return &asset{mime: mime, plain: body, gzip: packed, etag: base64.RawURLEncoding.EncodeToString(sum[:12])}, err
+}
+
 func (a *assets) add(tree fs.FS, root, dir string, whole io.Writer) error {
 	return fs.WalkDir(tree, root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -82,12 +133,8 @@ func (a *assets) add(tree fs.FS, root, dir string, whole io.Writer) error {
 		}
 		sum := sha256.Sum256(body)
 		_, _ = fmt.Fprintf(whole, "%s %x\n", name, sum) // a hash never fails
-		f := &asset{mime: mime, plain: body, etag: base64.RawURLEncoding.EncodeToString(sum[:12])}
-		if f.gzip, err = compress(body); err != nil {
-			return err
-		}
-		a.files[path.Join(dir, strings.TrimPrefix(name, root+"/"))] = f
-		return nil
+		a.files[path.Join(dir, strings.TrimPrefix(name, root+"/"))], err = newAsset(mime, body)
+		return err
 	})
 }
 

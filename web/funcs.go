@@ -6,16 +6,31 @@ import (
 )
 
 // funcs are what templates may call beside the methods of the views. The ones
-// that return a small struct gather the arguments of a shared template.
-func (p *Pages) funcs() template.FuncMap {
+// that return a small struct gather the arguments of a shared template. What they
+// say is in the printer's language; a time is said in the zone it is in.
+//
+//	{{t "Booked until {time}" "time" (when .End)}}   a text; the English is its key, and may hold markup
+//	{{tn .People "{n} person" "{n} people"}}         a text that depends on a number
+//	{{tr .State}}                                    a word or sentence made elsewhere: see Text
+func (p *Pages) funcs(say *Printer) template.FuncMap {
 	return template.FuncMap{
-		"asset":        p.static.url,
-		"rfc3339":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"utc":          formatUTC,
-		"minutes":      minutes,
+		"t":         say.html,
+		"tn":        say.htmlCounted,
+		"tr":        say.Tr,
+		"lang":      say.Language,
+		"dir":       say.Direction,
+		"languages": p.Languages,
+		"asset":     p.static.url,
+		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":      say.when,
+		"clock":     say.clock,
+		"zone": func(name string) template.HTML {
+			return template.HTML("<span data-zone>" + template.HTMLEscapeString(name) + "</span>") //nolint:gosec // escaped
+		},
+		"minutes":      say.span,
 		"seconds":      func(minutes int) int { return minutes * 60 },
 		"add":          func(a, b int) int { return a + b },
-		"list":         func(items ...string) []string { return items },
+		"list":         func(items ...any) []any { return items },
 		"blankMessage": func() Message { return Message{} },
 		"tag":          func(b Booking, now time.Time) tagView { return tagView{b, now} },
 		"lookup":       newLookupView,

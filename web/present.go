@@ -9,29 +9,15 @@ import (
 	"time"
 )
 
-// formatUTC is how a time reads where no script turns it into the reader's zone.
-func formatUTC(t time.Time) string { return t.UTC().Format("Mon 2 Jan 2006, 15:04 UTC") }
+// layout is how Render finds what surrounds a page.
+func (l Layout) layout() Layout { return l }
 
-// minutes writes a length given in seconds: "45 seconds", "5 minutes", "1 hour
-// 30 minutes".
-func minutes(seconds int) string {
-	plural := func(n int, unit string) string {
-		if n == 1 {
-			return "1 " + unit
-		}
-		return strconv.Itoa(n) + " " + unit + "s"
+// ZoneName is the zone the page's times are in, by its name.
+func (l Layout) ZoneName() string {
+	if l.Zone == nil {
+		return "UTC"
 	}
-	var parts []string
-	if h := seconds / 3600; h > 0 {
-		parts = append(parts, plural(h, "hour"))
-	}
-	if m := seconds / 60 % 60; m > 0 {
-		parts = append(parts, plural(m, "minute"))
-	}
-	if s := seconds % 60; s > 0 || seconds <= 0 {
-		parts = append(parts, plural(max(s, 0), "second"))
-	}
-	return strings.Join(parts, " ")
+	return l.Zone.String()
 }
 
 // Field returns what is wrong with a form field, or "".

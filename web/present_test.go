@@ -9,13 +9,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestMinutes(t *testing.T) {
+func TestSpan(t *testing.T) {
 	for seconds, want := range map[int]string{
 		-5: "0 seconds", 0: "0 seconds", 45: "45 seconds", 60: "1 minute", 300: "5 minutes",
 		3600: "1 hour", 5400: "1 hour 30 minutes", 7322: "2 hours 2 minutes 2 seconds",
 	} {
-		if got := minutes(seconds); got != want {
-			t.Errorf("minutes(%d) = %q, want %q", seconds, got, want)
+		if got := (*Printer)(nil).span(seconds); got != want {
+			t.Errorf("span(%d) = %q, want %q", seconds, got, want)
 		}
 	}
 }

@@ -13,6 +13,10 @@ type Layout struct {
 	Problem *Problem  // what was wrong with the form sent; shown above it
 	Now     time.Time // the server's clock
 	Unread  int       // messages not read yet
+	Say     *Printer  // the reader's language; nil is English
+	// Zone is where the page's times are said: the reader's, else the
+	// institution's; nil is UTC.
+	Zone *time.Location
 	// Resume is the position per topic that the page's content includes, so read
 	// it before the content; the message socket goes on from there. A topic that
 	// is absent is replayed from the server's history: messages the page already

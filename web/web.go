@@ -27,7 +27,7 @@ import (
 	"strings"
 )
 
-//go:embed templates static sdk samples
+//go:embed templates static sdk samples locales
 var files embed.FS
 
 // The names that Render takes, each with the view it renders.
@@ -54,24 +54,42 @@ const (
 // Pages renders the pages and serves what they need. It is immutable once made
 // and safe for concurrent use.
 type Pages struct {
-	pages  map[string]*template.Template
-	static *assets
-	sdk    *assets
+	pages   map[string]map[string]*template.Template // by language and name
+	locales *locales
+	static  *assets
+	sdk     *assets
 }
 
 // New parses every template and hashes every asset. An error is a fault of the
 // build, never of the installation.
 func New() (*Pages, error) {
+	locales, err := loadLocales(files)
+	if err != nil {
+		return nil, err
+	}
 	static, err := newAssets(files, "/static/", "", map[string]string{"static": "", "sdk": "sdk"})
 	if err != nil {
+		return nil, err
+	}
+	if err := static.addWords(locales); err != nil {
 		return nil, err
 	}
 	sdk, err := newAssets(files, "/sdk/", "*", map[string]string{"sdk": ""})
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{pages: map[string]*template.Template{}, static: static, sdk: sdk}
-	base, err := template.New("layout").Funcs(p.funcs()).ParseFS(files, "templates/parts/*.html")
+	p := &Pages{pages: map[string]map[string]*template.Template{}, locales: locales, static: static, sdk: sdk}
+	for lang, printer := range locales.printers {
+		if p.pages[lang], err = p.parse(printer); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// parse reads every template as it speaks one language.
+func (p *Pages) parse(printer *Printer) (map[string]*template.Template, error) {
+	base, err := template.New("layout").Funcs(p.funcs(printer)).ParseFS(files, "templates/parts/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: shared templates: %w", err)
 	}
@@ -79,6 +97,7 @@ func New() (*Pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: templates: %w", err)
 	}
+	pages := map[string]*template.Template{}
 	for _, name := range names {
 		page, err := base.Clone()
 		if err != nil {
@@ -87,22 +106,26 @@ func New() (*Pages, error) {
 		if _, err := page.ParseFS(files, name); err != nil {
 			return nil, fmt.Errorf("web: %s: %w", name, err)
 		}
-		p.pages[strings.TrimSuffix(path.Base(name), ".html")] = page
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = page
 	}
-	return p, nil
+	return pages, nil
 }
 
-// Render writes the named page with a status. The page is built in memory first:
-// on an error nothing has been written and the caller can still answer with
-// another one. It sets Content-Type and Content-Length; caching and security
+// Render writes the named page with a status, in the language and the time zone
+// that the view's Layout names. The page is built in memory first: on an error
+// nothing has been written and the caller can still answer with another one. It sets Content-Type and Content-Length; caching and security
 // headers are the gateway's.
 func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any) error {
-	page, ok := p.pages[name]
+	var layout Layout
+	if l, ok := data.(interface{ layout() Layout }); ok {
+		layout = l.layout()
+	}
+	page, ok := p.pages[layout.Say.Language()][name]
 	if !ok {
 		return fmt.Errorf("web: no page %q", name)
 	}
 	var b bytes.Buffer
-	if err := page.ExecuteTemplate(&b, "layout", data); err != nil {
+	if err := page.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
 		return fmt.Errorf("web: render %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

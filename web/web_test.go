@@ -91,12 +91,12 @@ func TestEveryPageHasItsName(t *testing.T) {
 	for _, f := range emptyViews() {
 		covered[f.page] = true
 	}
-	for name := range p.pages {
+	for name := range p.pages[English] {
 		if !covered[name] {
 			t.Errorf("page %q has no view in the tests", name)
 		}
 	}
-	if len(p.pages) != len(covered) {
-		t.Errorf("%d templates, %d names", len(p.pages), len(covered))
+	if len(p.pages[English]) != len(covered) {
+		t.Errorf("%d templates, %d names", len(p.pages[English]), len(covered))
 	}
 }

@@ -40,6 +40,7 @@ type config struct {
 	AuditHeadFile  string        // empty: audit.head in Data
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
+	Zone           *time.Location // nil: UTC
 	Retention      gateway.Retention
 	NoSelfErasure  bool
 	LeasePoll      time.Duration
@@ -97,6 +98,7 @@ var settings = append([]setting{
 	{"audit_refusals", "refusals of one address that are recorded one by one in a minute; those beyond are counted (default 60)", number(func(c *config) *int { return &c.AuditRule.PerAddress }, 10_000)},
 	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
+	{"zone", "time zone pages say their times in until a reader's own is known, such as Europe/London (default UTC)", zone},
 	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},
 	{"retention_classroom", "surveys and registers are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
 	{"self_erasure", "allowed, or refused: then only an administrator erases people (default allowed)", selfErasure},

@@ -195,6 +195,7 @@ func TestConfigFaults(t *testing.T) {
 		{"login_life", "0s", "longer than nothing"},
 		{"login_idle", "soon", "write it like 90m or 12h"},
 		{"message_period", "-1h", "longer than nothing"},
+		{"zone", "Atlantis", "no time zone"}, {"zone", "Local", "no time zone"},
 		{"retention_notices", "1h", "at least 24h"},
 		{"self_erasure", "yes", "neither allowed nor refused"},
 		{"retention_classroom", "forever", "like 2160h"},

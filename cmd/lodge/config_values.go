@@ -95,6 +95,15 @@ func prefixes(c *config, from source) error {
 	return nil
 }
 
+func zone(c *config, from source) error {
+	place, err := time.LoadLocation(from.value)
+	if err != nil || from.value == "" || from.value == "Local" {
+		return fmt.Errorf("%q is no time zone; write its name, like Europe/London or UTC", from.value)
+	}
+	c.Zone = place
+	return nil
+}
+
 func commaList(v string) []string {
 	var out []string
 	for one := range strings.SplitSeq(v, ",") {

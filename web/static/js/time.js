@@ -1,6 +1,6 @@
 // time.js: times in the reader's own zone, and countdowns.
 
-const language = document.documentElement.lang || 'en'
+const language = document.documentElement.lang
 // English pages follow the reader's own English where there is one.
 const locale = navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
 
@@ -55,6 +55,12 @@ function format(name, at) {
 
 /** ownZone is the name of the reader's time zone, such as Europe/London. */
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
+
+// The next page comes with its times in the reader's zone already.
+if (document.documentElement.dataset.zone !== ownZone()) {
+  const secure = location.protocol === 'https:' ? '; secure' : ''
+  document.cookie = `lodge-zone=${ownZone()}; path=/; max-age=31536000; samesite=lax${secure}`
+}
 
 function zoneName() {
   const name = new Intl.DateTimeFormat(locale, {timeZoneName: 'long'}).formatToParts(new Date())
