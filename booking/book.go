@@ -117,7 +117,7 @@ func (d *Desk) book(tx Tx, req Request) (Record, string, error) {
 	if err != nil {
 		return Record{}, "", err
 	}
-	return rec, reference, tx.Enqueue(bookingSubject(rec.Booking).Name, Effect{
+	return rec, reference, d.follow(tx, Effect{
 		ID: newID(), Tenant: req.Tenant, Kind: EffectBooked, Booking: rec.Booking, Experiment: rec.Experiment, At: now,
 	})
 }

@@ -99,6 +99,7 @@ const (
 	EffectBooked    EffectKind = "booked"
 	EffectExtended  EffectKind = "extended"
 	EffectCancelled EffectKind = "cancelled"
+	EffectReminder  EffectKind = "reminder" // it begins soon
 	EffectOffline   EffectKind = "offline"
 	EffectOnline    EffectKind = "online"
 )

@@ -81,6 +81,9 @@ type Policy struct {
 	GracePeriod      *Duration `json:"grace_period,omitempty"`  // cancelled within it, it alone is charged
 	GracePenalty     *Duration `json:"grace_penalty,omitempty"` // charged on top when nobody came
 	UnlimitedUsers   bool      `json:"unlimited_users,omitempty"`
+	// Reminders are how long before its start the owner of a booking is reminded;
+	// an empty list: not at all. Without it the installation's setting holds.
+	Reminders *[]Duration `json:"reminders,omitempty"`
 }
 
 // A Guide suggests starting times of one length to a page that shows a policy.

@@ -31,7 +31,7 @@ func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Du
 			return err
 		}
 		b.Version++
-		return tx.Enqueue(bookingSubject(b).Name, Effect{
+		return d.follow(tx, Effect{
 			ID: newID(), Tenant: t, Kind: EffectExtended, Booking: b, Experiment: b.Experiment, At: now,
 		})
 	})
@@ -133,7 +133,7 @@ func (d *Desk) Cancel(ctx context.Context, t lodge.Tenant, id, reason string) (B
 			return err
 		}
 		b.Version++
-		return tx.Enqueue(bookingSubject(b).Name, Effect{
+		return d.follow(tx, Effect{
 			ID: newID(), Tenant: t, Kind: EffectCancelled, Booking: b, Experiment: b.Experiment, Reason: reason, At: now,
 		})
 	})

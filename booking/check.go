@@ -235,6 +235,10 @@ func (k *checker) policy(object string, p *Policy) bool {
 			sound = false
 		}
 	}
+	if p.Reminders != nil && (len(*p.Reminders) > maxReminders || slices.ContainsFunc(*p.Reminders, func(d Duration) bool { return d <= 0 })) {
+		k.fault(object, "reminders", "reminders are at most %d durations above nothing", maxReminders)
+		sound = false
+	}
 	if p.MaxBookings != nil && *p.MaxBookings < 0 {
 		k.fault(object, "max_bookings", "max_bookings is negative")
 		sound = false

@@ -29,7 +29,12 @@ type Options struct {
 	RetryEvery time.Duration
 	Effects    Effects // default: nothing to do; see also SetEffects
 	Lookup     LookupLimits
-	Logger     *slog.Logger // default: slog.Default()
+	// Mail says that mail is sent: without it none is queued.
+	Mail bool
+	// Reminders are how long before its start the owner of a booking is reminded of
+	// it, where its policy says nothing. Default: not at all.
+	Reminders []time.Duration
+	Logger    *slog.Logger // default: slog.Default()
 }
 
 // A Desk makes, changes and finds bookings. It is safe for concurrent use.

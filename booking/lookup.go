@@ -25,6 +25,7 @@ type LookupLimits struct {
 	Surname Rate // per tenant and surname; default 10 and one an hour
 	Address Rate // per tenant and address (IPv6: per /64); default 60 and one in ten seconds
 	Overall Rate // per tenant; default 600 and one a second
+	Links   Rate // mailed links asked for, per tenant and address; default 20 and one a minute
 }
 
 func (l LookupLimits) withDefaults() LookupLimits {
@@ -35,6 +36,7 @@ func (l LookupLimits) withDefaults() LookupLimits {
 		{&l.Surname, Rate{10, time.Hour}},
 		{&l.Address, Rate{60, 10 * time.Second}},
 		{&l.Overall, Rate{600, time.Second}},
+		{&l.Links, Rate{20, time.Minute}},
 	} {
 		if r.rate.Burst <= 0 || r.rate.Every <= 0 {
 			*r.rate = r.or
@@ -77,16 +79,9 @@ func ParseReference(typed string) (string, bool) {
 // over a limit are CodeTooMany with RetryAfter, whatever they would have found;
 // the limits are kept in the store.
 func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, address string) (Booking, error) {
-	ref, ok := ParseReference(reference)
-	if !ok {
-		return Booking{}, refuse("reference", nil, "A reference has six characters out of "+Digits+"; check it and try again.").problem(nil)
-	}
-	if len(surname) > maxSurname || !utf8.ValidString(surname) {
-		surname = ""
-	}
-	fold := Fold(surname)
-	if fold == "" {
-		return Booking{}, refuse("surname", nil, "Type the surname that the booking was made for.").problem(nil)
+	fold, ref, err := typed(surname, reference)
+	if err != nil {
+		return Booking{}, err
 	}
 	l := lookup{
 		desk: d, tenant: t, fold: d.vault.foldMAC(t, fold, ref), now: d.now(),
@@ -98,7 +93,7 @@ func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, a
 	}
 	var b Booking
 	var found bool
-	err := d.store.Update(ctx, func(tx Tx) (err error) {
+	err = d.store.Update(ctx, func(tx Tx) (err error) {
 		b, found, err = l.run(tx)
 		return err
 	})
@@ -109,6 +104,22 @@ func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, a
 		return Booking{}, Missed()
 	}
 	return d.seen(b), nil
+}
+
+// typed reads a surname and a reference as people type them: the surname's fold
+// and the reference. What cannot be one is CodeRefused.
+func typed(surname, reference string) (fold, ref string, err error) {
+	ref, ok := ParseReference(reference)
+	if !ok {
+		return "", "", refuse("reference", nil, "A reference has six characters out of "+Digits+"; check it and try again.").problem(nil)
+	}
+	if len(surname) > maxSurname || !utf8.ValidString(surname) {
+		surname = ""
+	}
+	if fold = Fold(surname); fold == "" {
+		return "", "", refuse("surname", nil, "Type the surname that the booking was made for.").problem(nil)
+	}
+	return fold, ref, nil
 }
 
 // Missed is the one answer to every lookup that misses.
@@ -146,12 +157,25 @@ type lookup struct {
 // run is the transaction of a lookup: a miss and its count are one step, so that
 // parallel guesses cannot slip past a limit.
 func (l lookup) run(tx Tx) (Booking, bool, error) {
+	next, err := l.allowed(tx)
+	if err != nil {
+		return Booking{}, false, err
+	}
+	b, found, err := l.find(tx)
+	if err != nil || found {
+		return b, found, err
+	}
+	return Booking{}, false, l.count(tx, next)
+}
+
+// allowed returns the arrival times to store for one more try, or CodeTooMany.
+func (l lookup) allowed(tx Tx) ([]time.Time, error) {
 	next := make([]time.Time, len(l.tries))
 	var wait time.Duration
 	for i, c := range l.tries {
 		at, err := tx.Rate(l.tenant, c.key)
 		if err != nil {
-			return Booking{}, false, err
+			return nil, err
 		}
 		var w time.Duration
 		next[i], w = c.rate.spend(at, l.now)
@@ -160,24 +184,39 @@ func (l lookup) run(tx Tx) (Booking, bool, error) {
 	if wait > 0 {
 		e := lodge.E(lodge.CodeTooMany, "There were too many tries; wait a while, or sign in.")
 		e.RetryAfter = wait
-		return Booking{}, false, e
+		return nil, e
 	}
-	// A fold that is not there costs the same reads as one that is.
+	return next, nil
+}
+
+func (l lookup) count(tx Tx, next []time.Time) error {
+	for i, c := range l.tries {
+		if err := tx.SetRate(l.tenant, c.key, next[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spend counts a try whatever it finds.
+func (l lookup) spend(tx Tx) error {
+	next, err := l.allowed(tx)
+	if err != nil {
+		return err
+	}
+	return l.count(tx, next)
+}
+
+// find returns the booking that a fold belongs to, until its message period is
+// over. A fold that is not there costs the same reads as one that is.
+func (l lookup) find(tx Tx) (Booking, bool, error) {
 	id, err := tx.FindFold(l.tenant, l.fold)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return Booking{}, false, err
 	}
 	rec, err := tx.Booking(l.tenant, id)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return Booking{}, false, err
+	if errors.Is(err, ErrUnknown) {
+		return Booking{}, false, nil
 	}
-	if err == nil && l.now.Before(l.desk.MessagesUntil(rec.Booking)) {
-		return rec.Booking, true, nil
-	}
-	for i, c := range l.tries {
-		if err := tx.SetRate(l.tenant, c.key, next[i]); err != nil {
-			return Booking{}, false, err
-		}
-	}
-	return Booking{}, false, nil
+	return rec.Booking, err == nil && l.now.Before(l.desk.MessagesUntil(rec.Booking)), err
 }

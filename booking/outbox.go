@@ -95,7 +95,7 @@ func (d *Desk) postpone(ctx context.Context, e Effect, tries int) error {
 }
 
 // Run retries effects that are outstanding, those from before a restart first,
-// and removes references that are dead. It returns when ctx ends.
+// makes the reminders that are due, and removes references that are dead. It returns when ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	retry := time.NewTicker(d.opts.RetryEvery)
 	defer retry.Stop()
@@ -103,6 +103,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	defer collect.Stop()
 	d.collect(ctx)
 	for {
+		d.remind(ctx)
 		d.drainDue(ctx)
 		select {
 		case <-ctx.Done():
@@ -157,8 +158,10 @@ func (d *Desk) drainDue(ctx context.Context) {
 func (d *Desk) collect(ctx context.Context) {
 	now := d.now()
 	err := d.store.Update(ctx, func(tx Tx) error {
-		_, err := tx.Forget(now.Add(-d.opts.MessagePeriod), now)
-		return err
+		if _, err := tx.Forget(now.Add(-d.opts.MessagePeriod), now); err != nil {
+			return err
+		}
+		return tx.ForgetLinks(now)
 	})
 	if err != nil && ctx.Err() == nil {
 		d.log.Warn("booking: dead references were not removed", "err", err)

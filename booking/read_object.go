@@ -179,6 +179,29 @@ func (o *object) duration(field string) *Duration {
 	return (*Duration)(&d)
 }
 
+// durations takes a list of durations; nil when there is none.
+func (o *object) durations(field string) *[]Duration {
+	n := o.take(field)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		o.fault(field, "%s is not a list", field)
+		return nil
+	}
+	list := []Duration{}
+	for _, item := range n.Content {
+		item = resolve(item)
+		d, err := time.ParseDuration(strings.TrimSpace(item.Value))
+		if item.Kind != yaml.ScalarNode || err != nil {
+			o.rd.fault(item.Line, o.path, "an item of %s is not a duration such as 15m or 24h", field)
+			continue
+		}
+		list = append(list, Duration(d))
+	}
+	return &list
+}
+
 // strings takes a list of names. Empty items are named and left out.
 func (o *object) strings(field string) []string {
 	n := o.take(field)

@@ -36,6 +36,9 @@ type Tx interface {
 	References
 	Outbox
 	States
+	Mails
+	Reminders
+	Links
 }
 
 // Objects keep the catalogue, one row an object, and a revision per tenant.

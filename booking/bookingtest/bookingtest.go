@@ -64,6 +64,13 @@ func Run(t *testing.T, h Harness) {
 		"EffectsInOrder":             testEffectsInOrder,
 		"SilentEffectHoldsUpNobody":  testSilentEffect,
 		"EverythingSurvivesReopened": testReopen,
+		"Mails":                      testMails,
+		"MailFollowsBookings":        testMailFollowsBookings,
+		"MailsAmongNodes":            testMailsAmongNodes,
+		"Reminders":                  testReminders,
+		"PolicyReminders":            testPolicyReminders,
+		"Links":                      testLinks,
+		"Sec33_LinkLimits":           testSec33LinkLimits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, h)
