@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/internal/wstest"
+	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // Of an erased person nothing is left that tells who it was: not in answers and
@@ -155,6 +157,34 @@ func TestSec45_WhatAnErasedPersonScheduledIsNotSent(t *testing.T) {
 	for _, e := range w.entries(audit.Deny) {
 		if strings.Contains(e.Reason, theirs.ID) {
 			t.Errorf("it was tried: %+v", e)
+		}
+	}
+}
+
+// So is what a node has taken up and not sent: whether or not that node lives.
+func TestSec45_WhatIsBeingSentForAnErasedPersonIsForgotten(t *testing.T) {
+	w := newTwo(t)
+	soon := w.clock.Now().Add(5 * time.Minute)
+	theirs := w.grace.schedules("all", "of the erased", soon)
+	body, err := json.Marshal(map[string]any{"kind": "claim", "id": theirs.ID, "time": w.clock.Now(), "claim": "of a node that died"})
+	w.must(err)
+	_, err = w.topics.Append(t.Context(), lodge.DefaultTenant, "schedule", messaging.Message{Body: body})
+	w.must(err)
+	if got := w.grace.scheduled(); !slices.Equal(got, []string{"of the erased sending"}) {
+		t.Fatalf("%q", got)
+	}
+	at := "/api/v1/admin/persons/" + w.grace.me().Person + "/erase"
+	preview := call[gateway.ErasePreview](w.root, 200, "GET", at, nil)
+	call[gateway.Erased](w.root, 200, "POST", at, gateway.EraseRequest{Version: preview.Version})
+	w.root.schedules("all", "of another", soon)
+	w.clock.pass(10 * time.Minute)
+	wstest.Eventually(t, "the other one", func() bool { return len(w.ada.texts("?topic=all")) > 0 })
+	if got := w.ada.texts("?topic=all"); !slices.Equal(got, []string{"of another"}) {
+		t.Errorf("%q", got)
+	}
+	for _, e := range w.entries(audit.Deny) {
+		if strings.Contains(e.Reason, theirs.ID) {
+			t.Errorf("it was taken up again: %+v", e)
 		}
 	}
 }

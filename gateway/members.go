@@ -149,8 +149,15 @@ func (g *Gateway) addBindings(ctx context.Context, s sessions.Session, m *member
 		if err != nil {
 			return err
 		}
-		for _, topic := range inboxes(cat, s.Bindings) {
-			m.add(topic)
+		for _, group := range sortedKeys(cat.Groups) {
+			if instructs(s.Bindings, group) {
+				m.add(inboxOf(group))
+			}
+		}
+		for _, experiment := range sortedKeys(cat.Experiments) {
+			if tends(s.Bindings, experiment) {
+				m.add(techniciansOf + ":" + experiment)
+			}
 		}
 	}
 	for _, b := range s.Bindings {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sort"
 	"strconv"
 
 	"github.com/go-chi/chi/v5"
@@ -19,9 +20,6 @@ import (
 // of read: clients say that such a message was read when its reader says so.
 const acknowledged = "acknowledged"
 
-// maxReceiptsPage bounds a page of receipts.
-const maxReceiptsPage = 1000
-
 // asksForIt reports whether a priority is to be acknowledged.
 func asksForIt(priority string) bool {
 	return priority == priorityImportant || priority == prioritySafety
@@ -33,11 +31,9 @@ func (g *Gateway) receipts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, q := 200, r.URL.Query()
-	if v := q.Get("limit"); v != "" {
-		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > maxReceiptsPage {
-			return lodge.E(lodge.CodeInvalid, "The limit is a number from 1 to "+strconv.Itoa(maxReceiptsPage)+".")
-		}
+	page, err := peoplePageOf(r)
+	if err != nil {
+		return err
 	}
 	one, pos, err := g.sentMessage(r.Context(), s, chi.URLParam(r, "id"))
 	if err != nil {
@@ -48,23 +44,42 @@ func (g *Gateway) receipts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	slices.SortFunc(people, func(a, b idp.Person) int { return cmp.Compare(a.ID, b.ID) })
-	view, err := g.receiptsOf(r.Context(), s.Tenant, one, pos, people)
+	view, err := g.receiptsOf(r.Context(), s.Tenant, one, pos, people, page)
 	if err != nil {
 		return err
 	}
-	after := q.Get("after")
-	from, _ := slices.BinarySearchFunc(view.People, after, func(p ReceiptView, after string) int {
-		if p.Person <= after {
-			return -1
-		}
-		return 1
-	})
-	view.People = view.People[from:]
-	if len(view.People) > limit {
-		view.People = view.People[:limit]
-		view.After = view.People[limit-1].Person
-	}
 	return writeJSON(w, http.StatusOK, view)
+}
+
+// A peoplePage is a page of a list of people by id.
+type peoplePage struct {
+	after string // the last id of the page before
+	limit int
+}
+
+// maxPeoplePage bounds a page of people.
+const maxPeoplePage = 1000
+
+func peoplePageOf(r *http.Request) (peoplePage, error) {
+	q := r.URL.Query()
+	page := peoplePage{after: q.Get("after"), limit: 200}
+	if v := q.Get("limit"); v != "" {
+		var err error
+		if page.limit, err = strconv.Atoi(v); err != nil || page.limit < 1 || page.limit > maxPeoplePage {
+			return page, lodge.E(lodge.CodeInvalid, "The limit is a number from 1 to "+strconv.Itoa(maxPeoplePage)+".")
+		}
+	}
+	return page, nil
+}
+
+// cut returns where the page begins and ends in so many ids in order, and where the
+// next one begins, "" on the last one.
+func (p peoplePage) cut(n int, id func(int) string) (from, to int, after string) {
+	from = sort.Search(n, func(i int) bool { return id(i) > p.after })
+	if to = min(n, from+p.limit); to < n {
+		after = id(to - 1)
+	}
+	return from, to, after
 }
 
 // sentMessage returns somebody's message that was sent, and where it is.
@@ -92,35 +107,32 @@ func (g *Gateway) sentMessage(ctx context.Context, s sessions.Session, id string
 }
 
 // receiptsOf says what became of the message at a position for each of its
-// recipients.
-func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, pos messaging.Pos, people []idp.Person) (ReceiptsView, error) {
-	ids := make([]lodge.PersonID, len(people))
-	for i, p := range people {
-		ids[i] = p.ID
-	}
+// recipients, who come by id: of all of them how many, of those on a page who.
+func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, pos messaging.Pos, people []idp.Person, page peoplePage) (ReceiptsView, error) {
 	merged, err := g.persons.Merged(ctx, tenant)
 	if err != nil {
 		return ReceiptsView{}, err
 	}
-	got, err := g.receiptsAs(ctx, tenant, merged, m.Notice.To, pos, ids)
+	ids, ends := everyID(merged, people)
+	got, err := g.hub.Receipts(ctx, tenant, m.Notice.To, pos, ids)
 	if err != nil {
 		return ReceiptsView{}, err
 	}
-	present, err := g.hub.Online(ctx, tenant)
+	reachable, err := g.hub.Reachable(ctx, tenant, ids)
 	if err != nil {
 		return ReceiptsView{}, err
-	}
-	online := map[lodge.PersonID]bool{}
-	for _, p := range present {
-		online[merged.Of(p.Person)] = online[merged.Of(p.Person)] || !p.Messages.IsZero()
 	}
 	view := ReceiptsView{ID: m.ID, Sent: len(people), Acknowledge: asksForIt(m.Notice.Priority), People: []ReceiptView{}}
-	for i, receipt := range got {
-		one := ReceiptView{Person: string(ids[i]), Name: people[i].Name, State: receipt.State, Online: online[ids[i]]}
+	from, to, after := page.cut(len(people), func(i int) string { return string(people[i].ID) })
+	view.After = after
+	begin := 0
+	for i, end := range ends {
+		one := ReceiptView{Person: string(people[i].ID), Name: people[i].Name, State: furthest(got[begin:end]), Online: slices.Contains(reachable[begin:end], true)}
+		begin = end
 		if one.Online {
 			view.Online++
 		}
-		switch receipt.State {
+		switch one.State {
 		case messaging.ReceiptRead:
 			view.Read++
 			view.Delivered++
@@ -130,37 +142,35 @@ func (g *Gateway) receiptsOf(ctx context.Context, tenant lodge.Tenant, m sent, p
 		case messaging.ReceiptDelivered:
 			view.Delivered++
 		}
-		view.People = append(view.People, one)
+		if from <= i && i < to {
+			view.People = append(view.People, one)
+		}
 	}
 	return view, nil
 }
 
-// receiptsAs returns how far a message got to each person, in their order, by
-// whatever id of theirs: of several the furthest counts.
-func (g *Gateway) receiptsAs(ctx context.Context, tenant lodge.Tenant, merged lodge.Merged, topic string, pos messaging.Pos, people []lodge.PersonID) ([]messaging.Receipt, error) {
+// everyID returns the ids that people are known by, one person's behind the
+// other's, and where each person's end.
+func everyID(merged lodge.Merged, people []idp.Person) (ids []lodge.PersonID, ends []int) {
 	others := map[lodge.PersonID][]lodge.PersonID{}
 	for from, into := range merged {
 		others[into] = append(others[into], from)
 	}
-	var ids []lodge.PersonID
-	ends := make([]int, len(people)) // of each person's ids
-	for i, person := range people {
-		ids = append(append(ids, person), others[person]...)
+	ids, ends = make([]lodge.PersonID, 0, len(people)), make([]int, len(people))
+	for i, p := range people {
+		ids = append(append(ids, p.ID), others[p.ID]...)
 		ends[i] = len(ids)
 	}
-	got, err := g.hub.Receipts(ctx, tenant, topic, pos, ids)
-	if err != nil {
-		return nil, err
-	}
-	steps := []string{messaging.ReceiptSent, messaging.ReceiptDelivered, messaging.ReceiptRead}
-	far := make([]messaging.Receipt, len(people))
-	begin := 0
-	for i, person := range people {
-		step := 0
-		for _, one := range got[begin:ends[i]] {
-			step = max(step, slices.Index(steps, one.State))
+	return ids, ends
+}
+
+// furthest is how far a message got to somebody by any of their ids.
+func furthest(receipts []messaging.Receipt) string {
+	state := messaging.ReceiptSent
+	for _, one := range receipts {
+		if one.State == messaging.ReceiptRead || state == messaging.ReceiptSent {
+			state = one.State
 		}
-		far[i], begin = messaging.Receipt{Person: person, State: steps[step]}, ends[i]
 	}
-	return far, nil
+	return state
 }

@@ -80,7 +80,7 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.
 				return nil, err
 			}
 		}
-		receipts, err := g.receiptsOf(ctx, s.Tenant, m, pos, reached[to])
+		receipts, err := g.receiptsOf(ctx, s.Tenant, m, pos, reached[to], peoplePage{limit: maxReceipts})
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.
 			Sent: receipts.Sent, Delivered: receipts.Delivered, Read: receipts.Read, Online: receipts.Online, Acknowledge: receipts.Acknowledge,
 			Expired: !end.IsZero() && !g.clock.Now().Before(end),
 		}
-		for _, p := range receipts.People[:min(len(receipts.People), maxReceipts)] {
+		for _, p := range receipts.People {
 			one.People = append(one.People, web.Receipt(p))
 		}
 		out = append(out, one)

@@ -28,23 +28,42 @@ type PersonPresence struct {
 // peoplePerEvent bounds a lodge.presence event.
 const peoplePerEvent = 200
 
-// moved tells the instructors who are connected to this node of the members of
-// their groups who came or left, on whatever node.
+// techniciansOf is the kind of the topics on which those who look after an
+// experiment hear who is in it.
+const techniciansOf = "technicians"
+
+// tends reports whether somebody looks after an experiment.
+func tends(bindings []lodge.Binding, experiment string) bool {
+	return slices.ContainsFunc(bindings, func(b lodge.Binding) bool {
+		return b.Role == lodge.RoleTechnician && (b.Scope == lodge.ScopeTenant || b.Scope == lodge.ScopeOf("experiment", experiment))
+	})
+}
+
+// moved tells those who are connected to this node who came or left, on whatever
+// node: instructors of the members of their groups, technicians of those in their
+// experiments.
 func (p *presence) moved(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) {
-	if err := p.tellInstructors(ctx, tenant, moves); err != nil && ctx.Err() == nil {
+	if err := p.tell(ctx, tenant, moves); err != nil && ctx.Err() == nil {
 		p.g.log.WarnContext(ctx, "presence", "err", err)
 	}
 }
 
-func (p *presence) tellInstructors(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) error {
+func (p *presence) tell(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) error {
 	cat, err := p.g.desk.Catalogue(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	heard := map[string][]PersonPresence{} // by group that somebody here teaches
+	heard := map[string][]PersonPresence{} // by topic that somebody here is given
 	for group := range cat.Groups {
-		if p.g.hub.Delivers(tenant, "instructors:"+group) {
-			heard[group] = nil
+		if topic := inboxOf(group); p.g.hub.Delivers(tenant, topic) {
+			heard[topic] = nil
+		}
+	}
+	for _, m := range moves {
+		for _, experiment := range slices.Concat(m.Experiments, m.Left) {
+			if topic := techniciansOf + ":" + experiment; p.g.hub.Delivers(tenant, topic) {
+				heard[topic] = nil
+			}
 		}
 	}
 	if len(heard) == 0 {
@@ -60,14 +79,22 @@ func (p *presence) tellInstructors(ctx context.Context, tenant lodge.Tenant, mov
 	}
 	for _, person := range known {
 		for _, group := range person.Groups {
-			if list, ok := heard[group]; ok {
-				heard[group] = append(list, people[person.ID])
+			if list, ok := heard[inboxOf(group)]; ok {
+				heard[inboxOf(group)] = append(list, people[person.ID].PersonPresence)
 			}
 		}
 	}
-	for group, list := range heard {
+	for _, one := range people {
+		for experiment := range one.touched {
+			topic := techniciansOf + ":" + experiment
+			if list, ok := heard[topic]; ok {
+				heard[topic] = append(list, one.in(experiment))
+			}
+		}
+	}
+	for topic, list := range heard {
 		for part := range slices.Chunk(list, peoplePerEvent) {
-			if err := p.g.notify(tenant, "instructors:"+group, messaging.TypePresence, PresenceChanged{People: part}); err != nil {
+			if err := p.g.notify(tenant, topic, messaging.TypePresence, PresenceChanged{People: part}); err != nil {
 				return err
 			}
 		}
@@ -75,51 +102,58 @@ func (p *presence) tellInstructors(ctx context.Context, tenant lodge.Tenant, mov
 	return nil
 }
 
+// in is somebody as the technicians of an experiment see them: where else they are
+// is not theirs to know.
+func (p PersonPresence) in(experiment string) PersonPresence {
+	there := slices.Contains(p.Experiments, experiment)
+	p.Experiments = []string{}
+	if there {
+		p.Experiments = append(p.Experiments, experiment)
+	}
+	return p
+}
+
+// A mover is somebody who moved, with the experiments that this concerns.
+type mover struct {
+	PersonPresence
+	touched map[string]bool
+}
+
 // asPersons says where those who moved are now, by whom they count as: somebody
 // who was merged is where any of their ids is.
-func (p *presence) asPersons(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) (map[lodge.PersonID]PersonPresence, error) {
+func (p *presence) asPersons(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) (map[lodge.PersonID]mover, error) {
 	merged, err := p.g.persons.Merged(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
-	people := make(map[lodge.PersonID]PersonPresence, len(moves))
-	several := make(map[lodge.PersonID]map[string]bool) // experiments of those with several ids
+	people := make(map[lodge.PersonID]mover, len(moves))
+	several := false
 	for _, m := range moves {
 		person := merged.Of(m.Person)
-		people[person] = PersonPresence{Person: string(person), Name: m.Name, Messages: m.Messages, Experiments: append([]string{}, m.Experiments...)}
-		if len(merged) > 0 && len(merged.All(person)) > 1 {
-			several[person] = make(map[string]bool)
+		touched := people[person].touched
+		if touched == nil {
+			touched = make(map[string]bool)
 		}
+		for _, experiment := range slices.Concat(m.Experiments, m.Left) {
+			touched[experiment] = true
+		}
+		people[person] = mover{PersonPresence{Person: string(person), Name: m.Name, Messages: m.Messages, Experiments: append([]string{}, m.Experiments...)}, touched}
+		several = several || len(merged) > 0 && len(merged.All(person)) > 1
 	}
-	if len(several) == 0 {
+	if !several {
 		return people, nil
 	}
 	online, err := p.g.hub.Online(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
-	for person := range several {
-		one := people[person]
-		one.Messages = false
-		people[person] = one
-	}
-	for _, o := range online {
-		person := merged.Of(o.Person)
-		in, ok := several[person]
-		if !ok {
-			continue
+	there := whereabouts(online, merged)
+	for person, one := range people {
+		if len(merged.All(person)) > 1 {
+			now := there[person] // by whatever id of theirs
+			one.Messages, one.Experiments = now.Messages, append([]string{}, now.Experiments...)
+			people[person] = one
 		}
-		one := people[person]
-		one.Messages = one.Messages || !o.Messages.IsZero()
-		for experiment := range o.Experiments {
-			in[experiment] = true
-		}
-		people[person] = one
-	}
-	for person, in := range several {
-		one := people[person]
-		one.Experiments = append([]string{}, slices.Sorted(maps.Keys(in))...)
-		people[person] = one
 	}
 	return people, nil
 }

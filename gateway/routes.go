@@ -107,6 +107,7 @@ func (g *Gateway) routes() chi.Router {
 
 		r.Get("/api/v1/messages", g.api(g.history))
 		r.Post("/api/v1/messages/{id}/replies", g.api(g.postReply))
+		r.Get("/api/v1/presence", g.api(g.getPresence))
 		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))
 		r.Get("/api/v1/messages/events", g.api(g.messageEvents))
 

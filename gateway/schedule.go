@@ -27,6 +27,7 @@ const (
 	scheduleCancel = "cancel"
 	scheduleClaim  = "claim" // a node is sending it: it can neither be changed nor cancelled
 	scheduleDone   = "done"  // it was sent, or refused for a reason
+	scheduleErase  = "erase" // a person is nobody any more: nothing of theirs is kept or sent
 )
 
 // The states of a scheduled message.
@@ -41,9 +42,9 @@ const (
 // A scheduleEntry is the body of an entry of the schedule.
 type scheduleEntry struct {
 	Kind    string         `json:"kind"`
-	ID      string         `json:"id"`               // the message's
+	ID      string         `json:"id,omitempty"`     // the message's
 	Time    time.Time      `json:"time"`             // when the entry was made
-	Person  lodge.PersonID `json:"person,omitempty"` // put: the sender, or
+	Person  lodge.PersonID `json:"person,omitempty"` // erase: who; put: the sender, or
 	Service string         `json:"service,omitempty"`
 	Message *sent          `json:"message,omitempty"` // put, change
 	Claim   string         `json:"claim,omitempty"`   // claim: which attempt
@@ -78,7 +79,7 @@ type schedule map[string]*scheduled
 // was lost, and changes nothing.
 func foldSchedule(all *schedule, item messaging.Item) {
 	var e scheduleEntry
-	if json.Unmarshal(item.Body, &e) != nil || e.ID == "" {
+	if json.Unmarshal(item.Body, &e) != nil || (e.ID == "") != (e.Kind == scheduleErase) {
 		return
 	}
 	if *all == nil {
@@ -88,6 +89,10 @@ func foldSchedule(all *schedule, item messaging.Item) {
 		if m.over() && e.Time.Sub(m.Since) > scheduleKept {
 			delete(*all, id)
 		}
+	}
+	if e.Kind == scheduleErase {
+		all.erase(e)
+		return
 	}
 	m := (*all)[e.ID]
 	switch {
@@ -108,6 +113,20 @@ func foldSchedule(all *schedule, item messaging.Item) {
 			m.State = gone
 			m.Message.Notice.Text = "" // its topic has it
 		}
+	}
+}
+
+// erase ends whatever a person scheduled, also what a node is sending: that none
+// takes up again. Nothing of it is kept but that it was.
+func (s schedule) erase(e scheduleEntry) {
+	for _, m := range s {
+		if m.Service != "" || m.Person != e.Person {
+			continue
+		}
+		if m.State != gone {
+			m.State, m.Since = cancelled, e.Time
+		}
+		m.Claim, m.Reason, m.Message = "", "", sent{ID: m.Message.ID, At: m.Message.At}
 	}
 }
 

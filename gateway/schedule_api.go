@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 	_ "time/tzdata" // local times name their zone, also where the system knows none
 
@@ -209,23 +208,14 @@ func (g *Gateway) unschedule(ctx context.Context, s sessions.Session, id string)
 	return err
 }
 
-// withdraw takes back what people scheduled and what of theirs was refused. It may
-// be repeated. What a node is sending already it refuses, for they are barred, or
-// it is said.
+// withdraw takes back what people scheduled and forgets what of theirs was sent or
+// refused. It may be repeated. They are barred, so that a node which is to send
+// something of theirs refuses it; one that had found them in order before ends
+// what it began, and takes its record of it away (sender.take).
 func (g *Gateway) withdraw(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) error {
-	open := func(m *scheduled) bool {
-		return m.Service == "" && slices.Contains(people, m.Person) && (m.State == waiting || m.State == refused)
-	}
-	theirs, err := g.scheduled.view(ctx, tenant, open)
-	errs := []error{err}
-	for _, one := range theirs {
-		id := one.Message.ID
-		errs = append(errs, g.scheduled.decide(ctx, tenant, id, func(m *scheduled) (*scheduleEntry, error) {
-			if m == nil || !open(m) {
-				return nil, nil //nolint:nilnil // it was sent meanwhile, or withdrawn
-			}
-			return &scheduleEntry{Kind: scheduleCancel, ID: id, Time: g.clock.Now()}, nil
-		}))
+	var errs []error
+	for _, person := range people {
+		errs = append(errs, g.scheduled.add(ctx, tenant, scheduleEntry{Kind: scheduleErase, Time: g.clock.Now(), Person: person}))
 	}
 	return errors.Join(errs...)
 }

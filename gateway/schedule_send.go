@@ -117,7 +117,24 @@ func (g sender) take(ctx context.Context, tenant lodge.Tenant, id string) error 
 		done.Reason = reasonOf(err)
 		g.record(ctx, tenant, actorOf(mine.as(tenant)), audit.Deny, mine.Message.Notice.To, "message "+id+", scheduled: "+done.Reason)
 	}
-	return g.scheduled.add(ctx, tenant, done)
+	if err := g.scheduled.add(ctx, tenant, done); err != nil {
+		return err
+	}
+	return g.forgetErased(ctx, tenant, mine)
+}
+
+// forgetErased takes away what was noted in a person's log of messages sent if they
+// were erased, with that log, while one of theirs was being sent.
+func (g sender) forgetErased(ctx context.Context, tenant lodge.Tenant, m *scheduled) error {
+	erased := false
+	_, err := g.scheduled.view(ctx, tenant, func(now *scheduled) bool {
+		erased = erased || now.Message.ID == m.Message.ID && now.State == cancelled
+		return false
+	})
+	if err != nil || !erased || m.Service != "" {
+		return err
+	}
+	return g.topics.Drop(ctx, tenant, "sent:"+string(m.Person))
 }
 
 // as is the session in whose name a message is sent, as far as it is known from

@@ -14,6 +14,9 @@ const (
 	// hintRetry is the pause before listening for hints again after they
 	// ended; meanwhile the repair poll stands in for them.
 	hintRetry = time.Second
+	// floorEvery is after how long a ring that nobody extends is held against its
+	// topic, which may have fewer entries now: another node discarded some.
+	floorEvery = 10 * time.Minute
 )
 
 // Run follows the log until ctx ends: it feeds the open tails when a hint or the
@@ -84,10 +87,13 @@ func (t *Topics) repair(ctx context.Context) {
 		if err != nil {
 			continue
 		}
+		now := time.Now()
 		for i, tl := range tails {
-			end, ready := tl.end()
-			if !ready || end != heads[i] {
+			behind, old := tl.due(heads[i], now)
+			if behind {
 				t.n.repairs.Add(1)
+			}
+			if behind || old {
 				t.work.add(tl)
 			}
 		}

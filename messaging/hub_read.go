@@ -15,14 +15,14 @@ func (h *Hub) MarkRead(tenant lodge.Tenant, topic string, person lodge.PersonID,
 // HasRead reports which of the positions of a topic somebody has read: any of the
 // ids they are known by counts.
 func (h *Hub) HasRead(ctx context.Context, tenant lodge.Tenant, topic string, ids []lodge.PersonID, positions []Pos) ([]bool, error) {
-	cursors, err := h.receipts.people(ctx, tenant, topic)
+	cursors, err := h.receipts.of(ctx, tenant, topic, ids)
 	if err != nil {
 		return nil, err
 	}
 	read := make([]bool, len(positions))
 	for i, pos := range positions {
-		for _, id := range ids {
-			read[i] = read[i] || covers(cursors[id].Read, pos)
+		for _, c := range cursors {
+			read[i] = read[i] || covers(c.Read, pos)
 		}
 	}
 	return read, nil

@@ -51,6 +51,42 @@ func (h *Hub) Online(ctx context.Context, tenant lodge.Tenant) ([]Presence, erro
 	return online, nil
 }
 
+// Reachable reports which people have a message connection, on whatever node, in
+// their order. It costs as much as there are people to ask about.
+func (h *Hub) Reachable(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) ([]bool, error) {
+	tp, err := h.presence.of(tenant)
+	if err != nil {
+		return nil, err
+	}
+	reachable := make([]bool, len(people))
+	now := h.clock.Now()
+	err = tp.book.View(ctx, func(s *presences) {
+		for id, heard := range h.presence.hear(tp, s, now) {
+			if id == h.presence.node || now.Sub(heard) >= h.presence.lease {
+				continue
+			}
+			there := s.Nodes[id].Places[inMessages]
+			for i, person := range people {
+				_, ok := there[person]
+				reachable[i] = reachable[i] || ok
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	lapsed := h.lapsed(now)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, person := range people {
+		if a := h.people[personKey{tenant, person}]; a != nil && !reachable[i] {
+			p := a.presence(person)
+			reachable[i] = p.count > 0 && p.seen.After(lapsed)
+		}
+	}
+	return reachable, nil
+}
+
 // Enter notes that somebody has come to an experiment through this node; each
 // has its Leave.
 func (h *Hub) Enter(tenant lodge.Tenant, person lodge.PersonID, name, experiment string, at time.Time) {

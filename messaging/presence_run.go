@@ -23,7 +23,7 @@ type localStay struct {
 func (h *Hub) here(tp *tenantPresence) map[stayKey]localStay {
 	all := make(map[stayKey]localStay)
 	now := h.clock.Now()
-	lapsed := now.Add(-2*h.opts.PingEvery - h.opts.PongLimit)
+	lapsed := h.lapsed(now)
 	h.mu.Lock()
 	for key, a := range h.people {
 		if key.tenant != tp.tenant {
@@ -41,6 +41,10 @@ func (h *Hub) here(tp *tenantPresence) map[stayKey]localStay {
 	h.presence.mu.Unlock()
 	return all
 }
+
+// lapsed is since when a client must have shown life to count as there: two pings
+// and a pong ago.
+func (h *Hub) lapsed(now time.Time) time.Time { return now.Add(-2*h.opts.PingEvery - h.opts.PongLimit) }
 
 // runPlaces follows every tenant's presence, and leaves in order at the end.
 func (h *Hub) runPlaces(ctx context.Context) {

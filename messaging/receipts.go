@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -84,39 +85,64 @@ func (b *receiptBook) table(tenant lodge.Tenant) (*Projection[cursorTable], erro
 	return p, nil
 }
 
-// people returns the cursors of a topic, the ones not yet persisted included.
-func (b *receiptBook) people(ctx context.Context, tenant lodge.Tenant, topic string) (map[lodge.PersonID]receiptCursor, error) {
+// of returns the cursors that some people have in a topic, in their order, the ones
+// not yet persisted included. It costs as much as there are people to ask about.
+func (b *receiptBook) of(ctx context.Context, tenant lodge.Tenant, topic string, people []lodge.PersonID) ([]receiptCursor, error) {
 	p, err := b.table(tenant)
 	if err != nil {
 		return nil, err
 	}
+	cursors := make([]receiptCursor, len(people))
 	// First what is pending: it may be persisted in between, never forgotten.
-	all := make(cursorTable)
 	b.mu.Lock()
-	for person, c := range b.pending[tenant][topic] {
-		all.move(topic, person, c)
+	pending := b.pending[tenant][topic]
+	for i, person := range people {
+		cursors[i] = pending[person]
 	}
 	b.mu.Unlock()
 	err = p.View(ctx, func(t *cursorTable) {
-		for person, c := range (*t)[topic] {
-			// What is pending comes later than what is persisted.
-			merged := c.merge(all[topic][person])
-			all.move(topic, person, merged)
+		stored := (*t)[topic]
+		for i, person := range people {
+			cursors[i] = stored[person].merge(cursors[i]) // what is pending comes later than what is persisted
 		}
 	})
-	return all[topic], err
+	return cursors, err
+}
+
+// each calls fn with the cursors of everybody in a topic, the ones not yet persisted
+// included. fn must not call the book.
+func (b *receiptBook) each(ctx context.Context, tenant lodge.Tenant, topic string, fn func(lodge.PersonID, receiptCursor)) error {
+	p, err := b.table(tenant)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock() // first what is pending, as in of
+	pending := maps.Clone(b.pending[tenant][topic])
+	b.mu.Unlock()
+	return p.View(ctx, func(t *cursorTable) {
+		for person, c := range (*t)[topic] {
+			if later, ok := pending[person]; ok {
+				c = c.merge(later)
+				delete(pending, person)
+			}
+			fn(person, c)
+		}
+		for person, c := range pending {
+			fn(person, c)
+		}
+	})
 }
 
 // Receipts returns what is known of the message at a position of a topic for
 // each of people, in their order.
 func (h *Hub) Receipts(ctx context.Context, tenant lodge.Tenant, topic string, pos Pos, people []lodge.PersonID) ([]Receipt, error) {
-	cursors, err := h.receipts.people(ctx, tenant, topic)
+	cursors, err := h.receipts.of(ctx, tenant, topic, people)
 	if err != nil {
 		return nil, err
 	}
 	receipts := make([]Receipt, len(people))
 	for i, person := range people {
-		receipts[i] = Receipt{Person: person, State: cursors[person].state(pos)}
+		receipts[i] = Receipt{Person: person, State: cursors[i].state(pos)}
 	}
 	return receipts, nil
 }

@@ -37,77 +37,109 @@ func (h *Hub) reportReceipts(ctx context.Context) {
 	}
 }
 
+// A reported is a message whose sender is here, and how far it has come.
+type reported struct {
+	event  Event
+	sender lodge.PersonID // whom it counts as
+	pos    Pos
+	data   receiptData
+}
+
 func (h *Hub) reportTopic(ctx context.Context, key topicKey) error {
-	page, err := h.topics.ReadBack(ctx, key.tenant, key.topic, Pos{}, reportDepth)
+	now, err := h.reportable(ctx, key)
 	if err != nil {
 		return err
 	}
-	cursors, err := h.receipts.people(ctx, key.tenant, key.topic)
-	if err != nil {
-		return err
-	}
-	people, merged, err := h.asPersons(ctx, key.tenant, cursors)
-	if err != nil {
-		return err
+	if len(now) > 0 {
+		if err := h.countReceipts(ctx, key, now); err != nil {
+			return err
+		}
 	}
 	b := h.receipts
 	b.mu.Lock()
 	before := b.reported[key]
+	delete(b.reported, key)
+	if len(now) > 0 {
+		b.reported[key] = make(map[string]receiptData, len(now))
+		for _, one := range now {
+			b.reported[key][one.event.ID] = one.data
+		}
+	}
 	b.mu.Unlock()
-	now := make(map[string]receiptData)
-	for _, item := range page.Items {
-		e, err := ParseEvent(item.Body)
-		if item.Gap || err != nil || e.Sender == "" || len(h.audience(key.tenant, personalTopic(e.Sender))) == 0 {
+	for _, one := range now {
+		if before[one.event.ID] == one.data || (one.data.Delivered == 0 && before[one.event.ID].Message == "") {
 			continue
 		}
-		data := receiptData{Message: e.ID, Topic: key.topic, Position: item.Pos.String()}
-		for person, all := range people {
-			if person == merged.Of(e.Sender) {
-				continue
-			}
-			if slices.ContainsFunc(all, func(c receiptCursor) bool { return covers(c.Delivered, item.Pos) }) {
-				data.Delivered++
-			}
-			if slices.ContainsFunc(all, func(c receiptCursor) bool { return covers(c.Read, item.Pos) }) {
-				data.Read++
-			}
+		report, err := NewEvent(TypeReceipt, one.event.ID, h.clock.Now(), one.data)
+		if err == nil {
+			err = h.Notify(key.tenant, personalTopic(one.event.Sender), report)
 		}
-		now[e.ID] = data
-		if before[e.ID] == data || (data.Delivered == 0 && before[e.ID].Message == "") {
-			continue
-		}
-		report, err := NewEvent(TypeReceipt, e.ID, h.clock.Now(), data)
 		if err != nil {
 			return err
 		}
-		if err := h.Notify(key.tenant, personalTopic(e.Sender), report); err != nil {
-			return err
-		}
 	}
-	b.mu.Lock()
-	if len(now) > 0 {
-		b.reported[key] = now
-	} else {
-		delete(b.reported, key)
-	}
-	b.mu.Unlock()
 	return nil
 }
 
-// asPersons gathers the cursors of those who count as one person.
-func (h *Hub) asPersons(ctx context.Context, tenant lodge.Tenant, cursors map[lodge.PersonID]receiptCursor) (map[lodge.PersonID][]receiptCursor, lodge.Merged, error) {
+// reportable returns a topic's newest messages whose senders are connected here.
+func (h *Hub) reportable(ctx context.Context, key topicKey) ([]*reported, error) {
+	page, err := h.topics.ReadBack(ctx, key.tenant, key.topic, Pos{}, reportDepth)
+	if err != nil {
+		return nil, err
+	}
+	var all []*reported
+	for _, item := range page.Items {
+		e, err := ParseEvent(item.Body)
+		if item.Gap || err != nil || e.Sender == "" || !h.Delivers(key.tenant, personalTopic(e.Sender)) {
+			continue
+		}
+		all = append(all, &reported{event: e, pos: item.Pos, data: receiptData{Message: e.ID, Topic: key.topic, Position: item.Pos.String()}})
+	}
+	return all, nil
+}
+
+// countReceipts counts the people, other than its sender, that each message has
+// come to. Who goes by several ids counts once, by whichever is furthest.
+func (h *Hub) countReceipts(ctx context.Context, key topicKey, messages []*reported) error {
 	var merged lodge.Merged
 	if h.opts.Merged != nil {
 		var err error
-		if merged, err = h.opts.Merged(ctx, tenant); err != nil {
-			return nil, nil, err
+		if merged, err = h.opts.Merged(ctx, key.tenant); err != nil {
+			return err
 		}
 	}
-	people := make(map[lodge.PersonID][]receiptCursor, len(cursors))
-	for id, c := range cursors {
-		people[merged.Of(id)] = append(people[merged.Of(id)], c)
+	several := make(map[lodge.PersonID]bool, len(merged))
+	for from, into := range merged {
+		several[from], several[into] = true, true
 	}
-	return people, merged, nil
+	for _, m := range messages {
+		m.sender = merged.Of(m.event.Sender)
+	}
+	count := func(person lodge.PersonID, cursors ...receiptCursor) {
+		for _, m := range messages {
+			if person == m.sender {
+				continue
+			}
+			if slices.ContainsFunc(cursors, func(c receiptCursor) bool { return covers(c.Delivered, m.pos) }) {
+				m.data.Delivered++
+			}
+			if slices.ContainsFunc(cursors, func(c receiptCursor) bool { return covers(c.Read, m.pos) }) {
+				m.data.Read++
+			}
+		}
+	}
+	people := make(map[lodge.PersonID][]receiptCursor)
+	err := h.receipts.each(ctx, key.tenant, key.topic, func(id lodge.PersonID, c receiptCursor) {
+		if several[id] {
+			people[merged.Of(id)] = append(people[merged.Of(id)], c)
+			return
+		}
+		count(id, c)
+	})
+	for person, cursors := range people {
+		count(person, cursors...)
+	}
+	return err
 }
 
 func personalTopic(person lodge.PersonID) string { return "user:" + string(person) }

@@ -43,6 +43,7 @@ func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, 
 			if err := t.log.Discard(ctx, s.topic, through); err != nil {
 				return gone, outward(err)
 			}
+			t.forget(s, through)
 			gone += n
 		}
 		if n < len(page.Items) || !page.More {
@@ -50,6 +51,20 @@ func (t *Topics) Discard(ctx context.Context, tenant lodge.Tenant, name string, 
 		}
 		after = through
 	}
+}
+
+// forget lets go of what the node keeps of a topic up to a position, which was
+// discarded. Other nodes notice for themselves (Topics.repair).
+func (t *Topics) forget(s *sealer, through Pos) {
+	t.mu.RLock()
+	tl := t.tails[s.topic]
+	t.mu.RUnlock()
+	if tl == nil {
+		return
+	}
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	tl.forgetLocked(through)
 }
 
 // Compact removes the entries of a topic that its stored snapshot stands for: a
@@ -71,6 +86,9 @@ func (t *Topics) compact(ctx context.Context, s *sealer) error {
 		return nil
 	}
 	err = t.log.Discard(ctx, s.topic, snap.At)
+	if err == nil {
+		t.forget(s, snap.At)
+	}
 	if _, lost := errors.AsType[*PosLostError](err); lost {
 		return nil // the topic was dropped meanwhile
 	}

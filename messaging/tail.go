@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -33,6 +34,7 @@ type Tail struct {
 	start Pos        // where the ring begins: items[0] follows on it
 	items []ringItem // oldest first
 	bytes int        // of the items' bodies
+	fed   time.Time  // when the topic was last read behind the ring
 	subs  []*tailSub // replaced, never changed, so that it can be used without mu
 }
 
@@ -162,6 +164,14 @@ func (tl *Tail) Head(ctx context.Context) (Pos, error) {
 	return heads[0], nil
 }
 
+// due reports whether the ring is behind the topic's head, and whether the topic
+// was not read for so long that what the ring holds may have been discarded.
+func (tl *Tail) due(head Pos, now time.Time) (behind, old bool) {
+	tl.mu.Lock()
+	defer tl.mu.Unlock()
+	return !tl.ready || tl.endLocked() != head, len(tl.items) > 0 && now.Sub(tl.fed) >= floorEvery
+}
+
 // end returns where the ring ends, if the tail has one.
 func (tl *Tail) end() (Pos, bool) {
 	tl.mu.Lock()
@@ -207,17 +217,26 @@ func (tl *Tail) extend(page OpenPage) {
 		drop++
 	}
 	tl.whole = tl.whole && drop == 0
-	// What was discarded from the topic is not kept here.
-	for drop < len(tl.items) && tl.items[drop].Pos.Epoch == page.Floor.Epoch && tl.items[drop].Pos.Seq <= page.Floor.Seq {
-		drop++
-		tl.whole = true
-	}
 	tl.cutLocked(drop)
+	tl.forgetLocked(page.Floor)
+	tl.fed = time.Now()
 	if len(page.Items) == 0 {
 		tl.mu.Unlock()
 		return
 	}
 	tl.tell()
+}
+
+// forgetLocked drops what was discarded from the topic.
+func (tl *Tail) forgetLocked(floor Pos) {
+	n := 0
+	for n < len(tl.items) && tl.items[n].Pos.Epoch == floor.Epoch && tl.items[n].Pos.Seq <= floor.Seq {
+		n++
+	}
+	if n > 0 {
+		tl.cutLocked(n)
+		tl.whole = true
+	}
 }
 
 // cutLocked drops the oldest n items.
@@ -230,7 +249,9 @@ func (tl *Tail) cutLocked(n int) {
 		tl.bytes -= len(it.Body)
 	}
 	clear(tl.items[:n]) // lets go of the bodies
-	tl.items = tl.items[n:]
+	if tl.items = tl.items[n:]; len(tl.items) == 0 {
+		tl.items = nil
+	}
 }
 
 // tell releases mu, which the caller holds, and tells all who subscribed that

@@ -3,6 +3,7 @@ package messaging
 import (
 	"context"
 	"log/slog"
+	"time"
 )
 
 // What one read of a tail's frames returns at most.
@@ -121,6 +122,6 @@ func (tl *Tail) prepend(before Pos, items []Item, whole bool) bool {
 	for _, it := range items[from:] {
 		ring = append(ring, ringItem{Item: it})
 	}
-	tl.items, tl.bytes = append(ring, tl.items...), bytes
+	tl.items, tl.bytes, tl.fed = append(ring, tl.items...), bytes, time.Now()
 	return true
 }

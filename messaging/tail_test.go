@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"sync"
@@ -324,6 +325,59 @@ func TestATailKeepsNothingThatWasDiscarded(t *testing.T) {
 			t.Errorf("below the floor: %v", err)
 		}
 		if n := node.Stats(); n.RingReads != 2 || n.LogReads != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
+// A ring that nobody extends lets go of what is discarded: on the node that
+// discards at once, on others within some minutes.
+func TestARingLetsGoOfWhatIsDiscarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		one, other := newNode(t, log, messaging.TopicsOptions{}), newNode(t, log, messaging.TopicsOptions{})
+		ctx := t.Context()
+		var tails []*messaging.Tail
+		for _, node := range []*messaging.Topics{one, other} {
+			stop := runNode(t, node)
+			defer stop()
+			tail := node.Open("t", "all")
+			defer tail.Release()
+			tails = append(tails, tail)
+		}
+		synctest.Wait()
+		var at []messaging.Pos
+		for i := range 3 {
+			body := fmt.Sprintf(`{"time":%q}`, time.Date(2026, 5, 4, 9, i, 0, 0, time.UTC).Format(time.RFC3339))
+			done, err := one.Append(ctx, "t", "all", messaging.Message{Body: []byte(body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, done[0].Pos)
+		}
+		synctest.Wait()
+		if n, err := one.Discard(ctx, "t", "all", time.Date(2026, 5, 4, 9, 2, 0, 0, time.UTC)); n != 2 || err != nil {
+			t.Fatal(n, err)
+		}
+		lost := func(tail *messaging.Tail) bool {
+			_, err := tail.After(ctx, at[0], 5)
+			_, lost := errors.AsType[*messaging.PosLostError](err)
+			return lost
+		}
+		if !lost(tails[0]) {
+			t.Error("the node that discards keeps it")
+		}
+		time.Sleep(11 * time.Minute) // of the bubble's time
+		synctest.Wait()
+		if !lost(tails[1]) {
+			t.Error("another node keeps it")
+		}
+		for i, tail := range tails {
+			if items, err := tail.After(ctx, at[1], 5); err != nil || len(items) != 1 || items[0].Pos != at[2] {
+				t.Errorf("node %d: %+v, %v", i, items, err)
+			}
+		}
+		if n := other.Stats(); n.Repairs != 0 {
 			t.Errorf("%+v", n)
 		}
 	})

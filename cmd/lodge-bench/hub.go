@@ -31,11 +31,18 @@ type hubUnderTest struct {
 const (
 	hubLodge = "Lodge"
 	hubLimit = "bare limit"
+	hubSlow  = "Lodge with slow readers"
+)
+
+// What is measured, and beside what.
+var (
+	againstLimit = [2]string{hubLodge, hubLimit}
+	besideSlow   = [2]string{hubSlow, hubLodge}
 )
 
 // openHub starts a Lodge, or the bare limit, and a process of listeners that are
-// signed in and not connected yet.
-func openHub(ctx context.Context, name, binary string, sockets int) (h *hubUnderTest, err error) {
+// signed in and not connected yet; with slow readers so many besides.
+func openHub(ctx context.Context, name, binary string, sockets, slow int) (h *hubUnderTest, err error) {
 	h = &hubUnderTest{name: name, raw: name == hubLimit, client: &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 128}, Timeout: 30 * time.Second,
 	}}
@@ -44,6 +51,9 @@ func openHub(ctx context.Context, name, binary string, sockets int) (h *hubUnder
 			err = errors.Join(err, h.close())
 		}
 	}()
+	if name != hubSlow {
+		slow = 0
+	}
 	if h.raw {
 		if h.server, err = child(ctx, "rawhub"); err != nil {
 			return h, err
@@ -54,7 +64,7 @@ func openHub(ctx context.Context, name, binary string, sockets int) (h *hubUnder
 		}
 		h.url, h.pid = "http://"+addr, h.server.cmd.Process.Pid
 	} else {
-		h.lab, err = openLab(ctx, labOptions{binary: binary, gateways: 1, people: max(sockets, 1), settings: []string{"send_rate: 1000000"}})
+		h.lab, err = openLab(ctx, labOptions{binary: binary, gateways: 1, people: max(sockets+slow, 1), settings: []string{"send_rate: 1000000"}})
 		if err != nil {
 			return h, err
 		}
@@ -66,7 +76,7 @@ func openHub(ctx context.Context, name, binary string, sockets int) (h *hubUnder
 	if h.listeners, err = child(ctx, "listeners"); err != nil {
 		return h, err
 	}
-	if err := json.NewEncoder(h.listeners.in).Encode(listenPlan{URL: h.url, Raw: h.raw, Sockets: sockets}); err != nil {
+	if err := json.NewEncoder(h.listeners.in).Encode(listenPlan{URL: h.url, Raw: h.raw, Sockets: sockets, Slow: slow}); err != nil {
 		return h, err
 	}
 	_, err = h.listeners.await("ready")

@@ -25,6 +25,7 @@ type listenPlan struct {
 	Raw     bool   // the bare limit: nobody signs in
 	First   int    // number of the first socket, over all processes
 	Sockets int
+	Slow    int // sockets besides, which read one byte a second and of which nothing is noted
 }
 
 // An order is what listeners are told.
@@ -77,7 +78,7 @@ func listeners(ctx context.Context, _ []string) error {
 	if err := in.Decode(&plan); err != nil {
 		return err
 	}
-	all := make([]*listener, plan.Sockets)
+	all := make([]*listener, plan.Sockets+plan.Slow)
 	err := each(len(all), 16, func(i int) (err error) {
 		all[i] = &listener{plan: &plan, n: plan.First + i, seen: map[int64]bool{}, topics: map[string]string{}}
 		if !plan.Raw {
@@ -88,6 +89,7 @@ func listeners(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
+	all, slow := all[:plan.Sockets], all[plan.Sockets:]
 	fmt.Println("ready")
 	out := json.NewEncoder(os.Stdout)
 	for {
@@ -99,7 +101,7 @@ func listeners(ctx context.Context, _ []string) error {
 		}
 		began := time.Now()
 		var answer heard
-		if err := obey(ctx, o, all, &answer); err != nil {
+		if err := obey(ctx, o, all, slow, &answer); err != nil {
 			answer.Error = err.Error()
 		}
 		answer.Took = time.Since(began)
@@ -108,12 +110,17 @@ func listeners(ctx context.Context, _ []string) error {
 			return err
 		}
 	}
-	return disconnect(all)
+	return errors.Join(disconnect(slow), disconnect(all))
 }
 
-func obey(ctx context.Context, o order, all []*listener, answer *heard) error {
+func obey(ctx context.Context, o order, all, slow []*listener, answer *heard) error {
 	switch o.Do {
 	case "connect":
+		for _, l := range slow {
+			if err := l.crawl(ctx); err != nil {
+				return err
+			}
+		}
 		return each(len(all), 64, func(i int) error { return all[i].connect(ctx) })
 	case "storm": // everybody at once
 		if err := each(len(all), len(all), func(i int) error { return all[i].connect(ctx) }); err != nil {
@@ -132,6 +139,39 @@ func obey(ctx context.Context, o order, all []*listener, answer *heard) error {
 }
 
 func (l *listener) connect(ctx context.Context) error {
+	if err := l.dial(ctx); err != nil {
+		return err
+	}
+	go l.listen(l.w, l.done)
+	return nil
+}
+
+// crawl connects and reads one byte a second, into as little room as the system
+// gives, until the connection ends.
+func (l *listener) crawl(ctx context.Context) error {
+	if err := l.dial(ctx); err != nil {
+		return err
+	}
+	if conn, ok := l.w.conn.(*net.TCPConn); ok {
+		if err := conn.SetReadBuffer(1); err != nil {
+			return err
+		}
+	}
+	go func() {
+		defer close(l.done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			if _, err := l.w.conn.Read(make([]byte, 1)); err != nil {
+				return
+			}
+			<-tick.C
+		}
+	}()
+	return nil
+}
+
+func (l *listener) dial(ctx context.Context) error {
 	u, err := url.Parse(l.plan.URL)
 	if err != nil {
 		return err
@@ -153,7 +193,6 @@ func (l *listener) connect(ctx context.Context) error {
 	l.w, l.done = w, make(chan struct{})
 	l.got.Store(0)
 	l.leaving.Store(false)
-	go l.listen(w, l.done)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -14,16 +16,17 @@ import (
 
 // hubFlags are what the measurements of message sockets have in common.
 type hubFlags struct {
-	binary, file  *string
-	sockets, runs *int
+	binary, file, profiles *string
+	sockets, runs          *int
 }
 
 func newHubFlags(flags *flag.FlagSet, sockets int) hubFlags {
 	return hubFlags{
-		binary:  flags.String("lodge", "", "binary of lodge (default: built from this module)"),
-		file:    flags.String("json", "", "file to write the figures to"),
-		sockets: flags.Int("sockets", sockets, "message sockets, each of a person of its own"),
-		runs:    flags.Int("runs", 3, "runs of each, taking turns, each with processes of its own"),
+		binary:   flags.String("lodge", "", "binary of lodge (default: built from this module)"),
+		file:     flags.String("json", "", "file to write the figures to"),
+		profiles: flags.String("profile", "", "directory for profiles of Lodge, which make it slower"),
+		sockets:  flags.Int("sockets", sockets, "message sockets, each of a person of its own"),
+		runs:     flags.Int("runs", 3, "runs of each, taking turns, each with processes of its own"),
 	}
 }
 
@@ -35,13 +38,15 @@ type column struct {
 
 // A hubReport is what the commands write as JSON.
 type hubReport struct {
-	Command string                       `json:"command"`
-	Sockets int                          `json:"sockets"`
-	Runs    int                          `json:"runs"`
-	Setting string                       `json:"setting,omitempty"`
-	Figures map[string]map[string]spread `json:"figures"` // by contender and figure
-	Ratios  map[string]float64           `json:"ratios"`  // Lodge's median to the bare limit's
-	columns []*column
+	Command    string                       `json:"command"`
+	Sockets    int                          `json:"sockets"`
+	Runs       int                          `json:"runs"`
+	Setting    string                       `json:"setting,omitempty"`
+	Figures    map[string]map[string]spread `json:"figures"` // by contender and figure
+	Ratios     map[string]float64           `json:"ratios"`  // of the medians of what is measured and what it is compared with
+	columns    []*column
+	contenders [2]string // what is measured, and what it is compared with
+	slow       int       // sockets, besides, that hardly read, of the first contender
 }
 
 func (r *hubReport) add(contender, name string, value float64) {
@@ -58,7 +63,7 @@ func (r *hubReport) finish(file string) error {
 	r.Figures, r.Ratios = map[string]map[string]spread{}, map[string]float64{}
 	fmt.Printf("%s: %d message sockets, %d runs %s\n\n", r.Command, r.Sockets, r.Runs, r.Setting)
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "figure\t%s\t(range)\t%s\t(range)\tratio\n", hubLodge, hubLimit)
+	_, _ = fmt.Fprintf(w, "figure\t%s\t(range)\t%s\t(range)\tratio\n", r.contenders[0], r.contenders[1])
 	for _, c := range r.columns {
 		row := map[string]spread{}
 		for contender, values := range c.values {
@@ -68,7 +73,7 @@ func (r *hubReport) finish(file string) error {
 			}
 			r.Figures[contender][c.name] = row[contender]
 		}
-		l, b := row[hubLodge], row[hubLimit]
+		l, b := row[r.contenders[0]], row[r.contenders[1]]
 		_, _ = fmt.Fprintf(w, "%s\t%.4g\t%.4g–%.4g\t", c.name, l.Median, l.Least, l.Most)
 		if b.Median != 0 {
 			r.Ratios[c.name] = l.Median / b.Median
@@ -82,11 +87,16 @@ func (r *hubReport) finish(file string) error {
 	return writeJSON(file, r)
 }
 
-// turns measures Lodge and the bare limit in turn.
+// turns measures the contenders in turn.
 func (r *hubReport) turns(ctx context.Context, f hubFlags, measure func(ctx context.Context, h *hubUnderTest) error) error {
+	if *f.profiles != "" {
+		if err := os.MkdirAll(*f.profiles, 0o700); err != nil {
+			return err
+		}
+	}
 	for range r.Runs {
-		for _, name := range []string{hubLodge, hubLimit} {
-			h, err := openHub(ctx, name, *f.binary, r.Sockets)
+		for _, name := range r.contenders {
+			h, err := openHub(ctx, name, *f.binary, r.Sockets, r.slow)
 			if err == nil {
 				err = measure(ctx, h)
 				err = errors.Join(err, h.close())
@@ -108,18 +118,24 @@ func idle(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r := &hubReport{Command: "idle", Sockets: *f.sockets, Runs: *f.runs, Setting: "of " + period.String()}
+	profiles := profiler{*f.profiles}
+	r := &hubReport{Command: "idle", contenders: againstLimit, Sockets: *f.sockets, Runs: *f.runs, Setting: "of " + period.String()}
 	return r.turns(ctx, f, func(ctx context.Context, h *hubUnderTest) error {
 		size, err := resident(h.pid)
 		if err != nil {
 			return err
 		}
-		spent, err := cost(h.pid, func() error { _, err := h.tell(order{Do: "connect"}); return err })
+		spent, err := cost(h.pid, func() error {
+			return profiles.during(ctx, h, "connecting", 5*time.Second, func() error { _, err := h.tell(order{Do: "connect"}); return err })
+		})
 		if err != nil {
 			return err
 		}
 		r.add(h.name, "connecting, CPU µs a socket", float64(spent.Microseconds())/float64(r.Sockets))
-		if spent, err = cost(h.pid, func() error { return wait(ctx, *period) }); err != nil {
+		spent, err = cost(h.pid, func() error {
+			return profiles.during(ctx, h, "staying", *period, func() error { return wait(ctx, *period) })
+		})
+		if err != nil {
 			return err
 		}
 		r.add(h.name, "staying, % of a core", 100*spent.Seconds()/period.Seconds())
@@ -128,7 +144,7 @@ func idle(ctx context.Context, args []string) error {
 			return err
 		}
 		r.add(h.name, "resident kB a socket", float64(now-size)/1024/float64(r.Sockets))
-		return nil
+		return profiles.memory(ctx, h, "idle")
 	})
 }
 
@@ -142,10 +158,22 @@ func fanout(ctx context.Context, args []string) error {
 	size := flags.Int("size", 200, "bytes of a message's text")
 	bare := flags.Bool("bare", false, "frames of the bare limit hold the text only, instead of being as long as Lodge's, which hold an event")
 	period := flags.Duration("for", 10*time.Second, "how long")
+	slow := flags.String("slow", "", "so many of the sockets, such as 5%, read one byte a second; Lodge with them is measured beside Lodge without, the others' deliveries alone")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r := &hubReport{Command: "fanout", Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("of %v at %g messages a second of %d bytes", *period, *rate, *size)}
+	profiles := profiler{*f.profiles}
+	r := &hubReport{Command: "fanout", contenders: againstLimit, Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("of %v at %g messages a second of %d bytes", *period, *rate, *size)}
+	if *slow != "" {
+		share, err := strconv.ParseFloat(strings.TrimSuffix(*slow, "%"), 64)
+		if err != nil || share <= 0 || share >= 100 || !strings.HasSuffix(*slow, "%") {
+			return fmt.Errorf("--slow %s: write a share such as 5%%", *slow)
+		}
+		r.slow = max(1, int(float64(r.Sockets)*share/100))
+		r.Sockets -= r.slow
+		r.contenders = besideSlow
+		r.Setting += fmt.Sprintf(", beside %d slow ones", r.slow)
+	}
 	frame := *size // of the bare limit, which has no envelope: as long as Lodge's
 	return r.turns(ctx, f, func(ctx context.Context, h *hubUnderTest) error {
 		size := *size
@@ -158,12 +186,12 @@ func fanout(ctx context.Context, args []string) error {
 		before := h.sent.Load()
 		began := time.Now()
 		spent, err := cost(h.pid, func() error {
-			var err error
-			if *rate > 0 {
-				err = h.pace(ctx, *rate, size, *period)
-			} else {
-				err = h.rush(ctx, *publishers, size, *period)
-			}
+			err := profiles.during(ctx, h, "fanout", *period, func() error {
+				if *rate > 0 {
+					return h.pace(ctx, *rate, size, *period)
+				}
+				return h.rush(ctx, *publishers, size, *period)
+			})
 			if err != nil {
 				return err
 			}
@@ -204,13 +232,16 @@ func publish(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r := &hubReport{Command: "publish", Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("of %v, %d callers", *period, *callers)}
+	profiles := profiler{*f.profiles}
+	r := &hubReport{Command: "publish", contenders: againstLimit, Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("of %v, %d callers", *period, *callers)}
 	return r.turns(ctx, f, func(ctx context.Context, h *hubUnderTest) error {
 		if _, err := h.tell(order{Do: "connect"}); err != nil {
 			return err
 		}
 		began := time.Now()
-		spent, err := cost(h.pid, func() error { return h.rush(ctx, *callers, *size, *period) })
+		spent, err := cost(h.pid, func() error {
+			return profiles.during(ctx, h, "publish", *period, func() error { return h.rush(ctx, *callers, *size, *period) })
+		})
 		if err != nil {
 			return err
 		}
@@ -230,7 +261,7 @@ func storm(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r := &hubReport{Command: "storm", Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("with %d messages missed", *missed)}
+	r := &hubReport{Command: "storm", contenders: againstLimit, Sockets: *f.sockets, Runs: *f.runs, Setting: fmt.Sprintf("with %d messages missed", *missed)}
 	for range r.Runs {
 		if err := r.storm(ctx, f, *missed, *size); err != nil {
 			return err
@@ -240,7 +271,7 @@ func storm(ctx context.Context, args []string) error {
 }
 
 func (r *hubReport) storm(ctx context.Context, f hubFlags, missed, size int) (err error) {
-	h, err := openHub(ctx, hubLodge, *f.binary, r.Sockets)
+	h, err := openHub(ctx, hubLodge, *f.binary, r.Sockets, 0)
 	if err != nil {
 		return err
 	}

@@ -260,6 +260,47 @@ func journeyAcross(t *testing.T, more ...string) {
 	}
 }
 
+// Messages are due while two nodes run, and one of them is killed amid sending:
+// what it took up and did not finish the other sends, and each comes once.
+func TestScheduledMessagesAreSentOnceThoughANodeIsKilled(t *testing.T) {
+	const messages = 60
+	s := newSite(t)
+	one := s.node("one", "send_rate: 1000")
+	if status, out, errs := lodgeRun(t, "apply", "-f", sampleCatalogue, "--config", one.file); status != exitDone {
+		t.Fatal(out, errs)
+	}
+	one.start()
+	two := s.node("two", "send_rate: 1000").start()
+	grace, ada := signedInAt(two, "grace"), signedInAt(two, "ada")
+	socket := ada.messages(nil).caughtUp()
+	due := time.Now().Add(4 * time.Second).Truncate(time.Second)
+	want := map[string]bool{}
+	for i := range messages {
+		text := fmt.Sprintf("scheduled %02d", i)
+		call[gateway.Accepted](grace, 202, "POST", "/api/v1/messages", gateway.MessageRequest{To: "all", Text: text, At: due.Format(time.RFC3339)})
+		want[text] = true
+	}
+	if time.Now().After(due) {
+		t.Fatal("they were due before all were scheduled")
+	}
+	socket.await("the first of them", func(e event) bool { return e.Type == "lodge.notice" })
+	one.process.stop(syscall.SIGKILL)
+	two.process.eventually("all are done", func() bool {
+		return len(call[struct{ Messages []gateway.ScheduledView }](grace, 200, "GET", "/api/v1/messages/scheduled", nil).Messages) == 0
+	})
+	history := call[struct{ Messages []gateway.MessageView }](ada, 200, "GET", "/api/v1/messages?topic=all&limit=200", nil).Messages
+	for _, m := range history {
+		text, _ := m.Data.(map[string]any)["text"].(string)
+		if !want[text] {
+			t.Errorf("%q came twice, or was never sent", text)
+		}
+		delete(want, text)
+	}
+	if len(history) != messages || len(want) > 0 {
+		t.Errorf("%d messages, of which %v are missing", len(history), want)
+	}
+}
+
 // A node that cannot reach a store says that it is not ready, and which; it is
 // ready again by itself.
 func TestReadinessFollowsTheStores(t *testing.T) {

@@ -154,8 +154,8 @@ export class Lodge {
   /** important and safety notices that were not acknowledged yet, safety first */
   waiting(): Promise<Waiting[]>
   /**
-   * tell the sender that such a notice was read; earlier ones of its topic first, otherwise it rejects with Refused
-   * (409) and the notice waits on
+   * tell the sender that such a notice was read; one that waits behind an earlier one of its topic is told of once that
+   * was acknowledged; again changes nothing
    */
   acknowledge(id: string): Promise<void>
   /** milliseconds that are left, by the server's clock */

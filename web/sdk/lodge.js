@@ -180,7 +180,6 @@ export class Messages extends Link {
     }
   }
 
-  /** read tells the sender that everything up to an event has been read. */
   read({lodgetopic, lodgepos}) {
     this.#later('read', lodgetopic, lodgepos)
   }
@@ -200,6 +199,7 @@ export class Messages extends Link {
 export class Lodge {
   #streams = {}
   #messages
+  #behind = []
   #skew = 0
 
   constructor({search = globalThis.location?.search} = {}) {
@@ -219,13 +219,18 @@ export class Lodge {
     return this.#streams[name] ??= new Link(async () => (await call(s.url, {method: 'POST', token: s.token})).uri).open()
   }
 
-  /** what was not acknowledged yet */
   async waiting() {
     return (await call(`${this.origin}/api/v1/messages/waiting`, {token: this.token})).messages
   }
 
-  acknowledge(id) {
-    return this.#post(`messages/${id}/acknowledge`)
+  async acknowledge(id) {
+    try {
+      await this.#post(`messages/${id}/acknowledge`)
+    } catch (e) {
+      if (e.code !== 409) throw e
+      return void this.#behind.push(id)
+    }
+    for (const next of this.#behind.splice(0)) await this.acknowledge(next)
   }
 
   messages() {
@@ -242,12 +247,10 @@ export class Lodge {
     return Math.max(0, this.end - Date.now() - this.#skew)
   }
 
-  /** remaining asks the server: {now, end, state, reason, extend, …}. */
   async remaining() {
     return this.#learn(await call(`${this.origin}/api/v1/experiment`, {token: this.token}))
   }
 
-  /** extend asks for more time. */
   async extend(seconds) {
     await this.#post('experiment/extend', {seconds})
     return this.remaining()
