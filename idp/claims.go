@@ -33,9 +33,12 @@ func (is *issuer) identity(c claims, idToken string) (Identity, error) {
 		FamilyName: clean(c.text("family_name")),
 		Email:      clean(c.text("email")),
 		SessionID:  c.text("sid"),
-		IDToken:    idToken,
-		At:         is.clock.Now(),
-		Groups:     c.groups(is.cfg.GroupsClaim),
+
+		EmailVerified: c.yes("email_verified"),
+
+		IDToken: idToken,
+		At:      is.clock.Now(),
+		Groups:  c.groups(is.cfg.GroupsClaim),
 	}
 	for _, group := range who.Groups {
 		who.Reasons = append(who.Reasons, Reason{Claim: is.cfg.GroupsClaim, Value: group, Group: group})
@@ -61,6 +64,12 @@ func (c claims) text(name string) string {
 		return ""
 	}
 	return s
+}
+
+// yes reports whether a claim is true. Some issuers write it as a string.
+func (c claims) yes(name string) bool {
+	var yes bool
+	return json.Unmarshal(c[name], &yes) == nil && yes || c.text(name) == "true"
 }
 
 // time returns a claim that is a NumericDate (RFC 7519, section 2). What is none is

@@ -88,12 +88,14 @@ type Issuer struct{ ID, Name string }
 // An Identity is what an issuer says about a person at one sign-in. Nothing in it
 // but Issuer and Subject identifies anybody.
 type Identity struct {
-	Issuer     string    // the configured id, not the URL
-	Subject    string    // the issuer's "sub"
-	Name       string    // display name; may be empty
-	FamilyName string    // the "family_name" claim or empty, never guessed from Name
-	Email      string    // for display and mail only; not verified, not unique
-	At         time.Time // when it said so
+	Issuer     string // the configured id, not the URL
+	Subject    string // the issuer's "sub"
+	Name       string // display name; may be empty
+	FamilyName string // the "family_name" claim or empty, never guessed from Name
+	Email      string // for display only; not verified, not unique
+	// EmailVerified says that the issuer vouches for Email: mail may go there.
+	EmailVerified bool
+	At            time.Time // when it said so
 	// AuthenticatedAt is when the person last proved to the issuer who they are
 	// ("auth_time" of the signed token); zero when it does not say.
 	AuthenticatedAt time.Time

@@ -49,6 +49,7 @@ type Store interface {
 	Links
 	Merges
 	Erasures
+	Mailboxes
 
 	// SignedIn returns the person that (Issuer, Subject) signs in, a new one when
 	// there is none; first sign-ins that race end with one person. When the person

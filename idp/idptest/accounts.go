@@ -52,7 +52,7 @@ func (a Account) claims() map[string]any {
 		}
 	}
 	if a.Email != "" {
-		c["email_verified"] = false
+		c["email_verified"] = true
 	}
 	return c
 }

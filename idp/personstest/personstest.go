@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"IncompleteIdentityIsInvalid", testIncomplete},
 		{"UnreachableIsUnavailable", testBroken},
 		{"SurvivesARestart", testReopen},
+		{"Mailboxes", testMailboxes},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

@@ -14,6 +14,9 @@ func (s *Persons) Erase(ctx context.Context, tenant lodge.Tenant, ids ...lodge.P
 			if err := tx.exec(`UPDATE persons SET name = '', family_name = '', email = '', disabled = true WHERE tenant = $1 AND id = $2`, tenant, id); err != nil {
 				return idp.Person{}, err
 			}
+			if err := tx.exec(`DELETE FROM person_mailboxes WHERE tenant = $1 AND person = $2`, tenant, id); err != nil {
+				return idp.Person{}, err
+			}
 			if err := tx.exec(`DELETE FROM person_subjects WHERE tenant = $1 AND person = $2`, tenant, id); err != nil {
 				return idp.Person{}, err
 			}
