@@ -41,6 +41,7 @@ type Booking struct {
 	Policy     string
 	Group      string
 	UISet      string
+	Pool       string // whatever experiment of this pool was asked for; empty: this one
 
 	Start, End   time.Time // whole seconds; End is the first moment after it
 	Exclusive    bool      // false under a policy of unlimited users
@@ -48,6 +49,8 @@ type Booking struct {
 	CancelledAt  time.Time // zero unless cancelled
 	CancelReason string
 	Charged      time.Duration // usage counted against the policy
+	CameAt       time.Time     // when somebody first came to use it; zero: nobody did
+	ComeBy       time.Time     // when it is cancelled unless somebody came; zero: never
 	Version      uint64        // grows by one with every stored change
 
 	State State // computed when read; never stored
@@ -85,6 +88,7 @@ type Request struct {
 	Groups  []string // the person's groups, now
 	Group   string   // the group to book through
 	Slot    string
+	Pool    string        // instead of a slot: any experiment of this pool
 	Start   time.Time     // zero: now
 	End     time.Time     // zero: Start + Length
 	Length  time.Duration // used when End is zero
@@ -100,6 +104,8 @@ const (
 	EffectExtended  EffectKind = "extended"
 	EffectCancelled EffectKind = "cancelled"
 	EffectReminder  EffectKind = "reminder" // it begins soon
+	EffectRotated   EffectKind = "rotated"  // its reference is another one now
+	EffectFreed     EffectKind = "freed"    // somebody on a waiting list can book
 	EffectOffline   EffectKind = "offline"
 	EffectOnline    EffectKind = "online"
 )
@@ -112,6 +118,7 @@ type Effect struct {
 	// Booking is the booking as it is stored at the attempt, which a later change
 	// may have moved on; zero for effects on experiments.
 	Booking    Booking
+	Wait       Wait // of EffectFreed, as it is stored at the attempt; zero otherwise
 	Experiment string
 	Reason     string
 	At         time.Time // when it happened

@@ -12,18 +12,26 @@ var extensions = []time.Duration{5 * time.Minute, 10 * time.Minute, 15 * time.Mi
 
 // Extend moves the end of a booking that has not ended: up to what its policy
 // allows, and if nobody is next. Everything else about it stays, its reference
-// and its codes above all. For the answer when the effect is late, see Book.
-func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Duration) (Booking, error) {
+// and its codes above all. A refusal offers the longest extension that would be
+// accepted. For the answer when the effect is late, see Book.
+func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Duration, conditions ...Condition) (Booking, error) {
 	var b Booking
-	err := d.store.Update(ctx, func(tx Tx) error {
+	err := d.update(ctx, func(tx Tx) error {
 		rec, err := tx.Booking(t, id)
 		if err != nil {
 			return err
 		}
 		b = rec.Booking
+		if err := required(b, conditions); err != nil {
+			return err
+		}
 		now := d.now()
-		if r, err := d.extendable(tx, b, by, now); err != nil || r != nil {
-			return orRefused(r, err)
+		f, r, err := d.extendable(tx, b, by, now)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			return d.refusedExtension(f, b, r)
 		}
 		b.End = b.End.Add(by)
 		b.Charged = b.Interval().Length()
@@ -41,34 +49,47 @@ func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Du
 	return d.seen(b), d.carry(ctx, bookingSubject(b))
 }
 
-func orRefused(r *refusal, err error) error {
+// refusedExtension adds to a refusal the latest end that would be accepted. facts
+// are nil when no end would.
+func (d *Desk) refusedExtension(f *facts, b Booking, r *refusal) error {
+	if f == nil {
+		return r.problem(nil)
+	}
+	offer, err := f.offerWith(r, func(i Interval) (*refusal, error) {
+		if !i.End.After(b.End) {
+			return &refusal{}, nil // no extension: nothing better is known
+		}
+		return f.checkExtension(b.Interval(), i.End)
+	})
 	if err != nil {
 		return err
 	}
-	return r.problem(nil)
+	return r.problem(offerOf(offer, b.Slot))
 }
 
-// extendable applies the rules to an extension.
-func (d *Desk) extendable(tx Tx, b Booking, by time.Duration, now time.Time) (*refusal, error) {
+// extendable applies the rules to an extension. The facts come back when the
+// rules of the policy were what was applied.
+func (d *Desk) extendable(tx Tx, b Booking, by time.Duration, now time.Time) (*facts, *refusal, error) {
 	if by <= 0 || by%time.Second != 0 {
-		return refuse("interval", nil, "An extension lasts whole seconds, one at least."), nil
+		return nil, refuse("interval", nil, "An extension lasts whole seconds, one at least."), nil
 	}
 	if r := changeable(b, now); r != nil {
-		return r, nil
+		return nil, r, nil
 	}
 	snap, err := d.snapshot(tx, b.Tenant)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slot, ok := snap.cat.Slots[b.Slot]
 	if !ok || slot.Policy != b.Policy || slot.Experiment != b.Experiment {
-		return refuse("slot", b.Slot, "What was booked is no longer offered; the booking stands, but cannot be extended."), nil
+		return nil, refuse("slot", b.Slot, "What was booked is no longer offered; the booking stands, but cannot be extended."), nil
 	}
 	f, err := d.facts(tx, snap, b.Tenant, b.Owner, slot, b.ID, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return f.checkExtension(b.Interval(), b.End.Add(by))
+	r, err := f.checkExtension(b.Interval(), b.End.Add(by))
+	return f, r, err
 }
 
 // changeable refuses changes of bookings that are over.
@@ -89,7 +110,7 @@ func (d *Desk) Extensions(ctx context.Context, b Booking) ([]time.Duration, erro
 	err := d.store.View(ctx, func(tx Tx) error {
 		out = nil
 		for _, by := range extensions {
-			r, err := d.extendable(tx, b, by, d.now())
+			_, r, err := d.extendable(tx, b, by, d.now())
 			if err != nil {
 				return err
 			}
@@ -108,9 +129,9 @@ func (d *Desk) Extensions(ctx context.Context, b Booking) ([]time.Duration, erro
 // the grace period, and what was used later. For the answer when the effect is
 // late, see Book: the cancellation stands, but access may last until it is
 // carried out.
-func (d *Desk) Cancel(ctx context.Context, t lodge.Tenant, id, reason string) (Booking, error) {
+func (d *Desk) Cancel(ctx context.Context, t lodge.Tenant, id, reason string, conditions ...Condition) (Booking, error) {
 	var b Booking
-	err := d.store.Update(ctx, func(tx Tx) error {
+	err := d.update(ctx, func(tx Tx) error {
 		rec, err := tx.Booking(t, id)
 		if err != nil {
 			return err
@@ -123,24 +144,37 @@ func (d *Desk) Cancel(ctx context.Context, t lodge.Tenant, id, reason string) (B
 		case Ended:
 			return changeable(b, now).problem(nil)
 		}
+		if err := required(b, conditions); err != nil {
+			return err
+		}
 		snap, err := d.snapshot(tx, t)
 		if err != nil {
 			return err
 		}
 		b.Charged = charge(b, snap.cat.Policies[b.Policy], now)
 		b.CancelledAt, b.CancelReason = now, reason
-		if err := tx.Save(b); err != nil {
-			return err
-		}
-		b.Version++
-		return d.follow(tx, Effect{
-			ID: newID(), Tenant: t, Kind: EffectCancelled, Booking: b, Experiment: b.Experiment, Reason: reason, At: now,
-		})
+		return d.saveCancelled(tx, &b, now)
 	})
 	if err != nil {
 		return Booking{}, outward(err)
 	}
 	return d.seen(b), d.carry(ctx, bookingSubject(b))
+}
+
+// saveCancelled stores a booking that is cancelled now, with what follows from
+// it: its effect, and that somebody may be waiting for what it frees.
+func (d *Desk) saveCancelled(tx Tx, b *Booking, now time.Time) error {
+	b.ComeBy = time.Time{}
+	if err := tx.Save(*b); err != nil {
+		return err
+	}
+	b.Version++
+	if err := d.freed(tx, b.Tenant, b.Experiment, now); err != nil {
+		return err
+	}
+	return d.follow(tx, Effect{
+		ID: newID(), Tenant: b.Tenant, Kind: EffectCancelled, Booking: *b, Experiment: b.Experiment, Reason: b.CancelReason, At: now,
+	})
 }
 
 // charge returns the usage of a booking that is cancelled now.

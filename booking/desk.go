@@ -3,6 +3,7 @@ package booking
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,8 +28,14 @@ type Options struct {
 	EffectWait time.Duration
 	// RetryEvery is how often the outbox is looked through. Default 1 s.
 	RetryEvery time.Duration
-	Effects    Effects // default: nothing to do; see also SetEffects
-	Lookup     LookupLimits
+	// WaitTurn is how long somebody on a waiting list who was told that they can
+	// book has before the next is told. Default 10 min.
+	WaitTurn time.Duration
+	// ReferenceLength is how many characters new references have: 6, the default,
+	// or 8. Those of either length are found.
+	ReferenceLength int
+	Effects         Effects // default: nothing to do; see also SetEffects
+	Lookup          LookupLimits
 	// Mail says that mail is sent: without it none is queued.
 	Mail bool
 	// Reminders are how long before its start the owner of a booking is reminded of
@@ -60,6 +67,9 @@ func NewDesk(store Store, keys Keys, clock lodge.Clock, opts Options) (*Desk, er
 		return nil, err
 	}
 	opts = opts.withDefaults()
+	if n := opts.ReferenceLength; n != ReferenceLength && n != LongReferenceLength {
+		return nil, fmt.Errorf("booking: references have %d or %d characters, not %d", ReferenceLength, LongReferenceLength, n)
+	}
 	return &Desk{
 		store: store, vault: v, clock: clock, opts: opts, log: opts.Logger,
 		effects: opts.Effects, wake: make(chan struct{}, 1),
@@ -78,6 +88,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RetryEvery <= 0 {
 		o.RetryEvery = time.Second
+	}
+	if o.WaitTurn <= 0 {
+		o.WaitTurn = 10 * time.Minute
+	}
+	if o.ReferenceLength == 0 {
+		o.ReferenceLength = ReferenceLength
 	}
 	if o.Effects == nil {
 		o.Effects = noEffects{}

@@ -45,7 +45,7 @@ func (d *Desk) RequestLink(ctx context.Context, t lodge.Tenant, surname, referen
 		return err
 	}
 	l := lookup{
-		desk: d, tenant: t, fold: d.vault.foldMAC(t, fold, ref), now: d.now(),
+		desk: d, tenant: t, folds: d.vault.foldMACs(t, fold, ref), now: d.now(),
 		tries: []try{
 			{d.vault.mac("link-address", string(t), network(address)), d.opts.Lookup.Links},
 			{d.vault.mac("link-overall", string(t)), d.opts.Lookup.Overall},
@@ -65,7 +65,7 @@ func (l lookup) request(tx Tx) error {
 		return err
 	}
 	// One booking gets few links; for a miss another row is counted, as often.
-	key := l.desk.vault.mac("link-booking", string(l.tenant), string(l.fold))
+	key := l.desk.vault.mac("link-booking", string(l.tenant), string(l.folds[0]))
 	at, err := tx.Rate(l.tenant, key)
 	if err != nil {
 		return err

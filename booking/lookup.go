@@ -1,6 +1,7 @@
 package booking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -67,7 +68,7 @@ func ParseReference(typed string) (string, bool) {
 		}
 		return r
 	}, strings.ToUpper(norm.NFKC.String(typed)))
-	if len(s) != ReferenceLength || strings.Trim(s, Digits) != "" {
+	if len(s) != ReferenceLength && len(s) != LongReferenceLength || strings.Trim(s, Digits) != "" {
 		return "", false
 	}
 	return s, true
@@ -84,7 +85,7 @@ func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, a
 		return Booking{}, err
 	}
 	l := lookup{
-		desk: d, tenant: t, fold: d.vault.foldMAC(t, fold, ref), now: d.now(),
+		desk: d, tenant: t, folds: d.vault.foldMACs(t, fold, ref), now: d.now(),
 		tries: []try{
 			{d.vault.mac("try-surname", string(t), fold), d.opts.Lookup.Surname},
 			{d.vault.mac("try-address", string(t), network(address)), d.opts.Lookup.Address},
@@ -111,7 +112,7 @@ func (d *Desk) Lookup(ctx context.Context, t lodge.Tenant, surname, reference, a
 func typed(surname, reference string) (fold, ref string, err error) {
 	ref, ok := ParseReference(reference)
 	if !ok {
-		return "", "", refuse("reference", nil, "A reference has six characters out of "+Digits+"; check it and try again.").problem(nil)
+		return "", "", refuse("reference", nil, "A reference has six characters, or eight, out of "+Digits+"; check it and try again.").problem(nil)
 	}
 	if len(surname) > maxSurname || !utf8.ValidString(surname) {
 		surname = ""
@@ -149,7 +150,7 @@ type try struct {
 type lookup struct {
 	desk   *Desk
 	tenant lodge.Tenant
-	fold   []byte
+	folds  [][]byte // under each key that is accepted
 	now    time.Time
 	tries  []try
 }
@@ -210,9 +211,13 @@ func (l lookup) spend(tx Tx) error {
 // find returns the booking that a fold belongs to, until its message period is
 // over. A fold that is not there costs the same reads as one that is.
 func (l lookup) find(tx Tx) (Booking, bool, error) {
-	id, err := tx.FindFold(l.tenant, l.fold)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return Booking{}, false, err
+	id := ""
+	for _, fold := range l.folds {
+		found, err := tx.FindFold(l.tenant, fold)
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			return Booking{}, false, err
+		}
+		id = cmp.Or(id, found)
 	}
 	rec, err := tx.Booking(l.tenant, id)
 	if errors.Is(err, ErrUnknown) {

@@ -69,8 +69,18 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 // next returns a subject's oldest effect with the booking as it is now.
 func (d *Desk) next(ctx context.Context, s Subject) (e Effect, tries int, err error) {
 	err = d.store.View(ctx, func(tx Tx) error {
-		if e, tries, err = tx.Next(s.Tenant, s.Name); err != nil || e.Booking.ID == "" {
+		if e, tries, err = tx.Next(s.Tenant, s.Name); err != nil {
 			return err
+		}
+		if e.Wait.ID != "" {
+			w, err := tx.Wait(s.Tenant, e.Wait.ID)
+			if !errors.Is(err, ErrUnknown) { // else it ended: there is nobody to tell
+				e.Wait = w
+				return err
+			}
+		}
+		if e.Booking.ID == "" {
+			return nil
 		}
 		rec, err := tx.Booking(s.Tenant, e.Booking.ID)
 		if errors.Is(err, ErrUnknown) { // which says of an effect that there is none
@@ -94,8 +104,9 @@ func (d *Desk) postpone(ctx context.Context, e Effect, tries int) error {
 	return d.store.Update(ctx, func(tx Tx) error { return tx.Postpone(e.Tenant, e.ID, until) })
 }
 
-// Run retries effects that are outstanding, those from before a restart first,
-// makes the reminders that are due, and removes references that are dead. It returns when ctx ends.
+// Run cancels what nobody came to, tells those on waiting lists, makes the
+// reminders that are due, retries effects that are outstanding, those from before
+// a restart first, and removes references that are dead. It returns when ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	retry := time.NewTicker(d.opts.RetryEvery)
 	defer retry.Stop()
@@ -104,6 +115,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	d.collect(ctx)
 	for {
 		d.remind(ctx)
+		d.settleAwaited(ctx)
+		d.serveWaits(ctx)
 		d.drainDue(ctx)
 		select {
 		case <-ctx.Done():

@@ -18,8 +18,22 @@ type refusal struct {
 	better *Interval
 }
 
+// An Opening is what would be accepted instead of what was refused.
+type Opening struct {
+	Interval
+	Slot string `json:"slot"`
+}
+
+// offerOf is an interval in a slot as an offer; nil when there is none.
+func offerOf(i *Interval, slot string) *Opening {
+	if i == nil {
+		return nil
+	}
+	return &Opening{*i, slot}
+}
+
 // problem turns a refusal into an error; offer is a wish that all rules accept.
-func (r *refusal) problem(offer *Interval) error {
+func (r *refusal) problem(offer *Opening) error {
 	e := lodge.E(r.code, r.safe)
 	e.Details = map[string]any{"rule": r.rule}
 	switch v := r.value.(type) {

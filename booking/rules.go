@@ -54,7 +54,7 @@ func (f *facts) check(want Interval) (*refusal, error) {
 	if r := f.checkLength(want, f.charged+want.Length()); r != nil {
 		return r, nil
 	}
-	return f.checkDiary(want, want)
+	return f.checkDiary(want)
 }
 
 // checkExtension applies the rules that an extension can break: the new end.
@@ -64,19 +64,27 @@ func (f *facts) checkExtension(old Interval, end time.Time) (*refusal, error) {
 		return r, nil
 	}
 	if !f.inWindow(want) {
-		return refuse("window", nil, "The experiment cannot be booked for that long."), nil
+		r := refuse("window", nil, "The experiment cannot be booked for that long.")
+		for _, o := range f.open {
+			if o.Contains(old) {
+				r.try(Interval{old.Start, o.End.Truncate(time.Second)})
+			}
+		}
+		return r, nil
 	}
 	// f.charged holds the booking itself already.
 	if r := f.checkLength(want, f.charged+want.Length()-old.Length()); r != nil {
-		r.better = nil
 		return r, nil
 	}
-	r, err := f.checkDiary(want, Interval{old.End, end})
-	if r != nil {
-		r.safe = "Somebody else has booked the experiment after you."
-		r.better = nil
+	if f.policy.UnlimitedUsers {
+		return nil, nil
 	}
-	return r, err
+	busy, err := f.busy(Interval{old.End, end})
+	if err != nil || len(busy) == 0 {
+		return nil, err
+	}
+	r := &refusal{code: lodge.CodeConflict, rule: "clash", conflict: &busy[0], safe: "Somebody else has booked the experiment after you."}
+	return r.try(Interval{old.Start, busy[0].Start}), nil
 }
 
 func wellFormed(want Interval) *refusal {
@@ -164,12 +172,12 @@ func (f *facts) checkLength(want Interval, usage time.Duration) *refusal {
 	return nil
 }
 
-// checkDiary refuses when part of a wish is taken.
-func (f *facts) checkDiary(want, part Interval) (*refusal, error) {
+// checkDiary refuses what is taken in part.
+func (f *facts) checkDiary(want Interval) (*refusal, error) {
 	if f.policy.UnlimitedUsers {
 		return nil, nil
 	}
-	busy, err := f.busy(part)
+	busy, err := f.busy(want)
 	if err != nil || len(busy) == 0 {
 		return nil, err
 	}
@@ -225,13 +233,16 @@ func (f *facts) firstFree(from time.Time, length time.Duration) (*Interval, erro
 
 // offer looks for a wish near want that every rule accepts, by following what
 // each refusal suggests.
-func (f *facts) offer(r *refusal) (*Interval, error) {
+func (f *facts) offer(r *refusal) (*Interval, error) { return f.offerWith(r, f.check) }
+
+// offerWith is offer for wishes that check decides on.
+func (f *facts) offerWith(r *refusal, check func(Interval) (*refusal, error)) (*Interval, error) {
 	for range 8 {
 		if r.better == nil {
 			return nil, nil
 		}
 		candidate := *r.better
-		next, err := f.check(candidate)
+		next, err := check(candidate)
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,9 @@ func (d *Desk) SetState(ctx context.Context, t lodge.Tenant, experiment string, 
 		kind := EffectOffline
 		if online {
 			kind = EffectOnline
+			if err := d.freed(tx, t, experiment, now); err != nil {
+				return err
+			}
 		}
 		return tx.Enqueue(subject.Name, Effect{ID: newID(), Tenant: t, Kind: kind, Experiment: experiment, Reason: reason, At: now})
 	})

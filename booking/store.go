@@ -39,6 +39,8 @@ type Tx interface {
 	Mails
 	Reminders
 	Links
+	Arrivals
+	Waits
 }
 
 // Objects keep the catalogue, one row an object, and a revision per tenant.
@@ -64,7 +66,7 @@ type Diary interface {
 	// exclusive and another live exclusive booking of the experiment shares a
 	// moment with it, and ErrExists when the key was used before for MadeFor.
 	Insert(Record) error
-	// Save replaces what may change (end, cancellation, charge) when the stored
+	// Save replaces what may change (end, cancellation, charge, ComeBy) when the stored
 	// version is b.Version, and stores the next one; else ErrStale. ErrOverlap
 	// as for Insert.
 	Save(Booking) error
@@ -125,6 +127,13 @@ type References interface {
 	// AddReference stores the hash of a reference and those of its surname
 	// folds. It returns ErrExists when the reference's hash is taken.
 	AddReference(t lodge.Tenant, booking, pepper string, reference []byte, folds [][]byte) error
+	// HasReference reports whether a reference's hash is taken.
+	HasReference(t lodge.Tenant, reference []byte) (bool, error)
+	// DropReference removes what a booking is found by.
+	DropReference(t lodge.Tenant, booking string) error
+	// Reseal replaces the sealed copy of a booking's reference and stores the
+	// booking's next version.
+	Reseal(t lodge.Tenant, booking string, sealed []byte, key string) error
 	// FindFold returns the id of the booking that a fold belongs to, or ErrUnknown.
 	FindFold(t lodge.Tenant, fold []byte) (string, error)
 	// Forget removes references, with their folds and sealed copies, of bookings
@@ -137,10 +146,10 @@ type References interface {
 
 // Outbox keeps effects until they have been carried out, in order by subject.
 type Outbox interface {
-	// Enqueue adds an effect; of its booking only the id is stored.
+	// Enqueue adds an effect; of its booking and its wait only the ids are stored.
 	Enqueue(subject string, e Effect) error
 	// Next returns the oldest effect of a subject and how often it was tried,
-	// or ErrUnknown. Its booking holds the id alone.
+	// or ErrUnknown. Its booking and its wait hold their ids alone.
 	Next(t lodge.Tenant, subject string) (Effect, int, error)
 	// Due returns subjects whose oldest effect may be tried now.
 	Due(now time.Time, limit int) ([]Subject, error)

@@ -19,16 +19,52 @@ type Keys struct {
 	PepperID string // stored beside everything made with the two keys
 	Pepper   []byte // 32 bytes
 	Seal     []byte // 32 bytes
+	// Others are accepted too: what was written under them is found and shown. To
+	// rotate, give all desks the new keys here, then exchange them for the old.
+	Others []Keys
 }
 
-// A vault does the keyed hashing and sealing.
+// A vault does the keyed hashing and sealing: it writes under one pair of keys and
+// accepts what was written under others.
 type vault struct {
+	keyed
+	others []keyed
+}
+
+// all lists the keys, those that are written under first.
+func (v *vault) all() []keyed { return append([]keyed{v.keyed}, v.others...) }
+
+// keyed is one pair of keys.
+type keyed struct {
 	id     string
 	pepper []byte
 	aead   cipher.AEAD
 }
 
 func newVault(k Keys) (*vault, error) {
+	first, err := newKeyed(k)
+	if err != nil {
+		return nil, err
+	}
+	v := &vault{keyed: *first}
+	for _, other := range k.Others {
+		one, err := newKeyed(other)
+		if err != nil {
+			return nil, err
+		}
+		v.others = append(v.others, *one)
+	}
+	seen := map[string]bool{}
+	for _, one := range v.all() {
+		if seen[one.id] {
+			return nil, fmt.Errorf("booking: two keys have the id %q", one.id)
+		}
+		seen[one.id] = true
+	}
+	return v, nil
+}
+
+func newKeyed(k Keys) (*keyed, error) {
 	if k.PepperID == "" || len(k.Pepper) != 32 || len(k.Seal) != 32 {
 		return nil, fmt.Errorf("booking: keys need an id and two keys of 32 bytes, not %d and %d", len(k.Pepper), len(k.Seal))
 	}
@@ -40,12 +76,12 @@ func newVault(k Keys) (*vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("booking: seal key: %w", err)
 	}
-	return &vault{id: k.PepperID, pepper: k.Pepper, aead: aead}, nil
+	return &keyed{id: k.PepperID, pepper: k.Pepper, aead: aead}, nil
 }
 
 // mac returns the HMAC-SHA-256 of parts under the pepper. Each part goes in with
 // its length, so that no two lists of parts look alike.
-func (v *vault) mac(purpose string, parts ...string) []byte {
+func (v keyed) mac(purpose string, parts ...string) []byte {
 	h := hmac.New(sha256.New, v.pepper)
 	for _, p := range append([]string{purpose}, parts...) {
 		var n [8]byte
@@ -56,31 +92,48 @@ func (v *vault) mac(purpose string, parts ...string) []byte {
 	return h.Sum(nil)
 }
 
-func (v *vault) referenceMAC(t lodge.Tenant, reference string) []byte {
+func (v keyed) referenceMAC(t lodge.Tenant, reference string) []byte {
 	return v.mac("reference", string(t), reference)
 }
 
-func (v *vault) foldMAC(t lodge.Tenant, fold, reference string) []byte {
+func (v keyed) foldMAC(t lodge.Tenant, fold, reference string) []byte {
 	return v.mac("fold", string(t), fold, reference)
 }
 
+// foldMACs are the hashes of a fold with a reference under each key.
+func (v *vault) foldMACs(t lodge.Tenant, fold, reference string) [][]byte {
+	var macs [][]byte
+	for _, one := range v.all() {
+		macs = append(macs, one.foldMAC(t, fold, reference))
+	}
+	return macs
+}
+
+// requestMAC identifies a person's request by its idempotency key.
+func (v keyed) requestMAC(req Request) []byte {
+	return v.mac("idempotency", string(req.Tenant), string(req.Person), req.Key)
+}
+
 // seal encrypts a reference for display, bound to its booking.
-func (v *vault) seal(b Booking, reference string) []byte {
+func (v keyed) seal(b Booking, reference string) []byte {
 	return v.aead.Seal(nil, nil, []byte(reference), v.bound(b))
 }
 
 func (v *vault) unseal(r Record) (string, error) {
-	if r.SealedKey != v.id {
-		return "", fmt.Errorf("booking: reference of %s is sealed with key %q, which is not there", r.ID, r.SealedKey)
+	for _, one := range v.all() {
+		if r.SealedKey != one.id {
+			continue
+		}
+		plain, err := one.aead.Open(nil, nil, r.Sealed, one.bound(r.Booking))
+		if err != nil {
+			return "", fmt.Errorf("booking: reference of %s: %w", r.ID, err)
+		}
+		return string(plain), nil
 	}
-	plain, err := v.aead.Open(nil, nil, r.Sealed, v.bound(r.Booking))
-	if err != nil {
-		return "", fmt.Errorf("booking: reference of %s: %w", r.ID, err)
-	}
-	return string(plain), nil
+	return "", fmt.Errorf("booking: reference of %s is sealed with key %q, which is not there", r.ID, r.SealedKey)
 }
 
-func (v *vault) bound(b Booking) []byte {
+func (v keyed) bound(b Booking) []byte {
 	return v.mac("bound", v.id, string(b.Tenant), b.ID)
 }
 
@@ -88,18 +141,21 @@ func (v *vault) bound(b Booking) []byte {
 // words, and none of the pairs that are mistaken for one another on paper.
 const Digits = "23456789BCDFGHJKMNPQRSTVWXZ"
 
-// ReferenceLength is how many characters a reference has.
-const ReferenceLength = 6
+// The lengths that references may have.
+const (
+	ReferenceLength     = 6 // unless an installation has more bookings than that is safe for
+	LongReferenceLength = 8
+)
 
 // newReference returns a random reference, every one equally likely.
-func newReference() string {
-	out := make([]byte, 0, ReferenceLength)
+func newReference(length int) string {
+	out := make([]byte, 0, length)
 	var buf [16]byte
-	for len(out) < ReferenceLength {
+	for len(out) < length {
 		_, _ = rand.Read(buf[:]) // never fails: crypto/rand ends the program instead
 		for _, c := range buf {
 			// 243 is the largest multiple of 27 that a byte holds.
-			if c < 243 && len(out) < ReferenceLength {
+			if c < 243 && len(out) < length {
 				out = append(out, Digits[c%27])
 			}
 		}

@@ -9,7 +9,7 @@ import (
 
 func testVault(t *testing.T) *vault {
 	t.Helper()
-	v, err := newVault(Keys{"k", bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)})
+	v, err := newVault(Keys{PepperID: "k", Pepper: bytes.Repeat([]byte{1}, 32), Seal: bytes.Repeat([]byte{2}, 32)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +18,11 @@ func testVault(t *testing.T) *vault {
 
 func TestShortKeysAreRefused(t *testing.T) {
 	good := bytes.Repeat([]byte{1}, 32)
-	for _, k := range []Keys{{}, {"k", good, nil}, {"k", nil, good}, {"", good, good}, {"k", good[:16], good}} {
+	for _, k := range []Keys{
+		{}, {PepperID: "k", Pepper: good}, {PepperID: "k", Seal: good}, {Pepper: good, Seal: good}, {PepperID: "k", Pepper: good[:16], Seal: good},
+		{PepperID: "k", Pepper: good, Seal: good, Others: []Keys{{PepperID: "l", Pepper: good}}},
+		{PepperID: "k", Pepper: good, Seal: good, Others: []Keys{{PepperID: "k", Pepper: good, Seal: good}}},
+	} {
 		if _, err := NewDesk(nil, k, nil, Options{}); err == nil {
 			t.Errorf("keys of %d and %d bytes are accepted", len(k.Pepper), len(k.Seal))
 		}
@@ -56,8 +60,13 @@ func TestSec35_SealsAreBoundToTheirBooking(t *testing.T) {
 func TestReferencesUseEveryCharacterAlike(t *testing.T) {
 	count := map[rune]int{}
 	const n = 27 * 400
-	for range n {
-		r := newReference()
+	for i := range n {
+		r := newReference(ReferenceLength)
+		if i == 0 {
+			if long, ok := ParseReference(newReference(LongReferenceLength)); !ok || len(long) != LongReferenceLength {
+				t.Errorf("%q is no long reference", long)
+			}
+		}
 		if parsed, ok := ParseReference(r); !ok || parsed != r {
 			t.Fatalf("%q is no reference", r)
 		}
@@ -76,6 +85,7 @@ func TestReferencesUseEveryCharacterAlike(t *testing.T) {
 func TestParseReference(t *testing.T) {
 	for typed, want := range map[string]string{
 		"BCD234": "BCD234", "bcd234": "BCD234", " bcd-234 ": "BCD234", "b c d 2 3 4": "BCD234", "ＢＣＤ２３４": "BCD234",
+		"BCD2-345F": "BCD2345F", "BCD2345FG": "",
 		"": "", "BCD23": "", "BCD2345": "", "BCD23A": "", "BCD230": "", "BCD231": "", "BCD23Я": "", "BCD23É": "", strings.Repeat(" ", 100) + "BCD234": "",
 	} {
 		got, ok := ParseReference(typed)

@@ -71,6 +71,23 @@ func Run(t *testing.T, h Harness) {
 		"PolicyReminders":            testPolicyReminders,
 		"Links":                      testLinks,
 		"Sec33_LinkLimits":           testSec33LinkLimits,
+		"IfVersion":                  testIfVersion,
+		"ExtensionOffers":            testExtensionOffers,
+		"NoShow":                     testNoShow,
+		"NoShowOnce":                 testNoShowOnce,
+		"CameInTime":                 testCameInTime,
+		"ArrivalsStore":              testArrivalsStore,
+		"Rotate":                     testRotate,
+		"Sec35_PepperRotation":       testPepperRotation,
+		"LongReferences":             testLongReferences,
+		"Pool":                       testPool,
+		"PoolRefusals":               testPoolRefusals,
+		"WaitsStore":                 testWaitsStore,
+		"WaitIsTold":                 testWaitIsTold,
+		"WaitingInOrder":             testWaitingInOrder,
+		"WaitsEnd":                   testWaitsEnd,
+		"WaitRefusals":               testWaitRefusals,
+		"WaitAnotherWasFaster":       testWaitAnotherWasFaster,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, h)

@@ -128,8 +128,8 @@ func testBookRefusals(t *testing.T, l *lab) {
 		"overflowing length": {func(r *booking.Request) { r.Start, r.Length = time.Date(8999, 1, 1, 0, 0, 0, 0, time.UTC), 1<<63-1 }, lodge.CodeRefused, "interval", booking.Interval{}},
 		"in the past":        {func(r *booking.Request) { r.Start = at(-1) }, lodge.CodeRefused, "start_in_past", span(0, 5)},
 		"too far ahead":      {func(r *booking.Request) { r.Start = at(61) }, lodge.CodeRefused, "book_ahead", span(60, 65)},
-		"clash":              {func(r *booking.Request) { r.Start = at(22) }, lodge.CodeConflict, "clash", span(30, 35)},
-		"clash at its end":   {func(r *booking.Request) { r.Start, r.Length = at(18), 3*time.Minute }, lodge.CodeConflict, "clash", span(30, 33)},
+		"clash":              {func(r *booking.Request) { r.Start = at(22) }, lodge.CodeConflict, "clash", span(22, 27)},
+		"clash at its end":   {func(r *booking.Request) { r.Start, r.Length = at(18), 3*time.Minute }, lodge.CodeConflict, "clash", span(18, 21)},
 		"outside the window": {func(r *booking.Request) { r.Start = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) }, lodge.CodeRefused, "window", span(0, 5)},
 		"no surname":         {func(r *booking.Request) { r.Surname = " -’ " }, lodge.CodeRefused, "surname", booking.Interval{}},
 		"endless surname":    {func(r *booking.Request) { r.Surname = strings.Repeat("a", 1000) }, lodge.CodeRefused, "surname", booking.Interval{}},
@@ -147,8 +147,10 @@ func testBookRefusals(t *testing.T, l *lab) {
 		if rule, _ := details["rule"].(string); rule != c.rule {
 			t.Errorf("%s: refused by %q, want %q", name, rule, c.rule)
 		}
-		if offer, _ := details["offer"].(booking.Interval); offer != c.offer {
+		if offer, _ := details["offer"].(booking.Opening); offer.Interval != c.offer {
 			t.Errorf("%s: offer %v, want %v", name, offer, c.offer)
+		} else if want := map[bool]string{true: "pend02-everyone", false: "pend00-everyone"}[c.rule == "clash"]; !offer.Start.IsZero() && offer.Slot != want {
+			t.Errorf("%s: offers the slot %s, want %s", name, offer.Slot, want) // a clash is none on the stand-in
 		}
 		if conflict, ok := details["conflict"].(booking.Interval); ok != (c.rule == "clash") || ok && conflict != span(20, 30) {
 			t.Errorf("%s: conflict %v", name, conflict)

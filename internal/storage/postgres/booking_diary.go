@@ -9,14 +9,16 @@ import (
 )
 
 const bookingColumns = `tenant, id, owner, owner_name, surname, experiment, slot, policy, group_name, ui_set,
-	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key, made_for`
+	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key, made_for,
+	pool, came_at, come_by`
 
 func scanBooking(scan scanner) (booking.Record, error) {
 	var r booking.Record
 	var charged int64
 	err := scan(&r.Tenant, &r.ID, &r.Owner, &r.OwnerName, &r.Surname, &r.Experiment, &r.Slot, &r.Policy, &r.Group, &r.UISet,
 		(*moment)(&r.Start), (*moment)(&r.End), &r.Exclusive, (*moment)(&r.CreatedAt), (*moment)(&r.CancelledAt), &r.CancelReason,
-		&charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey, &r.MadeFor)
+		&charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey, &r.MadeFor,
+		&r.Pool, (*moment)(&r.CameAt), (*moment)(&r.ComeBy))
 	r.Charged = time.Duration(charged) * time.Microsecond
 	return r, err
 }
@@ -27,10 +29,11 @@ func (b bookingTx) Insert(r booking.Record) error {
 	}
 	// Without an error, so that the transaction can go on.
 	n, err := b.exec(`INSERT INTO bookings (`+bookingColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
 		r.Tenant, r.ID, r.Owner, cleaned(r.OwnerName), cleaned(r.Surname), r.Experiment, r.Slot, r.Policy, r.Group, r.UISet,
 		moment(r.Start), moment(r.End), r.Exclusive, moment(r.CreatedAt), moment(r.CancelledAt), cleaned(r.CancelReason),
-		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor)
+		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor,
+		r.Pool, moment(r.CameAt), moment(r.ComeBy))
 	if err == nil && n == 0 {
 		return booking.ErrExists
 	}
@@ -41,9 +44,9 @@ func (b bookingTx) Save(n booking.Booking) error {
 	if err := b.vacant(n); err != nil {
 		return err
 	}
-	saved, err := b.exec(`UPDATE bookings SET end_at = $1, cancelled_at = $2, cancel_reason = $3, charged = $4, version = version + 1
+	saved, err := b.exec(`UPDATE bookings SET end_at = $1, cancelled_at = $2, cancel_reason = $3, charged = $4, come_by = $8, version = version + 1
 		WHERE tenant = $5 AND id = $6 AND version = $7`,
-		moment(n.End), moment(n.CancelledAt), cleaned(n.CancelReason), n.Charged.Microseconds(), n.Tenant, n.ID, n.Version)
+		moment(n.End), moment(n.CancelledAt), cleaned(n.CancelReason), n.Charged.Microseconds(), n.Tenant, n.ID, n.Version, moment(n.ComeBy))
 	if err == nil && saved == 0 {
 		return booking.ErrStale
 	}

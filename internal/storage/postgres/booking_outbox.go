@@ -57,18 +57,18 @@ func (b bookingTx) SetRate(t lodge.Tenant, key []byte, at time.Time) error {
 }
 
 func (b bookingTx) Enqueue(subject string, e booking.Effect) error {
-	_, err := b.exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, experiment, reason, at, tries, next_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $8)`,
-		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Experiment, cleaned(e.Reason), moment(e.At))
+	_, err := b.exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, wait, experiment, reason, at, tries, next_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9)`,
+		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Wait.ID, e.Experiment, cleaned(e.Reason), moment(e.At))
 	return bookingErr("enqueue", err)
 }
 
 func (b bookingTx) Next(t lodge.Tenant, subject string) (booking.Effect, int, error) {
 	e := booking.Effect{Tenant: t}
 	var tries int
-	err := b.get(`SELECT effect, kind, booking, experiment, reason, at, tries FROM booking_outbox
+	err := b.get(`SELECT effect, kind, booking, wait, experiment, reason, at, tries FROM booking_outbox
 		WHERE tenant = $1 AND subject = $2 ORDER BY seq LIMIT 1`, []any{t, subject},
-		&e.ID, &e.Kind, &e.Booking.ID, &e.Experiment, &e.Reason, (*moment)(&e.At), &tries)
+		&e.ID, &e.Kind, &e.Booking.ID, &e.Wait.ID, &e.Experiment, &e.Reason, (*moment)(&e.At), &tries)
 	return e, tries, bookingErr("next effect", err)
 }
 

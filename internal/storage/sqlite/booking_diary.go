@@ -9,14 +9,17 @@ import (
 )
 
 const bookingColumns = `tenant, id, owner, owner_name, surname, experiment, slot, policy, group_name, ui_set,
-	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key, made_for`
+	start_at, end_at, exclusive, created_at, cancelled_at, cancel_reason, charged, version, idem_key, idem_digest, sealed, sealed_key, made_for,
+	pool, came_at, come_by`
 
 func scanBooking(scan func(...any) error) (booking.Record, error) {
 	var r booking.Record
-	var start, end, created, cancelled, charged int64
+	var start, end, created, cancelled, charged, came, by int64
 	err := scan(&r.Tenant, &r.ID, &r.Owner, &r.OwnerName, &r.Surname, &r.Experiment, &r.Slot, &r.Policy, &r.Group, &r.UISet,
-		&start, &end, &r.Exclusive, &created, &cancelled, &r.CancelReason, &charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey, &r.MadeFor)
+		&start, &end, &r.Exclusive, &created, &cancelled, &r.CancelReason, &charged, &r.Version, &r.Key, &r.Digest, &r.Sealed, &r.SealedKey, &r.MadeFor,
+		&r.Pool, &came, &by)
 	r.Start, r.End, r.CreatedAt, r.CancelledAt = Time(start), Time(end), Time(created), Time(cancelled)
+	r.CameAt, r.ComeBy = Time(came), Time(by)
 	r.Charged = time.Duration(charged) * time.Microsecond
 	return r, err
 }
@@ -26,10 +29,11 @@ func (b bookingTx) Insert(r booking.Record) error {
 		return err
 	}
 	_, err := b.tx.Exec(`INSERT INTO bookings (`+bookingColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.Tenant, r.ID, r.Owner, r.OwnerName, r.Surname, r.Experiment, r.Slot, r.Policy, r.Group, r.UISet,
 		Micros(r.Start), Micros(r.End), r.Exclusive, Micros(r.CreatedAt), Micros(r.CancelledAt), r.CancelReason,
-		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor)
+		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor,
+		r.Pool, Micros(r.CameAt), Micros(r.ComeBy))
 	if IsUnique(err) {
 		return booking.ErrExists
 	}
@@ -40,9 +44,9 @@ func (b bookingTx) Save(n booking.Booking) error {
 	if err := b.vacant(n); err != nil {
 		return err
 	}
-	res, err := b.tx.Exec(`UPDATE bookings SET end_at = ?, cancelled_at = ?, cancel_reason = ?, charged = ?, version = version + 1
+	res, err := b.tx.Exec(`UPDATE bookings SET end_at = ?, cancelled_at = ?, cancel_reason = ?, charged = ?, come_by = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND version = ?`,
-		Micros(n.End), Micros(n.CancelledAt), n.CancelReason, n.Charged.Microseconds(), n.Tenant, n.ID, int64(n.Version))
+		Micros(n.End), Micros(n.CancelledAt), n.CancelReason, n.Charged.Microseconds(), Micros(n.ComeBy), n.Tenant, n.ID, int64(n.Version))
 	if err != nil {
 		return bookingErr("save", err)
 	}

@@ -74,9 +74,9 @@ func (b bookingTx) SetRate(t lodge.Tenant, key []byte, at time.Time) error {
 }
 
 func (b bookingTx) Enqueue(subject string, e booking.Effect) error {
-	_, err := b.tx.Exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, experiment, reason, at, tries, next_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
-		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Experiment, e.Reason, Micros(e.At), Micros(e.At))
+	_, err := b.tx.Exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, wait, experiment, reason, at, tries, next_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Wait.ID, e.Experiment, e.Reason, Micros(e.At), Micros(e.At))
 	return bookingErr("enqueue", err)
 }
 
@@ -84,9 +84,9 @@ func (b bookingTx) Next(t lodge.Tenant, subject string) (booking.Effect, int, er
 	e := booking.Effect{Tenant: t}
 	var at int64
 	var tries int
-	err := b.tx.Get(`SELECT effect, kind, booking, experiment, reason, at, tries FROM booking_outbox
+	err := b.tx.Get(`SELECT effect, kind, booking, wait, experiment, reason, at, tries FROM booking_outbox
 		WHERE tenant = ? AND subject = ? ORDER BY seq LIMIT 1`, []any{t, subject},
-		&e.ID, &e.Kind, &e.Booking.ID, &e.Experiment, &e.Reason, &at, &tries)
+		&e.ID, &e.Kind, &e.Booking.ID, &e.Wait.ID, &e.Experiment, &e.Reason, &at, &tries)
 	e.At = Time(at)
 	return e, tries, bookingErr("next effect", err)
 }
