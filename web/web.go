@@ -55,6 +55,7 @@ const (
 // and safe for concurrent use.
 type Pages struct {
 	pages   map[string]map[string]*template.Template // by language and name
+	mail    map[string]letters                       // by language
 	locales *locales
 	static  *assets
 	sdk     *assets
@@ -78,9 +79,12 @@ func New() (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{pages: map[string]map[string]*template.Template{}, locales: locales, static: static, sdk: sdk}
+	p := &Pages{pages: map[string]map[string]*template.Template{}, mail: map[string]letters{}, locales: locales, static: static, sdk: sdk}
 	for lang, printer := range locales.printers {
 		if p.pages[lang], err = p.parse(printer); err != nil {
+			return nil, err
+		}
+		if p.mail[lang], err = p.parseMail(printer); err != nil {
 			return nil, err
 		}
 	}
