@@ -29,10 +29,14 @@ func (d *Desk) Book(ctx context.Context, req Request) (Booking, string, error) {
 	if err := req.valid(); err != nil {
 		return Booking{}, "", err
 	}
+	who, err := d.whomFor(ctx, req.Tenant, req.Person, req.Service)
+	if err != nil {
+		return Booking{}, "", outward(err)
+	}
 	var rec Record
 	var reference string
-	err := d.update(ctx, func(tx Tx) (err error) {
-		rec, reference, err = d.book(tx, req)
+	err = d.update(ctx, func(tx Tx) (err error) {
+		rec, reference, err = d.book(tx, req, who)
 		return err
 	})
 	if err != nil {
@@ -94,7 +98,7 @@ func (req Request) digest() []byte {
 	return h.Sum(nil)
 }
 
-func (d *Desk) book(tx Tx, req Request) (Record, string, error) {
+func (d *Desk) book(tx Tx, req Request, who whom) (Record, string, error) {
 	var key []byte
 	if req.Key != "" {
 		for _, v := range d.vault.all() {
@@ -111,6 +115,7 @@ func (d *Desk) book(tx Tx, req Request) (Record, string, error) {
 	if err != nil {
 		return Record{}, "", err
 	}
+	snap = snap.as(who)
 	madeFor := req.Person
 	if req.Person, err = tx.Owner(req.Tenant, madeFor); err != nil {
 		return Record{}, "", err

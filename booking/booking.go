@@ -93,6 +93,7 @@ type Request struct {
 	End     time.Time     // zero: Start + Length
 	Length  time.Duration // used when End is zero
 	Key     string        // idempotency key; empty: none
+	Service string        // the name of the service that books for the person; empty: none
 }
 
 // An EffectKind says what happened.
@@ -103,9 +104,12 @@ const (
 	EffectBooked    EffectKind = "booked"
 	EffectExtended  EffectKind = "extended"
 	EffectCancelled EffectKind = "cancelled"
-	EffectReminder  EffectKind = "reminder" // it begins soon
-	EffectRotated   EffectKind = "rotated"  // its reference is another one now
-	EffectFreed     EffectKind = "freed"    // somebody on a waiting list can book
+	EffectReminder  EffectKind = "reminder"  // it begins soon
+	EffectRotated   EffectKind = "rotated"   // its reference is another one now
+	EffectFreed     EffectKind = "freed"     // somebody on a waiting list can book
+	EffectMoved     EffectKind = "moved"     // a booking, to another experiment
+	EffectRenewed   EffectKind = "renewed"   // a booking's experiment has other streams
+	EffectCatalogue EffectKind = "catalogue" // the catalogue changed: rights may have
 	EffectOffline   EffectKind = "offline"
 	EffectOnline    EffectKind = "online"
 )

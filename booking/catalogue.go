@@ -16,6 +16,7 @@ type Catalogue struct {
 	Groups       map[string]Group       `json:"groups,omitempty"`
 	UIs          map[string]UI          `json:"uis,omitempty"`
 	UISets       map[string]UISet       `json:"ui_sets,omitempty"`
+	Overrides    map[string]Override    `json:"overrides,omitempty"`
 	Roles        map[string]RoleBinding `json:"roles,omitempty"`
 	Descriptions map[string]Description `json:"descriptions,omitempty"`
 }
@@ -27,6 +28,15 @@ type Experiment struct {
 	Streams     []Stream `json:"streams,omitempty"`
 	ConfigURL   string   `json:"config_url,omitempty"`
 	Tests       []string `json:"tests,omitempty"`
+	// State is what a file says of whether it is in service; nil leaves that as it
+	// is. It is set when the file is applied, and nil in a stored catalogue.
+	State *StateWish `json:"state,omitempty"`
+}
+
+// A StateWish says whether an experiment is to be in service.
+type StateWish struct {
+	Online bool   `json:"online"`
+	Reason string `json:"reason,omitempty"` // why it is not; people who booked it read it
 }
 
 // A Stream is one relay topic of an experiment.
@@ -116,15 +126,6 @@ type UISet struct {
 	UIs         []string `json:"uis"`
 }
 
-// A RoleBinding gives a role within a scope to people: by subject, written
-// issuer:subject ("dev:grace"), or by a group they are in.
-type RoleBinding struct {
-	Role     string   `json:"role"`
-	Scope    string   `json:"scope"`
-	Subjects []string `json:"subjects,omitempty"`
-	Groups   []string `json:"groups,omitempty"`
-}
-
 // A Description is what people read about an object.
 type Description struct {
 	Title   string `json:"title"`
@@ -151,7 +152,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // empty reports whether the catalogue has no objects.
 func (c *Catalogue) empty() bool {
 	return len(c.Experiments)+len(c.Pools)+len(c.Slots)+len(c.Windows)+len(c.Policies)+len(c.Guides)+
-		len(c.Groups)+len(c.UIs)+len(c.UISets)+len(c.Roles)+len(c.Descriptions) == 0
+		len(c.Groups)+len(c.Overrides)+len(c.UIs)+len(c.UISets)+len(c.Roles)+len(c.Descriptions) == 0
 }
 
 // Title is what a page calls an object: its description's title, else its name.

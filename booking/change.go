@@ -15,8 +15,12 @@ var extensions = []time.Duration{5 * time.Minute, 10 * time.Minute, 15 * time.Mi
 // and its codes above all. A refusal offers the longest extension that would be
 // accepted. For the answer when the effect is late, see Book.
 func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Duration, conditions ...Condition) (Booking, error) {
+	who, err := d.whomOf(ctx, t, id)
+	if err != nil {
+		return Booking{}, outward(err)
+	}
 	var b Booking
-	err := d.update(ctx, func(tx Tx) error {
+	err = d.update(ctx, func(tx Tx) error {
 		rec, err := tx.Booking(t, id)
 		if err != nil {
 			return err
@@ -26,7 +30,7 @@ func (d *Desk) Extend(ctx context.Context, t lodge.Tenant, id string, by time.Du
 			return err
 		}
 		now := d.now()
-		f, r, err := d.extendable(tx, b, by, now)
+		f, r, err := d.extendable(tx, who, b, by, now)
 		if err != nil {
 			return err
 		}
@@ -69,7 +73,7 @@ func (d *Desk) refusedExtension(f *facts, b Booking, r *refusal) error {
 
 // extendable applies the rules to an extension. The facts come back when the
 // rules of the policy were what was applied.
-func (d *Desk) extendable(tx Tx, b Booking, by time.Duration, now time.Time) (*facts, *refusal, error) {
+func (d *Desk) extendable(tx Tx, who whom, b Booking, by time.Duration, now time.Time) (*facts, *refusal, error) {
 	if by <= 0 || by%time.Second != 0 {
 		return nil, refuse("interval", nil, "An extension lasts whole seconds, one at least."), nil
 	}
@@ -80,6 +84,7 @@ func (d *Desk) extendable(tx Tx, b Booking, by time.Duration, now time.Time) (*f
 	if err != nil {
 		return nil, nil, err
 	}
+	snap = snap.as(who)
 	slot, ok := snap.cat.Slots[b.Slot]
 	if !ok || slot.Policy != b.Policy || slot.Experiment != b.Experiment {
 		return nil, refuse("slot", b.Slot, "What was booked is no longer offered; the booking stands, but cannot be extended."), nil
@@ -106,11 +111,15 @@ func changeable(b Booking, now time.Time) *refusal {
 // Extensions returns the extensions that Extend would accept now, of those that
 // pages offer.
 func (d *Desk) Extensions(ctx context.Context, b Booking) ([]time.Duration, error) {
+	who, err := d.whomFor(ctx, b.Tenant, b.Owner, "")
+	if err != nil {
+		return nil, outward(err)
+	}
 	var out []time.Duration
-	err := d.store.View(ctx, func(tx Tx) error {
+	err = d.store.View(ctx, func(tx Tx) error {
 		out = nil
 		for _, by := range extensions {
-			_, r, err := d.extendable(tx, b, by, d.now())
+			_, r, err := d.extendable(tx, who, b, by, d.now())
 			if err != nil {
 				return err
 			}

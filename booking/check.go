@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/lodge-gateway/lodge"
 )
 
 // A Fault is something wrong with a catalogue.
@@ -34,8 +32,12 @@ func more(n int) string {
 }
 
 // Check returns what is wrong with a catalogue as a whole, in a stable order.
-func (c *Catalogue) Check() []Fault {
-	k := checker{c: c, partial: func(string) bool { return false }, line: func(...string) int { return 0 }}
+func (c *Catalogue) Check() []Fault { return c.check(nil) }
+
+// check is Check for a catalogue of which a file has a part.
+func (c *Catalogue) check(lines map[string]int) []Fault {
+	rd := reader{lines: lines}
+	k := checker{c: c, partial: func(string) bool { return false }, line: rd.line}
 	k.check()
 	return k.faults
 }
@@ -76,6 +78,7 @@ func (k *checker) check() {
 	eachSound(k, "policies", k.c.Policies, k.policy)
 	eachSound(k, "slots", k.c.Slots, k.slot)
 	eachSound(k, "groups", k.c.Groups, k.group)
+	eachSound(k, "overrides", k.c.Overrides, k.override)
 	eachSound(k, "roles", k.c.Roles, k.role)
 	eachSound(k, "descriptions", k.c.Descriptions, func(string, *Description) bool { return true })
 }
@@ -187,6 +190,9 @@ func (k *checker) uiSet(object string, s *UISet) bool {
 // relayTopic is what the relay accepts as a topic.
 var relayTopic = regexp.MustCompile(`^[\w%\-]+(/[\w%\-]+)*$`)
 
+// statsTopic is where the relay tells who is connected: no experiment's.
+const statsTopic = "stats"
+
 func (k *checker) experiment(object string, e *Experiment) bool {
 	k.description(object, &e.Description)
 	var kept []Stream
@@ -197,6 +203,8 @@ func (k *checker) experiment(object string, e *Experiment) bool {
 			k.fault(object, "streams", "a stream does not say what it is for")
 		case seen[s.For]:
 			k.fault(object, "streams", "two streams are for %q", s.For)
+		case s.Topic == statsTopic:
+			k.fault(object, "streams", "stream %q has the topic %q, which is the relay's own", s.For, s.Topic)
 		case !relayTopic.MatchString(s.Topic):
 			k.fault(object, "streams", "stream %q has the topic %q; topics are made of letters, digits, _, -, %% and /", s.For, s.Topic)
 		case slices.ContainsFunc(s.Scopes, func(sc string) bool { return sc != "read" && sc != "write" }):
@@ -221,30 +229,37 @@ func (k *checker) pool(object string, p *Pool) bool {
 func (k *checker) policy(object string, p *Policy) bool {
 	k.description(object, &p.Description)
 	allKnown(k, k.c.Guides, "guides", object, "guides", &p.Guides)
-	sound := true
-	for _, r := range []struct {
-		field string
-		d     *Duration
-	}{
+	if p.Reminders != nil && (len(*p.Reminders) > maxReminders || slices.ContainsFunc(*p.Reminders, func(d Duration) bool { return d <= 0 })) {
+		k.fault(object, "reminders", "reminders are at most %d durations above nothing", maxReminders)
+		return false
+	}
+	return k.limits(object, p.MinDuration, p.MaxDuration, p.MaxBookings, []limit{
 		{"book_ahead", p.BookAhead}, {"starts_within", p.StartsWithin}, {"next_available", p.NextAvailable},
 		{"allow_start_in_past_within", p.AllowStartInPast}, {"min_duration", p.MinDuration}, {"max_duration", p.MaxDuration},
 		{"max_usage", p.MaxUsage}, {"grace_period", p.GracePeriod}, {"grace_penalty", p.GracePenalty},
-	} {
+	})
+}
+
+type limit struct {
+	field string
+	d     *Duration
+}
+
+// limits checks what a policy or an override limits.
+func (k *checker) limits(object string, least, most *Duration, bookings *int, all []limit) bool {
+	sound := true
+	for _, r := range all {
 		if r.d != nil && *r.d < 0 {
 			k.fault(object, r.field, "%s is negative", r.field)
 			sound = false
 		}
 	}
-	if p.Reminders != nil && (len(*p.Reminders) > maxReminders || slices.ContainsFunc(*p.Reminders, func(d Duration) bool { return d <= 0 })) {
-		k.fault(object, "reminders", "reminders are at most %d durations above nothing", maxReminders)
-		sound = false
-	}
-	if p.MaxBookings != nil && *p.MaxBookings < 0 {
+	if bookings != nil && *bookings < 0 {
 		k.fault(object, "max_bookings", "max_bookings is negative")
 		sound = false
 	}
-	if p.MinDuration != nil && p.MaxDuration != nil && *p.MinDuration > *p.MaxDuration {
-		k.fault(object, "min_duration", "min_duration %s is above max_duration %s", words(time.Duration(*p.MinDuration)), words(time.Duration(*p.MaxDuration)))
+	if least != nil && most != nil && *least > *most {
+		k.fault(object, "min_duration", "min_duration %s is above max_duration %s", words(time.Duration(*least)), words(time.Duration(*most)))
 		sound = false
 	}
 	return sound
@@ -267,44 +282,14 @@ func (k *checker) group(object string, g *Group) bool {
 	return true
 }
 
-var roles = []lodge.Role{
-	lodge.RoleAdministrator, lodge.RoleOrganiser, lodge.RoleTechnician, lodge.RoleInstructor, lodge.RoleViewer,
-}
-
-func (k *checker) role(object string, r *RoleBinding) bool {
+// subjects checks a list of accounts.
+func (k *checker) subjects(object string, list []string) bool {
 	sound := true
-	if !slices.Contains(roles, lodge.Role(r.Role)) {
-		k.fault(object, "role", "role %q is none of administrator, organiser, technician, instructor, viewer", r.Role)
-		sound = false
-	}
-	if len(r.Subjects) == 0 && len(r.Groups) == 0 {
-		k.fault(object, "subjects", "the role is given to nobody; name subjects or groups")
-		sound = false
-	}
-	for _, s := range r.Subjects {
+	for _, s := range list {
 		if issuer, subject, ok := strings.Cut(s, ":"); !ok || issuer == "" || subject == "" {
 			k.fault(object, "subjects", "subject %q is not written issuer:subject", s)
 			sound = false
 		}
 	}
-	return k.scope(object, lodge.Scope(r.Scope)) && sound
-}
-
-func (k *checker) scope(object string, s lodge.Scope) bool {
-	switch id := s.ID(); s.Kind() {
-	case "tenant":
-		if s == lodge.ScopeTenant {
-			return true
-		}
-	case "group":
-		return known(k, k.c.Groups, "groups", object, "scope", id)
-	case "experiment":
-		return known(k, k.c.Experiments, "experiments", object, "scope", id)
-	case "policy":
-		return known(k, k.c.Policies, "policies", object, "scope", id)
-	case "pool":
-		return known(k, k.c.Pools, "pools", object, "scope", id)
-	}
-	k.fault(object, "scope", "scope %q is neither tenant nor group:, experiment:, policy: or pool: with a name", s)
-	return false
+	return sound
 }

@@ -57,6 +57,7 @@ type Desk struct {
 
 	mu      sync.Mutex
 	effects Effects                    // guarded by mu
+	people  People                     // guarded by mu; may be nil
 	cached  map[lodge.Tenant]*snapshot // guarded by mu; the snapshots are immutable
 }
 

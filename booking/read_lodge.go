@@ -7,7 +7,7 @@ func (rd *reader) lodge(top *object) Catalogue {
 		Experiments: each(top, "experiments", func(name string, o *object) Experiment {
 			e := Experiment{
 				Description: o.str("description"), TopicStub: o.str("topic_stub"),
-				ConfigURL: o.str("config_url"), Tests: o.strings("tests"),
+				ConfigURL: o.str("config_url"), Tests: o.strings("tests"), State: o.state(),
 			}
 			if e.TopicStub == "" {
 				e.TopicStub = name
@@ -50,12 +50,64 @@ func (rd *reader) lodge(top *object) Catalogue {
 		UISets: each(top, "ui_sets", func(_ string, o *object) UISet {
 			return UISet{o.str("description"), o.strings("uis")}
 		}),
+		Overrides: each(top, "overrides", func(_ string, o *object) Override {
+			v := Override{
+				Subjects: o.strings("subjects"), Services: o.strings("services"), Policy: o.str("policy"),
+				BookAhead: o.duration("book_ahead"), MinDuration: o.duration("min_duration"), MaxDuration: o.duration("max_duration"),
+				MaxUsage: o.duration("max_usage"), UISet: o.str("ui_set"),
+			}
+			if n, ok := o.integer("max_bookings"); ok {
+				v.MaxBookings = &n
+			}
+			return v
+		}),
 		Roles: each(top, "roles", func(_ string, o *object) RoleBinding {
-			return RoleBinding{o.str("role"), o.str("scope"), o.strings("subjects"), o.strings("groups")}
+			r := RoleBinding{Role: o.str("role"), Scope: o.str("scope"), Subjects: o.strings("subjects"), Groups: o.strings("groups")}
+			for _, co := range o.objects("claims") {
+				r.Claims = append(r.Claims, ClaimRule{co.str("issuer"), co.str("claim"), co.str("value")})
+				co.done()
+			}
+			return r
 		}),
 	}
 	top.done()
 	return c
+}
+
+// state reads whether an experiment is to be in service.
+func (o *object) state() *StateWish {
+	n := o.take("state")
+	if n == nil {
+		return nil
+	}
+	so := o.rd.object(join(o.path, "state"), n)
+	defer so.done()
+	if _, said := so.fields["online"]; !said {
+		o.fault("state", "state does not say whether it is online")
+		return nil
+	}
+	return &StateWish{Online: so.boolean("online"), Reason: so.str("reason")}
+}
+
+// removals reads which objects a file takes out: names by kind.
+func (rd *reader) removals(top *object) []ObjectID {
+	n := top.take("remove")
+	if n == nil {
+		return nil
+	}
+	var out []ObjectID
+	o := rd.object("remove", n)
+	for _, kind := range kinds {
+		for _, name := range o.strings(kind) {
+			if !goodName(name) {
+				o.fault(kind, "%q is no name of an object", name)
+				continue
+			}
+			out = append(out, ObjectID{kind, name})
+		}
+	}
+	o.done()
+	return out
 }
 
 // readDescription reads a description whose title is in a field.

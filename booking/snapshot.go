@@ -17,6 +17,7 @@ type snapshot struct {
 	revision uint64
 	cat      *Catalogue
 	open     map[string][]Interval // by window
+	named    bool                  // an override is for a person
 }
 
 // snapshot returns the catalogue as the transaction sees it, from the cache when
@@ -40,14 +41,22 @@ func (d *Desk) snapshot(tx Tx, t lodge.Tenant) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap := &snapshot{revision: revision, cat: cat, open: map[string][]Interval{}}
-	for name, w := range cat.Windows {
-		snap.open[name] = w.open()
-	}
+	snap := newSnapshot(revision, cat)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cached[t] = snap
 	return snap, nil
+}
+
+func newSnapshot(revision uint64, cat *Catalogue) *snapshot {
+	snap := &snapshot{revision: revision, cat: cat, open: map[string][]Interval{}}
+	for name, w := range cat.Windows {
+		snap.open[name] = w.open()
+	}
+	for _, o := range cat.Overrides {
+		snap.named = snap.named || len(o.Subjects) > 0
+	}
+	return snap
 }
 
 // Catalogue returns the tenant's catalogue: empty when none was applied. It is
@@ -82,7 +91,7 @@ func (d *Desk) Apply(ctx context.Context, t lodge.Tenant, c Catalogue) error {
 			return err
 		}
 		if revision == 0 {
-			return tx.PutObjects(t, objects)
+			return tx.ChangeObjects(t, objects, nil)
 		}
 		stored, err := tx.Objects(t)
 		if err != nil {
@@ -111,7 +120,13 @@ func sortObjects(list []Object) []Object {
 
 // objects takes a catalogue apart, one object an entry of its maps.
 func (c *Catalogue) objects() ([]Object, error) {
-	data, err := json.Marshal(c)
+	stored := *c
+	stored.Experiments = make(map[string]Experiment, len(c.Experiments))
+	for name, e := range c.Experiments {
+		e.State = nil // kept beside the catalogue
+		stored.Experiments[name] = e
+	}
+	data, err := json.Marshal(stored)
 	if err != nil {
 		return nil, fmt.Errorf("booking: encode the catalogue: %w", err)
 	}
@@ -146,24 +161,4 @@ func assemble(objects []Object) (*Catalogue, error) {
 		return nil, fmt.Errorf("booking: decode the catalogue: %w", err)
 	}
 	return c, nil
-}
-
-// Bindings returns the roles that the catalogue gives to a person, known by a
-// subject ("dev:grace") and by groups, in the order of the bindings' names and
-// each once.
-func (d *Desk) Bindings(ctx context.Context, t lodge.Tenant, subject string, groups []string) ([]lodge.Binding, error) {
-	c, err := d.Catalogue(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	var out []lodge.Binding
-	for _, name := range sortedKeys(c.Roles) {
-		r := c.Roles[name]
-		held := slices.ContainsFunc(r.Groups, func(g string) bool { return slices.Contains(groups, g) })
-		b := lodge.Binding{Role: lodge.Role(r.Role), Scope: lodge.Scope(r.Scope)}
-		if (held || slices.Contains(r.Subjects, subject)) && !slices.Contains(out, b) {
-			out = append(out, b)
-		}
-	}
-	return out, nil
 }

@@ -31,6 +31,7 @@ type Store interface {
 // A Tx is what a transaction can do. Times come back in UTC with microseconds.
 type Tx interface {
 	Objects
+	Places
 	Diary
 	Owners
 	References
@@ -41,23 +42,6 @@ type Tx interface {
 	Links
 	Arrivals
 	Waits
-}
-
-// Objects keep the catalogue, one row an object, and a revision per tenant.
-type Objects interface {
-	// Revision grows with every change; 0 means that there is no catalogue.
-	Revision(lodge.Tenant) (uint64, error)
-	Objects(lodge.Tenant) ([]Object, error)
-	// PutObjects writes objects and moves the revision on by one.
-	PutObjects(lodge.Tenant, []Object) error
-}
-
-// An Object is one entry of a catalogue.
-type Object struct {
-	Kind    string // the catalogue's map: experiments, slots, …
-	Name    string
-	Version uint64 // the revision that wrote it; set by the store
-	Body    []byte // JSON
 }
 
 // Diary keeps bookings.

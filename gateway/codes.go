@@ -35,9 +35,7 @@ func (g *Gateway) CreateCode(ctx context.Context, tenant lodge.Tenant, req CodeR
 			return CodeView{}, lodge.E(lodge.CodeRefused, "A host code opens its experiment's streams; scopes, audiences and names are for service codes.")
 		}
 		n.Kind = sessions.Host
-		for _, stream := range experiment.Streams {
-			n.Scopes = append(n.Scopes, "read:"+stream.Topic, "write:"+stream.Topic)
-		}
+		n.Scopes = hostScopes(experiment)
 		setDefault(&life, hostLife)
 	case sessions.Service:
 		if n.Scopes, err = serviceScopes(cat, req.Scopes, req.Audience); err != nil {

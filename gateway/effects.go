@@ -11,11 +11,12 @@ import (
 
 // BookingChanged is the data of a lodge.booking event.
 type BookingChanged struct {
-	Booking string `json:"booking"`
-	Change  string `json:"change"` // booked, extended, cancelled
-	Start   string `json:"start"`
-	End     string `json:"end"`
-	Reason  string `json:"reason,omitempty"`
+	Booking    string `json:"booking"`
+	Change     string `json:"change"` // booked, extended, moved, renewed, cancelled
+	Experiment string `json:"experiment"`
+	Start      string `json:"start"`
+	End        string `json:"end"`
+	Reason     string `json:"reason,omitempty"`
 }
 
 // ExperimentChanged is the data of a lodge.experiment event.
@@ -49,11 +50,17 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		g.changes.tell(ef.Tenant, "experiment:"+ef.Experiment)
 		return g.publish(ctx, ef.Tenant, "experiment:"+ef.Experiment, messaging.TypeExperiment, effectID(ef),
 			ExperimentChanged{Experiment: ef.Experiment, Online: ef.Kind == booking.EffectOnline, Reason: ef.Reason})
+	case booking.EffectMoved, booking.EffectRenewed:
+		if err := e.place(ctx, ef); err != nil {
+			return err
+		}
+	case booking.EffectCatalogue:
+		return e.catalogueChanged(ctx, ef)
 	case booking.EffectBooked:
 	}
 	g.membershipChanged(ctx, ef.Tenant, b)
 	return g.publish(ctx, ef.Tenant, "booking:"+b.ID, messaging.TypeBooking, effectID(ef), BookingChanged{
-		Booking: b.ID, Change: string(ef.Kind), Start: b.Start.Format(timeFormat), End: b.End.Format(timeFormat), Reason: ef.Reason,
+		Booking: b.ID, Change: string(ef.Kind), Experiment: b.Experiment, Start: b.Start.Format(timeFormat), End: b.End.Format(timeFormat), Reason: ef.Reason,
 	})
 }
 

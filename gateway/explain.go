@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
 )
 
@@ -46,7 +46,7 @@ type RoleBecause struct {
 
 // BecauseView is one reason: a claim of the last sign-in at an issuer, by a rule
 // of its configuration (from 1; 0 for its groups claim), or a role binding of
-// the catalogue, held by a group or by a subject.
+// the catalogue, held by a group, by a subject or by a claim.
 type BecauseView struct {
 	Issuer    string `json:"issuer,omitempty"`
 	Rule      *int   `json:"rule,omitempty"`
@@ -55,20 +55,6 @@ type BecauseView struct {
 	Catalogue string `json:"catalogue,omitempty"` // name of the binding
 	Group     string `json:"group,omitempty"`
 	Subject   string `json:"subject,omitempty"`
-}
-
-// bindings are the roles of a person now: what the rules of issuers gave at the
-// last sign-ins, and what the catalogue gives their groups and subjects.
-func (g *Gateway) bindings(ctx context.Context, person idp.Person) ([]lodge.Binding, error) {
-	all := slices.Clone(person.Bindings)
-	for _, subject := range person.Subjects {
-		given, err := g.desk.Bindings(ctx, person.Tenant, subject.Issuer+":"+subject.Subject, person.Groups)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, given...)
-	}
-	return idp.SortBindings(all), nil
 }
 
 func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
@@ -99,9 +85,12 @@ func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
 		view.SignIns = append(view.SignIns, SignInView{Issuer: one.Issuer, Subject: one.Subject.Subject, At: one.At})
 		because.signIn(one)
 	}
-	for _, name := range slices.Sorted(maps.Keys(catalogue.Roles)) {
-		role := catalogue.Roles[name]
-		because.catalogue(name, lodge.Binding{Role: lodge.Role(role.Role), Scope: lodge.Scope(role.Scope)}, role.Groups, role.Subjects, found[0])
+	who, err := g.holder(ctx, catalogue, found[0])
+	if err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(catalogue.Roles) {
+		because.catalogue(catalogue, name, who)
 	}
 	view.Groups, view.Roles = because.sorted()
 	return writeJSON(w, http.StatusOK, view)
@@ -115,6 +104,9 @@ type reasons struct {
 
 func (all reasons) signIn(one idp.SignIn) {
 	for _, r := range one.Reasons {
+		if r.Fact() {
+			continue // gives nothing by itself
+		}
 		view := BecauseView{Issuer: one.Issuer, Rule: &r.Rule, Claim: r.Claim, Value: r.Value}
 		if r.Binding != nil {
 			all.roles[*r.Binding] = append(all.roles[*r.Binding], view)
@@ -130,15 +122,24 @@ func (all reasons) signIn(one idp.SignIn) {
 	}
 }
 
-func (all reasons) catalogue(name string, b lodge.Binding, groups, subjects []string, person idp.Person) {
+// catalogue adds what a binding of the catalogue gives.
+func (all reasons) catalogue(cat *booking.Catalogue, name string, who booking.Holder) {
+	role := cat.Roles[name]
+	subjects, groups, claims := role.HeldBy(who)
+	var because []BecauseView
 	for _, group := range groups {
-		if slices.Contains(person.Groups, group) {
-			all.roles[b] = append(all.roles[b], BecauseView{Catalogue: name, Group: group})
-		}
+		because = append(because, BecauseView{Catalogue: name, Group: group})
 	}
-	for _, s := range person.Subjects {
-		if subject := s.Issuer + ":" + s.Subject; slices.Contains(subjects, subject) {
-			all.roles[b] = append(all.roles[b], BecauseView{Catalogue: name, Subject: subject})
+	for _, subject := range subjects {
+		because = append(because, BecauseView{Catalogue: name, Subject: subject})
+	}
+	for _, c := range claims {
+		because = append(because, BecauseView{Catalogue: name, Issuer: c.Issuer, Claim: c.Claim, Value: c.Value})
+	}
+	for _, b := range cat.Reach(lodge.Binding{Role: lodge.Role(role.Role), Scope: lodge.Scope(role.Scope)}) {
+		all.roles[b] = append(all.roles[b], because...)
+		if len(all.roles[b]) == 0 {
+			delete(all.roles, b)
 		}
 	}
 }

@@ -232,6 +232,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		DrainSpread: cfg.DrainSpread,
 	})
 	parts.Desk.SetEffects(effects{g})
+	parts.Desk.SetPeople(people{g})
 	g.surveys.SetPeople(g.persons.Merged)
 	g.register.SetPeople(g.persons.Merged)
 	return g, nil

@@ -67,6 +67,9 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 		return err
 	}
 	tenant := tenantOf(ctx)
+	if who, err = g.noteClaims(ctx, tenant, who); err != nil {
+		return err
+	}
 	person, linked, err := g.signedIn(ctx, kept, who)
 	if err != nil {
 		return err

@@ -132,6 +132,10 @@ func (r refresher) over(ctx context.Context, k idp.KeptGrant) error {
 
 // follow brings what the issuer says now to all logins of the person.
 func (r refresher) follow(ctx context.Context, s sessions.Session, who idp.Identity) error {
+	who, err := r.noteClaims(ctx, s.Tenant, who)
+	if err != nil {
+		return err
+	}
 	person, err := r.persons.SignedIn(ctx, s.Tenant, who)
 	if errors.Is(err, idp.ErrDisabled) {
 		n, err := r.sessions.RevokePerson(ctx, s.Tenant, s.Person, errBarred().Safe)

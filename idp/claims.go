@@ -39,6 +39,7 @@ func (is *issuer) identity(c claims, idToken string) (Identity, error) {
 		IDToken: idToken,
 		At:      is.clock.Now(),
 		Groups:  c.groups(is.cfg.GroupsClaim),
+		said:    c,
 	}
 	for _, group := range who.Groups {
 		who.Reasons = append(who.Reasons, Reason{Claim: is.cfg.GroupsClaim, Value: group, Group: group})

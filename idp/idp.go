@@ -105,4 +105,6 @@ type Identity struct {
 	SessionID       string          // the issuer's "sid", for back-channel logout; may be empty
 	Grant           *Grant          // to ask again with; nil when the issuer gave none
 	IDToken         string          // the raw token, a hint for Logout; never logged
+
+	said claims // everything that the issuer says; see Noting
 }

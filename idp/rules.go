@@ -54,6 +54,10 @@ type Reason struct {
 	Binding *lodge.Binding `json:"binding,omitempty"`
 }
 
+// Fact reports whether it is no reason for anything by itself, but something an
+// issuer said that was noted (Identity.Noting).
+func (r Reason) Fact() bool { return r.Group == "" && r.Binding == nil }
+
 // A SignIn is what the last sign-in of one subject gave its person.
 type SignIn struct {
 	Subject
@@ -61,6 +65,30 @@ type SignIn struct {
 	Groups   []string
 	Bindings []lodge.Binding
 	Reasons  []Reason
+}
+
+// Facts returns what was noted at the sign-in.
+func (s SignIn) Facts() []Reason {
+	return slices.DeleteFunc(slices.Clone(s.Reasons), func(r Reason) bool { return !r.Fact() })
+}
+
+// maxFacts bounds how much is noted at one sign-in.
+const maxFacts = 200
+
+// Noting returns the identity with what the issuer said of some claims among its
+// reasons, so that a Store keeps it. What the issuer did not say is not noted.
+func (who Identity) Noting(names []string) Identity {
+	who.Reasons = slices.Clone(who.Reasons)
+	noted := 0
+	for _, name := range names {
+		for _, value := range who.said.values(name) {
+			if noted++; noted > maxFacts {
+				return who
+			}
+			who.Reasons = append(who.Reasons, Reason{Claim: name, Value: value})
+		}
+	}
+	return who
 }
 
 // check returns what is wrong with a rule.

@@ -28,6 +28,7 @@ type Harness struct {
 func Run(t *testing.T, h Harness) {
 	for name, test := range map[string]func(*testing.T, *lab){
 		"Objects":                    testObjects,
+		"Places":                     testPlaces,
 		"DiaryRefusesOverlap":        testDiaryRefusesOverlap,
 		"DiaryOfOne":                 testDiaryFindsWhatReachesIn,
 		"SaveComparesVersions":       testSaveComparesVersions,

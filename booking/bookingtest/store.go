@@ -27,30 +27,6 @@ func record(id string, from, until int) booking.Record {
 	}
 }
 
-func testObjects(t *testing.T, l *lab) {
-	other := lodge.Tenant("other")
-	must(t, l.update(func(tx booking.Tx) error {
-		if r, err := tx.Revision(other); err != nil || r != 0 {
-			t.Errorf("revision of nothing: %d %v", r, err)
-		}
-		if err := tx.PutObjects(other, []booking.Object{{Kind: "b", Name: "n", Body: []byte("1")}, {Kind: "a", Name: "n", Body: []byte("1")}}); err != nil {
-			return err
-		}
-		return tx.PutObjects(other, []booking.Object{{Kind: "a", Name: "n", Body: []byte("2")}})
-	}))
-	must(t, l.store.View(t.Context(), func(tx booking.Tx) error {
-		r, err := tx.Revision(other)
-		if err != nil || r != 2 {
-			t.Errorf("revision %d %v", r, err)
-		}
-		list, err := tx.Objects(other)
-		if got := fmt.Sprintf("%v", list); got != "[{a n 2 [50]} {b n 1 [49]}]" {
-			t.Errorf("objects %s", got)
-		}
-		return err
-	}))
-}
-
 func testDiaryRefusesOverlap(t *testing.T, l *lab) {
 	insert := func(r booking.Record) error {
 		return l.update(func(tx booking.Tx) error { return tx.Insert(r) })

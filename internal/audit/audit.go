@@ -66,6 +66,17 @@ const (
 	CodeCreate      Action = "code-create"        // object: session of a host or a service
 	CodeRevoke      Action = "code-revoke"        // object: session of a host or a service
 	ExperimentState Action = "experiment-state"   // object: experiment; reason: on-line or off-line, and why
+	TestStart       Action = "test-start"         // object: experiment; a technician's session on it while it is off-line
+	TestEnd         Action = "test-end"           // object: experiment
+	CatalogueApply  Action = "catalogue-apply"    // object: catalogue; reason: the revision, and what was added, changed and removed
+	BookingKeep     Action = "booking-keep"       // object: booking; a change of the catalogue touched it, and it stands
+	BookingMove     Action = "booking-move"       // object: booking; reason: from where to where, and why
+	RoleBind        Action = "role-bind"          // object: role binding; reason: which role, where, to whom
+	RoleUnbind      Action = "role-unbind"        // object: role binding; reason: what it gave
+	JoinCode        Action = "join-code"          // object: group; a join code was made or replaced
+	JoinCodeRevoke  Action = "join-code-revoke"   // object: group; reason: which join code
+	JoinGroup       Action = "join"               // object: group; the actor joined it with a join code
+	LeaveGroup      Action = "leave"              // object: group; reason: who left it, or was removed
 	Send            Action = "send"               // object: audience of a message
 	SurveyOpen      Action = "survey-open"        // object: survey; reason: audience
 	SurveyClose     Action = "survey-close"       // object: survey
@@ -81,7 +92,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, LogRead, CodeCreate, CodeRevoke,
-		ExperimentState, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
+		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
 }
 

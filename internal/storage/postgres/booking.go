@@ -13,7 +13,8 @@ import (
 )
 
 // bookings implements booking.Store for several nodes. What belongs to the diary
-// is in booking_diary.go, the rest of a transaction here and in booking_outbox.go.
+// is in booking_diary.go, the catalogue in booking_catalogue.go, the rest of a
+// transaction here and in booking_outbox.go.
 //
 // Transactions are serializable: whatever a desk decides by, the server gives up
 // one of two that could not have come one after the other, and it is run again.
@@ -35,38 +36,6 @@ func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error 
 type bookingTx struct {
 	ctx context.Context
 	tx  pgx.Tx
-}
-
-func (b bookingTx) Revision(t lodge.Tenant) (uint64, error) {
-	var revision uint64
-	_, err := found(b.get(`SELECT revision FROM catalogue_revisions WHERE tenant = $1`, []any{t}, &revision))
-	return revision, bookingErr("revision", err)
-}
-
-func (b bookingTx) Objects(t lodge.Tenant) ([]booking.Object, error) {
-	var list []booking.Object
-	err := b.each(func(scan scanner) error {
-		var o booking.Object
-		err := scan(&o.Kind, &o.Name, &o.Version, &o.Body)
-		list = append(list, o)
-		return err
-	}, `SELECT kind, name, version, body FROM catalogue_objects WHERE tenant = $1 ORDER BY kind, name`, t)
-	return list, bookingErr("objects", err)
-}
-
-func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
-	var revision uint64
-	if err := b.get(`INSERT INTO catalogue_revisions AS c (tenant, revision) VALUES ($1, 1)
-		ON CONFLICT (tenant) DO UPDATE SET revision = c.revision + 1 RETURNING revision`, []any{t}, &revision); err != nil {
-		return bookingErr("revision", err)
-	}
-	var batch pgx.Batch
-	for _, o := range objects {
-		batch.Queue(`INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
-			t, o.Kind, o.Name, revision, o.Body)
-	}
-	return bookingErr("put objects", b.tx.SendBatch(b.ctx, &batch).Close())
 }
 
 func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {

@@ -11,7 +11,8 @@ import (
 )
 
 // bookings implements booking.Store. What belongs to the diary is in
-// booking_diary.go, the rest of a transaction here and in booking_outbox.go.
+// booking_diary.go, the catalogue in booking_catalogue.go, the rest of a
+// transaction here and in booking_outbox.go.
 type bookings struct{ db *DB }
 
 // NewBookings returns the booking store of a database.
@@ -27,47 +28,6 @@ func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error 
 
 // bookingTx implements booking.Tx.
 type bookingTx struct{ tx *Tx }
-
-func (b bookingTx) Revision(t lodge.Tenant) (uint64, error) {
-	var revision uint64
-	err := b.tx.Get(`SELECT revision FROM catalogue_revisions WHERE tenant = ?`, []any{t}, &revision)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return revision, bookingErr("revision", err)
-}
-
-func (b bookingTx) Objects(t lodge.Tenant) ([]booking.Object, error) {
-	var list []booking.Object
-	err := b.each(func(scan func(...any) error) error {
-		var o booking.Object
-		err := scan(&o.Kind, &o.Name, &o.Version, &o.Body)
-		list = append(list, o)
-		return err
-	}, `SELECT kind, name, version, body FROM catalogue_objects WHERE tenant = ? ORDER BY kind, name`, t)
-	return list, bookingErr("objects", err)
-}
-
-func (b bookingTx) PutObjects(t lodge.Tenant, objects []booking.Object) error {
-	_, err := b.tx.Exec(`INSERT INTO catalogue_revisions (tenant, revision) VALUES (?, 1)
-		ON CONFLICT (tenant) DO UPDATE SET revision = revision + 1`, t)
-	if err != nil {
-		return bookingErr("revision", err)
-	}
-	revision, err := b.Revision(t)
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		_, err := b.tx.Exec(`INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
-			t, o.Kind, o.Name, int64(revision), o.Body)
-		if err != nil {
-			return bookingErr("put object", err)
-		}
-	}
-	return nil
-}
 
 func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {
 	s := booking.ExperimentState{Experiment: experiment}
