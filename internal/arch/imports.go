@@ -32,6 +32,7 @@ var table = map[string][]string{
 	"internal/redistest":    {},
 	"internal/postgrestest": {},
 	"internal/natstest":     {},
+	"internal/freeport":     {},
 	"internal/faultproxy":   {},
 	"internal/soaktest":     {},
 	"internal/hubnode":      {".", "messaging", "internal/storage"},
@@ -41,7 +42,7 @@ var table = map[string][]string{
 }
 
 // forTests are what test files, and packages that help tests, may import on top.
-var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/natstest", "internal/faultproxy", "internal/soaktest", "deploy"}
+var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/natstest", "internal/faultproxy", "internal/freeport", "internal/soaktest", "deploy"}
 
 // gatewayTests join what the gateway joins, and so need real stores and a real
 // issuer.

@@ -3,6 +3,7 @@ package hubnode
 import (
 	"testing"
 
+	"github.com/lodge-gateway/lodge/internal/natstest"
 	"github.com/lodge-gateway/lodge/internal/postgrestest"
 	"github.com/lodge-gateway/lodge/internal/redistest"
 )
@@ -14,7 +15,8 @@ type backend struct {
 }
 
 // backends start the servers that nodes can share. Each keeps what it
-// acknowledged when its processes are killed.
+// acknowledged when its processes are killed. A database in a file is no such
+// thing: one process has it to itself.
 var backends = []struct {
 	name  string
 	start func(t *testing.T) backend
@@ -31,5 +33,9 @@ var backends = []struct {
 				t.Fatal(err)
 			}
 		}}
+	}},
+	{"jetstream", func(t *testing.T) backend {
+		server := natstest.Start(t, natstest.Options{})
+		return backend{server.URL(), func() { server.Kill9(); server.Restart() }}
 	}},
 }

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/freeport"
 )
 
 // deadline bounds every wait of these tests.
@@ -42,7 +44,7 @@ type process struct {
 	in   io.WriteCloser
 	out  chan []byte   // all that it said, at its end
 	gone chan struct{} // closed when it has ended
-	err  error         // how, once gone
+	err  error         // how, with what it complained of, once gone
 }
 
 // startFleet starts nodes, and clients with so many sockets, all connected.
@@ -75,12 +77,12 @@ func startFleet(t *testing.T, url string, sockets int) *fleet {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	const host = "127.0.0.1"
+	port, err := freeport.On(host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 // spawn starts this test binary as something else.
@@ -107,7 +109,9 @@ func spawn(t *testing.T, env ...string) *process {
 		defer close(p.gone)
 		said, _ := io.ReadAll(out) // what is missing shows where it is read
 		p.out <- said
-		p.err = p.cmd.Wait()
+		if err := p.cmd.Wait(); err != nil {
+			p.err = fmt.Errorf("%w: %s", err, complaint.Bytes())
+		}
 		if t.Failed() {
 			_, _ = os.Stderr.Write(complaint.Bytes())
 		}
@@ -204,9 +208,14 @@ func (f *fleet) await(what string, ok func() bool) {
 	}
 }
 
+// awaitReady waits until a node takes requests and is sent some. What the balancer
+// says may be of the process before, so the node is asked too.
 func (f *fleet) awaitReady(i int) {
 	f.t.Helper()
-	f.await("node "+strconv.Itoa(i)+" is ready", func() bool { return f.isReady(f.at[i]) })
+	f.await("node "+strconv.Itoa(i)+" is ready", func() bool {
+		_, ok := f.get(context.Background(), f.at[i], "/ready")
+		return ok && f.isReady(f.at[i])
+	})
 }
 
 // awaitSockets waits until all nodes together have so many sockets.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/storage/jetstream"
 	"github.com/lodge-gateway/lodge/internal/storage/postgres"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -92,6 +93,13 @@ func tryLog(ctx context.Context, url string) (messaging.Log, func(), error) {
 		}
 		return log, func() { _ = log.Close() }, nil
 	}
+	if strings.HasPrefix(url, "nats:") {
+		log, err := jetstream.NewLog(ctx, jetstream.Config{URLs: []string{url}, SyncVouched: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, func() { _ = log.Close() }, nil
+	}
 	db, err := postgres.Open(ctx, url, postgres.Options{MaxConns: 8, Logger: quiet})
 	if err != nil {
 		return nil, nil, err
@@ -121,6 +129,9 @@ func runNode(url, address string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log, end, err := openLog(ctx, url)
+	if err != nil && ctx.Err() != nil {
+		return nil // told to stop before it began
+	}
 	if err != nil {
 		return err
 	}

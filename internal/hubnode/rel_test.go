@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,11 +28,31 @@ func TestMain(m *testing.M) {
 // get some 6,000 messages a second.
 func pace(sockets int) time.Duration { return time.Duration(sockets) * 200 * time.Microsecond }
 
+// killsVar is the variable that has another number of kills than the usual one.
+const killsVar = "LODGE_SOAK_KILLS"
+
+// A hundred kills, and as many times ten thousand deliveries, are divided among the
+// back ends, since each takes some five seconds. A long look at one of them is
+//
+//	LODGE_SOAK=1 LODGE_SOAK_KILLS=100 go test ./internal/hubnode -v -timeout 1h -run 'TestRel01/jetstream'
+func scale(t *testing.T) (kills int, deliveries int64) {
+	t.Helper()
+	kills = soaktest.Rounds(6, 12, 34)
+	if text := os.Getenv(killsVar); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("%s: %v", killsVar, err)
+		}
+	}
+	return kills, int64(kills) * int64(soaktest.Rounds(1_700, 5_000, 10_000))
+}
+
 // Nodes are killed, and stopped, and the server behind the log is killed, at
 // random moments under load: of what was acknowledged nothing is lost and nothing
 // comes twice.
 func TestRel01_NothingIsLostOrDoubledWhenNodesAndServersAreKilled(t *testing.T) {
-	sockets, kills, want := soaktest.Rounds(300, 1000, 5000), soaktest.Rounds(6, 20, 100), int64(soaktest.Rounds(10_000, 100_000, 1_000_000))
+	sockets := soaktest.Rounds(300, 1000, 5000)
+	kills, want := scale(t)
 	for _, b := range backends {
 		t.Run(b.name, func(t *testing.T) {
 			begun := time.Now()

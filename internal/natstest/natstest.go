@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/freeport"
 )
 
 // limit is how long a server may take to start.
@@ -104,6 +106,9 @@ func (s *Server) Stop() {
 // Restart runs the server, after Kill9 or Stop, on its ports and files.
 func (s *Server) Restart() {
 	s.t.Helper()
+	if s.cmd != nil {
+		s.t.Fatal("natstest: the server was to be started again and is running")
+	}
 	if err := s.run(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -189,12 +194,9 @@ func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.On("127.0.0.1")
 	if err != nil {
 		t.Fatal("natstest: ", err)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal("natstest: ", err)
-	}
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }

@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lodge-gateway/lodge/internal/freeport"
 )
 
 // limit is how long a server may take to start or to stop.
@@ -83,7 +85,7 @@ func (s *Server) begin() error {
 	// Somebody else may take the port between our asking and the server's binding.
 	var err error
 	for range 5 {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = freeport.On("127.0.0.1"); err != nil {
 			return err
 		}
 		if err = s.run(); err == nil {
@@ -96,6 +98,9 @@ func (s *Server) begin() error {
 // Restart runs the server, after Kill9 or Halt, on its port and files. What is
 // left of its former life, and whoever has its port meanwhile, get time to go.
 func (s *Server) Restart() error {
+	if s.cmd != nil {
+		return errors.New("postgrestest: the server was to be started again and is running")
+	}
 	var err error
 	for range 20 {
 		if err = s.run(); err == nil || s.cmd != nil {
@@ -246,12 +251,4 @@ func credential() (*syscall.Credential, error) {
 		return nil, fmt.Errorf("postgrestest: the user postgres: %w", err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("postgrestest: %w", err)
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/freeport"
 )
 
 // startLimit is how long a server may take until it accepts connections.
@@ -139,14 +141,9 @@ func watch(out io.Reader, ready chan<- struct{}) {
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.On("127.0.0.1")
 	if err != nil {
 		t.Fatal("redistest: ", err)
 	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error("redistest: ", err)
-		}
-	}()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	return fmt.Sprint(port)
 }
