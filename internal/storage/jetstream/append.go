@@ -20,7 +20,7 @@ func (l *Log) Append(ctx context.Context, name messaging.Topic, msgs []messaging
 		}
 		size += len(m.Body) + len(m.ID)
 	}
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type get struct {
 // readError puts the error of a request that changes nothing in words of
 // messaging.Log; ctx is the caller's.
 func (l *Log) readError(ctx context.Context, err error) error {
-	if l.life.Err() != nil {
+	if l.calls.Life().Err() != nil {
 		return messaging.ErrClosed
 	}
 	if cause := context.Cause(ctx); cause != nil {

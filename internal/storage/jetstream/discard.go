@@ -12,7 +12,7 @@ import (
 // below it, because its caller went away, nobody reads, and the next discard
 // removes.
 func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messaging.Pos) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messagi
 // Drop implements messaging.Log. A record says so before anything is removed, and
 // is the last that is: what is left of a topic half removed is nothing.
 func (l *Log) Drop(ctx context.Context, name messaging.Topic) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,6 @@ func (l *Log) Drop(ctx context.Context, name messaging.Topic) error {
 	if err != nil {
 		return err
 	}
-	l.hints.Publish(name)
+	l.calls.Publish(name)
 	return l.purge(ctx, t.shard, l.subjectOf(t, "*"), seq+1)
 }

@@ -12,7 +12,7 @@ func BenchmarkLogFirstUseMillion(b *testing.B) {
 	config := Config{URLs: []string{natstest.Start(b, natstest.Options{Lazy: true}).URL()}, SyncVouched: true}
 	log := openLog(b, config)
 	began := time.Now()
-	at := benchTopic(b, log, "topic", 1_000_000, 20)
+	at := benchTopic(b, log, "topic", 1_000_000, 200)
 	for marking := true; marking; {
 		log.mu.Lock()
 		marking = log.topics["topic"].marking

@@ -118,7 +118,7 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 		current := t.session == session
 		t.mu.Unlock()
 		if !current && !looked {
-			if _, err := l.catchUp(l.life, t); err != nil {
+			if _, err := l.catchUp(l.calls.Life(), t); err != nil {
 				return nil, err
 			}
 			looked = true
@@ -134,7 +134,7 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 				return p, err
 			}
 		}
-		if _, err := l.catchUp(l.life, t); err != nil {
+		if _, err := l.catchUp(l.calls.Life(), t); err != nil {
 			return nil, err
 		}
 		looked = true
@@ -142,7 +142,7 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 		moved := t.state.last != p.behind
 		t.mu.Unlock()
 		if p.record != nil && !moved { // another record is on its way
-			wait(l.life, rand.N(retryMost))
+			wait(l.calls.Life(), rand.N(retryMost))
 		}
 	}
 	return nil, unavailable(errors.New("jetstream: other nodes were first each time"))
@@ -155,7 +155,7 @@ func (l *Log) yield(t *topic, took time.Duration) {
 	shared := time.Since(t.others) < yieldFor
 	t.mu.Unlock()
 	if shared {
-		wait(l.life, rand.N(min(took, yieldMost)+1))
+		wait(l.calls.Life(), rand.N(min(took, yieldMost)+1))
 	}
 }
 
@@ -167,7 +167,7 @@ func (l *Log) store(t *topic, p *plan) error {
 		for i, m := range p.msgs {
 			bodies[i] = m.Body
 		}
-		if p.record.pieces, err = l.cut(l.life, t, kindPart, bodies); err != nil {
+		if p.record.pieces, err = l.cut(l.calls.Life(), t, kindPart, bodies); err != nil {
 			return err
 		}
 	}
@@ -175,7 +175,7 @@ func (l *Log) store(t *topic, p *plan) error {
 	if int64(len(data)) > l.conn.MaxPayload() {
 		return messaging.ErrTooLarge // the IDs alone
 	}
-	seq, err := l.publish(l.life, l.subjectOf(t, kindLog), &p.behind, false, data)
+	seq, err := l.publish(l.calls.Life(), l.subjectOf(t, kindLog), &p.behind, false, data)
 	if err == nil {
 		t.mu.Lock()
 		if t.state.last == p.behind {
@@ -190,7 +190,7 @@ func (l *Log) store(t *topic, p *plan) error {
 		t.mu.Unlock()
 	}
 	if err == nil || errors.Is(err, messaging.ErrUncertain) {
-		l.hints.Publish(t.name)
+		l.calls.Publish(t.name)
 	}
 	return err
 }

@@ -20,7 +20,7 @@ const (
 
 // Heads implements messaging.Log.
 func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.Pos, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (l *Log) listen(ctx context.Context) error {
 			return
 		}
 		if name, ok := topicOf(strings.TrimPrefix(m.Subject, l.hintRoot())); ok {
-			l.hints.Publish(name)
+			l.calls.Publish(name)
 			l.mu.Lock()
 			t := l.topics[name]
 			l.mu.Unlock()

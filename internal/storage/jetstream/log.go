@@ -80,15 +80,10 @@ type Log struct {
 	js    jetstream.JetStream
 	parts int // static: the size of a piece, in bytes
 	inbox inbox
-	hints messaging.Hints
-
-	life context.Context // ends with Close, of ErrClosed
-	end  context.CancelCauseFunc
-	work sync.WaitGroup // the flights
+	calls *messaging.Calls
+	work  sync.WaitGroup // the flights
 
 	mu      sync.Mutex
-	closed  bool                       // guarded by mu
-	calls   sync.WaitGroup             // added to under mu while not closed
 	topics  map[messaging.Topic]*topic // guarded by mu
 	kept    int                        // guarded by mu: the weight of topics
 	session uint64                     // guarded by mu: counts connections
@@ -107,11 +102,10 @@ func NewLog(ctx context.Context, c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{conf: c, node: rand.Text(), topics: map[messaging.Topic]*topic{}}
-	l.life, l.end = context.WithCancelCause(context.Background())
+	l := &Log{conf: c, node: rand.Text(), calls: messaging.NewCalls(), topics: map[messaging.Topic]*topic{}}
 	l.connected()
 	if err := l.open(ctx); err != nil {
-		l.end(err)
+		l.calls.Close()
 		if l.conn != nil {
 			l.conn.Close()
 		}
@@ -153,7 +147,7 @@ func (l *Log) connected() {
 		l.down()
 	}
 	l.session++
-	l.up, l.down = context.WithCancel(l.life)
+	l.up, l.down = context.WithCancel(l.calls.Life())
 }
 
 // disconnected ends what waits for answers of a connection that is gone.
@@ -165,41 +159,16 @@ func (l *Log) disconnected() {
 
 // Changes implements messaging.Log.
 func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
-	return l.hints.Changes(ctx)
+	return l.calls.Changes(ctx)
 }
 
 // Close implements messaging.Log.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.end(messaging.ErrClosed)
-	l.hints.Close()
+	l.calls.Close()
 	l.calls.Wait()
 	l.work.Wait()
 	l.conn.Close()
 	return nil
-}
-
-// begin starts a call: the context it returns also ends with the log. The caller
-// calls done at the end.
-func (l *Log) begin(ctx context.Context) (_ context.Context, done func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, nil, messaging.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	l.calls.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(l.life, func() { cancel(messaging.ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		l.calls.Done()
-	}, nil
 }
 
 // The outcomes of a request besides success.

@@ -38,7 +38,7 @@ func (l *Log) writeMarks(t *topic) {
 	anew := t.distrusts
 	t.mu.Unlock()
 	subject := l.subjectOf(t, kindMark)
-	m, ok, err := l.newest(l.life, t.shard, subject)
+	m, ok, err := l.newest(l.calls.Life(), t.shard, subject)
 	if err != nil {
 		return
 	}
@@ -57,7 +57,7 @@ func (l *Log) writeMarks(t *topic) {
 		if n == 0 {
 			return
 		}
-		if expect, err = l.publish(l.life, subject, &expect, false, data); err != nil {
+		if expect, err = l.publish(l.calls.Life(), subject, &expect, false, data); err != nil {
 			return
 		}
 		if first == 0 {
@@ -73,7 +73,7 @@ func (l *Log) writeMarks(t *topic) {
 	}
 	t.mu.Unlock()
 	if !goesOn && m.seq != 0 && first != 0 {
-		_ = l.purge(l.life, t.shard, subject, first) // what is left is not followed by what is new
+		_ = l.purge(l.calls.Life(), t.shard, subject, first) // what is left is not followed by what is new
 	}
 }
 

@@ -33,7 +33,7 @@ func (l *Log) cut(ctx context.Context, t *topic, kind string, texts [][]byte) (p
 // topic's entries up to there are discarded.
 func (l *Log) uncut(t *topic, p pieces) {
 	for _, seq := range p.seqs {
-		asking, done := l.request(l.life)
+		asking, done := l.request(l.calls.Life())
 		question, err := json.Marshal(get{Seq: seq})
 		if err == nil {
 			_, err = l.conn.RequestWithContext(asking, "$JS.API.STREAM.MSG.DELETE."+l.streamName(t.shard), question)

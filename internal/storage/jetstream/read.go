@@ -59,7 +59,7 @@ func fitting(items []item, limit int) int {
 // page reads what choose chooses of a topic as it is now. When that is removed
 // meanwhile, it chooses again.
 func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state) (messaging.Page, []item, error)) (messaging.Page, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return messaging.Page{}, err
 	}

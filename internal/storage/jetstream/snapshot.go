@@ -47,7 +47,7 @@ func (l *Log) saved(ctx context.Context, t *topic) (savedSnapshot, error) {
 
 // LoadSnapshot implements messaging.Log.
 func (l *Log) LoadSnapshot(ctx context.Context, name messaging.Topic) (messaging.Snapshot, messaging.Rev, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return messaging.Snapshot{}, 0, err
 	}
@@ -99,7 +99,7 @@ func (l *Log) epoch(ctx context.Context, t *topic) (uint64, error) {
 
 // SaveSnapshot implements messaging.Log.
 func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect messaging.Rev, s messaging.Snapshot) (messaging.Rev, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}

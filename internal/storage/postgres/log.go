@@ -26,20 +26,14 @@ import (
 //	log_notify.go    hints for other nodes
 type Log struct {
 	db    *DB
-	hints messaging.Hints
+	calls *messaging.Calls
 	queue *logQueue
 	tell  *notifier
 	// listenPing is how long the listening connection may be silent until it is
 	// asked whether it still stands.
 	listenPing time.Duration
 
-	life    context.Context // ends with Close
-	end     context.CancelFunc
 	workers sync.WaitGroup // the goroutines of NewLog
-
-	mu     sync.Mutex
-	closed bool           // guarded by mu
-	calls  sync.WaitGroup // added to under mu while not closed
 }
 
 var _ messaging.Log = (*Log)(nil)
@@ -53,8 +47,7 @@ const logWriters = 3
 func NewLog(db *DB) *Log { return newLog(db, 10*time.Second) }
 
 func newLog(db *DB, listenPing time.Duration) *Log {
-	l := &Log{db: db, queue: newLogQueue(), tell: newNotifier(), listenPing: listenPing}
-	l.life, l.end = context.WithCancel(context.Background())
+	l := &Log{db: db, calls: messaging.NewCalls(), queue: newLogQueue(), tell: newNotifier(), listenPing: listenPing}
 	for range logWriters {
 		l.workers.Go(l.write)
 	}
@@ -95,46 +88,21 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 
 // Changes implements messaging.Log.
 func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
-	return l.hints.Changes(ctx)
+	return l.calls.Changes(ctx)
 }
 
 // Close implements messaging.Log.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.end()
+	l.calls.Close()
 	l.queue.close()
-	l.hints.Close()
 	l.calls.Wait()
 	l.workers.Wait()
 	return nil
 }
 
-// begin starts a call: the context it returns also ends with the log. The
-// caller calls done at the end.
-func (l *Log) begin(ctx context.Context) (_ context.Context, done func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, nil, messaging.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	l.calls.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(l.life, func() { cancel(messaging.ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		l.calls.Done()
-	}, nil
-}
-
 // view runs a call that reads by one statement, again where that may help.
 func (l *Log) view(ctx context.Context, fn func(ctx context.Context) error) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (l *Log) Append(ctx context.Context, name messaging.Topic, msgs []messaging
 		head := *ifHead
 		c.ifHead = &head
 	}
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil || len(msgs) == 0 {
 		if err == nil {
 			done()

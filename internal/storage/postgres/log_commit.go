@@ -27,7 +27,7 @@ func (l *Log) write() {
 func (l *Log) commit(calls []*logCall) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	defer context.AfterFunc(l.life, func() { stop(messaging.ErrClosed) })()
+	defer context.AfterFunc(l.calls.Life(), func() { stop(messaging.ErrClosed) })()
 	var b *logBatch
 	err := l.db.retry(ctx, func(ctx context.Context) error {
 		b = newLogBatch(calls)

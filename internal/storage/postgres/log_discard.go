@@ -16,7 +16,7 @@ const sweepRows = 2000
 
 // Discard implements messaging.Log.
 func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messaging.Pos) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil || through.IsZero() {
 		if err == nil {
 			done()
@@ -50,7 +50,7 @@ func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messagi
 
 // Drop implements messaging.Log.
 func (l *Log) Drop(ctx context.Context, name messaging.Topic) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (l *Log) listen() {
 	wait := 50 * time.Millisecond
 	for {
 		heard, err := l.hear()
-		if l.life.Err() != nil {
+		if l.calls.Life().Err() != nil {
 			return
 		}
 		if heard {
@@ -31,7 +31,7 @@ func (l *Log) listen() {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-l.life.Done():
+		case <-l.calls.Life().Done():
 			timer.Stop()
 			return
 		}
@@ -49,10 +49,10 @@ func (l *Log) hear() (heard bool, err error) {
 	config.RuntimeParams["application_name"] += " listener"
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
 		for _, name := range l.tell.hinted(n.Payload) {
-			l.hints.Publish(name)
+			l.calls.Publish(name)
 		}
 	}
-	ctx, stop := context.WithTimeout(l.life, l.db.timeout)
+	ctx, stop := context.WithTimeout(l.calls.Life(), l.db.timeout)
 	defer stop()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -76,12 +76,12 @@ func (l *Log) hear() (heard bool, err error) {
 // await waits for notifications, and then, in the silence behind them, for an
 // answer of the server.
 func (l *Log) await(conn *pgx.Conn) error {
-	ctx, stop := context.WithTimeout(l.life, l.listenPing)
+	ctx, stop := context.WithTimeout(l.calls.Life(), l.listenPing)
 	defer stop()
-	if err := conn.PgConn().WaitForNotification(ctx); err == nil || ctx.Err() == nil || l.life.Err() != nil {
+	if err := conn.PgConn().WaitForNotification(ctx); err == nil || ctx.Err() == nil || l.calls.Life().Err() != nil {
 		return err
 	}
-	ctx, stop = context.WithTimeout(l.life, l.db.timeout)
+	ctx, stop = context.WithTimeout(l.calls.Life(), l.db.timeout)
 	defer stop()
 	return conn.Ping(ctx)
 }

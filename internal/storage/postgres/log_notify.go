@@ -38,7 +38,7 @@ func newNotifier() *notifier {
 
 // changed tells the readers on this node and, soon, those on others.
 func (l *Log) changed(name messaging.Topic) {
-	l.hints.Publish(name)
+	l.calls.Publish(name)
 	l.tell.mu.Lock()
 	l.tell.changed[name] = struct{}{}
 	l.tell.mu.Unlock()
@@ -56,16 +56,16 @@ func (l *Log) notify() {
 	for {
 		select {
 		case <-l.tell.wake:
-		case <-l.life.Done():
+		case <-l.calls.Life().Done():
 			return
 		}
 		select {
 		case <-gap.C:
-		case <-l.life.Done():
+		case <-l.calls.Life().Done():
 			return
 		}
 		for _, payload := range l.tell.payloads() {
-			ctx, stop := context.WithTimeout(l.life, l.db.timeout)
+			ctx, stop := context.WithTimeout(l.calls.Life(), l.db.timeout)
 			_, err := l.db.pool.Exec(ctx, `SELECT pg_notify($1, $2)`, logChannel, payload)
 			stop()
 			if err != nil {

@@ -29,7 +29,7 @@ func (l *Log) LoadSnapshot(ctx context.Context, name messaging.Topic) (messaging
 // SaveSnapshot implements messaging.Log. It keeps the topic from being dropped
 // meanwhile, not from being appended to.
 func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect messaging.Rev, s messaging.Snapshot) (messaging.Rev, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -46,13 +46,10 @@ type Log struct {
 	opts   LogOptions
 	hints  logHints
 
-	life context.Context // ends with Close
-	end  context.CancelFunc
-	work sync.WaitGroup // the flights, and who carries hints
+	calls *messaging.Calls
+	work  sync.WaitGroup // the flights, and who carries hints
 
 	mu     sync.Mutex
-	closed bool                          // guarded by mu
-	calls  sync.WaitGroup                // added to under mu while not closed
 	lanes  map[*redis.Client]*logLane    // guarded by mu, with what they hold
 	warned map[string]bool               // guarded by mu: servers the log complained of
 	warn   func(msg string, args ...any) // static
@@ -82,8 +79,7 @@ func NewLog(ctx context.Context, c Config, o LogOptions) (*Log, error) {
 	if o.WaitTimeout == 0 {
 		o.WaitTimeout = time.Second
 	}
-	l := &Log{opts: o, lanes: map[*redis.Client]*logLane{}, warned: map[string]bool{}, warn: logLogger(c).Warn}
-	l.life, l.end = context.WithCancel(context.Background())
+	l := &Log{opts: o, calls: messaging.NewCalls(), lanes: map[*redis.Client]*logLane{}, warned: map[string]bool{}, warn: logLogger(c).Warn}
 	l.client = redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: c.Addrs, MasterName: c.Master, IsClusterMode: c.Cluster,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: c.TLS,
@@ -97,7 +93,7 @@ func NewLog(ctx context.Context, c Config, o LogOptions) (*Log, error) {
 		MaintNotificationsConfig: noMaintenance(),
 	})
 	if err := l.ping(ctx); err != nil {
-		l.end()
+		l.calls.Close()
 		return nil, errors.Join(fmt.Errorf("redis: message log: %w", err), l.client.Close())
 	}
 	l.hints.start(l)
@@ -114,7 +110,7 @@ func (l *Log) ping(ctx context.Context) error {
 
 // Heads implements messaging.Log.
 func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.Pos, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +152,7 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 
 // Changes implements messaging.Log.
 func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
-	return l.hints.local.Changes(ctx)
+	return l.calls.Changes(ctx)
 }
 
 // logCloseGrace is how long Close lets the server answer what is under way.
@@ -165,43 +161,17 @@ const logCloseGrace = 500 * time.Millisecond
 // Close implements messaging.Log. A server that hangs does not hold it up for
 // long: then every connection is closed, also those that somebody waits on.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	again := l.closed
-	l.closed = true
-	l.mu.Unlock()
-	l.end()
-	l.hints.local.Close()
+	first := l.calls.Close()
 	closeClient := sync.OnceValue(l.client.Close)
 	late := time.AfterFunc(logCloseGrace, func() { _ = closeClient() }) // its error is returned below
 	l.calls.Wait()
 	l.work.Wait()
 	late.Stop()
-	if again {
+	if !first {
 		return nil
 	}
 	if err := closeClient(); err != nil {
 		return fmt.Errorf("redis: close: %w", err)
 	}
 	return nil
-}
-
-// begin starts a call: the context it returns also ends with the log. The
-// caller calls done at the end.
-func (l *Log) begin(ctx context.Context) (_ context.Context, done func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, nil, messaging.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	l.calls.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(l.life, func() { cancel(messaging.ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		l.calls.Done()
-	}, nil
 }

@@ -12,7 +12,7 @@ const logSweepRows = 100
 
 // Discard implements messaging.Log.
 func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messaging.Pos) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (l *Log) sweep(ctx context.Context, name messaging.Topic) error {
 
 // Drop implements messaging.Log.
 func (l *Log) Drop(ctx context.Context, name messaging.Topic) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}

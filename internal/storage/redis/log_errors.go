@@ -40,7 +40,7 @@ func (l *Log) failed(err error) error {
 	switch {
 	case errors.Is(err, messaging.ErrUncertain):
 		return err
-	case l.life.Err() != nil:
+	case l.calls.Life().Err() != nil:
 		return fmt.Errorf("%w: %w", messaging.ErrUncertain, messaging.ErrClosed)
 	case logUnsent(err):
 		return fmt.Errorf("%w: %w", messaging.ErrUnavailable, err)

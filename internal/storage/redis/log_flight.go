@@ -178,7 +178,7 @@ func (l *Log) board(node *redis.Client, lane *logLane) []*logCall {
 // there until they have what was written, which WAIT knows of its own connection.
 // No caller's context ends it, the client's time limits do.
 func (l *Log) fly(node *redis.Client, calls []*logCall) {
-	ctx := l.life
+	ctx := l.calls.Life()
 	answers := make([]*redis.Cmd, len(calls))
 	var replicas *redis.IntCmd
 	_, _ = node.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its error

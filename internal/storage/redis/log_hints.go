@@ -30,21 +30,22 @@ const (
 // logHints tell one's own listeners at once, and the other nodes' through publish
 // and subscribe. What gets lost on the way, who polls the heads repairs.
 type logHints struct {
-	local messaging.Hints
-	node  string        // static: names this log among all
-	wake  chan struct{} // capacity 1: something is pending
+	local *messaging.Calls // static
+	node  string           // static: names this log among all
+	wake  chan struct{}    // capacity 1: something is pending
 
 	mu      sync.Mutex
 	pending map[messaging.Topic]struct{} // guarded by mu: to be told to others
 }
 
 func (h *logHints) start(l *Log) {
+	h.local = l.calls
 	h.node, h.wake, h.pending = rand.Text(), make(chan struct{}, 1), map[messaging.Topic]struct{}{}
-	l.work.Go(func() { h.announce(l.life, l.client) })
+	l.work.Go(func() { h.announce(l.calls.Life(), l.client) })
 	l.work.Go(func() {
-		for l.life.Err() == nil {
-			h.listen(l.life, l.client)
-			logWait(l.life, logHintRetry)
+		for l.calls.Life().Err() == nil {
+			h.listen(l.calls.Life(), l.client)
+			logWait(l.calls.Life(), logHintRetry)
 		}
 	})
 }

@@ -24,7 +24,7 @@ func (l *Log) ReadBack(ctx context.Context, name messaging.Topic, before messagi
 }
 
 func (l *Log) page(ctx context.Context, name messaging.Topic, at messaging.Pos, limit int, back string) (messaging.Page, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return messaging.Page{}, err
 	}

@@ -159,7 +159,7 @@ func TestLogGivesUp(t *testing.T) {
 }
 
 func TestLogErrorsOfWrites(t *testing.T) {
-	l := &Log{life: context.Background()}
+	l := &Log{calls: messaging.NewCalls()}
 	for _, tt := range []struct{ err, want error }{
 		{redisError("OOM command not allowed when used memory > 'maxmemory'."), messaging.ErrUnavailable},
 		{redisError("NOREPLICAS Not enough good replicas to write."), messaging.ErrUnavailable},

@@ -11,7 +11,7 @@ import (
 
 // LoadSnapshot implements messaging.Log.
 func (l *Log) LoadSnapshot(ctx context.Context, name messaging.Topic) (messaging.Snapshot, messaging.Rev, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return messaging.Snapshot{}, 0, err
 	}
@@ -41,7 +41,7 @@ func (l *Log) LoadSnapshot(ctx context.Context, name messaging.Topic) (messaging
 
 // SaveSnapshot implements messaging.Log.
 func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect messaging.Rev, s messaging.Snapshot) (messaging.Rev, error) {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}

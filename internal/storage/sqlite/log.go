@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 
 	"github.com/lodge-gateway/lodge/messaging"
 )
@@ -17,23 +16,14 @@ import (
 // disk when it is answered; those of many callers share one commit.
 type Log struct {
 	db    *DB
-	hints messaging.Hints
-
-	life context.Context // ends with Close
-	end  context.CancelFunc
-
-	mu     sync.Mutex
-	closed bool           // guarded by mu
-	calls  sync.WaitGroup // added to under mu while not closed
+	calls *messaging.Calls
 }
 
 var _ messaging.Log = (*Log)(nil)
 
 // NewLog returns the log that db holds. Closing it leaves db open.
 func NewLog(db *DB) *Log {
-	l := &Log{db: db}
-	l.life, l.end = context.WithCancel(context.Background())
-	return l
+	return &Log{db: db, calls: messaging.NewCalls()}
 }
 
 // Heads implements messaging.Log.
@@ -73,44 +63,19 @@ func (l *Log) Heads(ctx context.Context, names []messaging.Topic) ([]messaging.P
 
 // Changes implements messaging.Log.
 func (l *Log) Changes(ctx context.Context) iter.Seq2[messaging.Topic, error] {
-	return l.hints.Changes(ctx)
+	return l.calls.Changes(ctx)
 }
 
 // Close implements messaging.Log.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.end()
-	l.hints.Close()
+	l.calls.Close()
 	l.calls.Wait()
 	return nil
 }
 
-// begin starts a call: the context it returns also ends with the log. The
-// caller calls done at the end.
-func (l *Log) begin(ctx context.Context) (_ context.Context, done func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, nil, messaging.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	l.calls.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(l.life, func() { cancel(messaging.ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		l.calls.Done()
-	}, nil
-}
-
 // update runs a call that writes.
 func (l *Log) update(ctx context.Context, fn func(tx *Tx) error) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,7 +96,7 @@ func (l *Log) update(ctx context.Context, fn func(tx *Tx) error) error {
 
 // view runs a call that reads, on one snapshot of the database.
 func (l *Log) view(ctx context.Context, fn func(tx *Tx) error) error {
-	ctx, done, err := l.begin(ctx)
+	ctx, done, err := l.calls.Begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (l *Log) Append(ctx context.Context, name messaging.Topic, msgs []messaging
 	if err != nil {
 		return nil, err
 	}
-	l.hints.Publish(name)
+	l.calls.Publish(name)
 	return added, nil
 }
 

@@ -58,7 +58,7 @@ func (l *Log) Drop(ctx context.Context, name messaging.Topic) error {
 	if err != nil {
 		return err
 	}
-	l.hints.Publish(name)
+	l.calls.Publish(name)
 	return l.sweep(ctx)
 }
 
