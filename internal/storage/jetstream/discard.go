@@ -28,6 +28,9 @@ func (l *Log) Discard(ctx context.Context, name messaging.Topic, through messagi
 	t.mu.Lock()
 	below := t.state.firstKept()
 	t.mu.Unlock()
+	if below == 0 {
+		return nil // the next one removes it too
+	}
 	var both errgroup.Group
 	for _, kind := range []string{kindLog, kindPart, kindMark} {
 		both.Go(func() error { return l.purge(ctx, t.shard, l.subjectOf(t, kind), below) })

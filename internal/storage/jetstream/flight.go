@@ -124,6 +124,14 @@ func (l *Log) write(t *topic, calls []*call) (*plan, error) {
 			looked = true
 		}
 		t.mu.Lock()
+		if !t.state.whole() { // some ID may be in what is not known
+			t.mu.Unlock()
+			if err := l.wholly(l.calls.Life(), t); err != nil {
+				return nil, err
+			}
+			looked = true
+			continue
+		}
 		p := t.state.judge(calls)
 		t.mu.Unlock()
 		if p.record == nil && looked {

@@ -38,10 +38,12 @@
 // So a node keeps of each topic it uses the IDs and places of its entries, finds
 // with one request what it has missed, and needs no look-up to know that an ID is
 // new for as long as its entry is there; JetStream's window of duplicates is not
-// used. The first use of a topic by a node reads the marks that some node made of
-// its records each few thousand entries, and the records behind them. Marks are
-// no part of the truth: where they are missing, or do not fit the record they end
-// with, all records are read instead, and marked.
+// used. The first use of a topic by a node reads the newest of the marks that some
+// node made of its records each few thousand entries, and the records behind it:
+// who goes on from a snapshot, or asks for what is new, needs no more. The first
+// append, and reading further back, takes all marks, and of a million entries a
+// second or two. Marks are no part of the truth: where they are missing, or do not
+// fit the record they end with, all records are read instead, and marked.
 //
 // A reading that starts below what was purged gives no error on JetStream: the
 // floor in the newest record does.

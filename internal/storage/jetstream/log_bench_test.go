@@ -13,6 +13,7 @@ import (
 
 	"github.com/lodge-gateway/lodge/internal/natstest"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/messagingtest"
 )
 
 // benchCallers is how many callers append at the same time, one message a call.
@@ -146,7 +147,8 @@ func BenchmarkLogHeads(b *testing.B) {
 }
 
 // BenchmarkLogFirstUse is what a fresh node's first call on a long topic costs, with
-// its marks and from its records alone.
+// its marks and from its records alone: reading on near the head needs the newest
+// mark, appending needs all.
 func BenchmarkLogFirstUse(b *testing.B) {
 	const n = 100_000
 	calls := map[string]func(log *Log, last messaging.Pos, i int) error{
@@ -180,4 +182,15 @@ func BenchmarkLogFirstUse(b *testing.B) {
 			}
 		}
 	}
+}
+
+func BenchmarkLogStart(b *testing.B) {
+	config := Config{URLs: []string{natstest.Start(b, natstest.Options{Lazy: true}).URL()}, SyncVouched: true}
+	messagingtest.BenchStart(b, func() (messaging.Log, func()) {
+		log, err := NewLog(b.Context(), config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return log, func() { closeLog(b, log) }
+	})
 }

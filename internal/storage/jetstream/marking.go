@@ -77,6 +77,10 @@ func (l *Log) writeMarks(t *topic) {
 	}
 }
 
+// mostReserved is for how many items room is made because a record says that there
+// are so many.
+const mostReserved = 1 << 20
+
 // readMarks returns what marks there are of a topic whose newest record is r, and
 // nil when they cannot be of help.
 func (l *Log) readMarks(ctx context.Context, t *topic, r *record) (*chain, error) {
@@ -86,7 +90,7 @@ func (l *Log) readMarks(ctx context.Context, t *topic, r *record) (*chain, error
 	if skip || r.epoch == 0 || r.head.seq-r.floor.seq < markEntries {
 		return nil, nil
 	}
-	c := &chain{}
+	c := &chain{items: make([]item, 0, min(r.head.seq-r.floor.seq, mostReserved))}
 	for after, whole := uint64(0), false; !whole; {
 		var found []stored
 		var err error
@@ -110,10 +114,45 @@ func (l *Log) readMarks(ctx context.Context, t *topic, r *record) (*chain, error
 	return c, nil
 }
 
-// readAnew returns a topic's state as of its newest record, r, which is at a
+// readEnd returns what the newest mark of a topic, and the records behind it, tell of
+// its state as of its newest record, r, which is at a sequence; nil when that is too
+// little, or the mark does not fit.
+func (l *Log) readEnd(ctx context.Context, t *topic, r *record, last uint64) (s *state, again bool, err error) {
+	t.mu.Lock()
+	skip := t.distrusts || t.all
+	t.mu.Unlock()
+	if skip || r.epoch == 0 || r.head.seq-r.floor.seq < 2*markEntries {
+		return nil, false, nil
+	}
+	newest, ok, err := l.newest(ctx, t.shard, l.subjectOf(t, kindMark))
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	m, err := decodeMark(newest.data)
+	if err != nil || m.epoch != r.epoch || m.prev.seq <= r.floor.seq || m.last() > last {
+		return nil, false, nil // which of these it is, who reads all marks finds out
+	}
+	c := &chain{}
+	c.add(m)
+	again, err = l.records(ctx, t, c.last-1, last, func(one *record, seq uint64) bool {
+		switch {
+		case s != nil:
+			s.apply(one, seq)
+		case c.endsWith(one, seq, m.prev.seq):
+			s = c.state(one, m.prev.seq)
+			s.behind = m.prev
+		default:
+			return false
+		}
+		return true
+	})
+	return s, again, err
+}
+
+// readWhole returns a topic's state as of its newest record, r, which is at a
 // sequence: from its marks and the records behind them where those agree, else
 // from all records.
-func (l *Log) readAnew(ctx context.Context, t *topic, r *record, last uint64) (s *state, again bool, err error) {
+func (l *Log) readWhole(ctx context.Context, t *topic, r *record, last uint64) (s *state, again bool, err error) {
 	c, err := l.readMarks(ctx, t, r)
 	if err != nil {
 		return nil, false, err

@@ -78,9 +78,10 @@ func appendMarked(b []byte, items []item) []byte {
 }
 
 // decodeMark reads what newMark wrote. Whoever may write to JetStream may have put
-// anything there.
+// anything there: what is let through is in order, so that nothing is removed, or
+// looked for, where a sound mark would not have it.
 func decodeMark(data []byte) (*mark, error) {
-	in := reader{rest: data}
+	in, text := reader{rest: data}, string(data) // which the IDs are parts of
 	if in.byte() != recordForm {
 		return nil, errBrokenMark
 	}
@@ -89,10 +90,15 @@ func decodeMark(data []byte) (*mark, error) {
 		p.seq = in.uint64()
 		copy(p.tag[:], in.bytes(len(p.tag)))
 	}
+	before := uint64(0) // the stream's sequence of the record before
 	for at := m.prev.seq; len(in.rest) > 0; {
 		h := &home{seq: in.uvarint()}
+		in.bad = in.bad || h.seq <= before
+		before = h.seq
 		for n := in.count(); n > 0 && !in.bad; n-- {
-			h.parts = append(h.parts, in.uvarint())
+			part := in.uvarint()
+			in.bad = in.bad || part == 0 || part >= h.seq
+			h.parts = append(h.parts, part)
 		}
 		h.size = int(min(in.uvarint(), maxPart+1))
 		from := int(min(in.uvarint(), maxMarked+1))
@@ -100,10 +106,15 @@ func decodeMark(data []byte) (*mark, error) {
 		in.bad = in.bad || n == 0 || h.size > maxPart || len(h.parts) > 0 && h.size == 0
 		for ; n > 0 && !in.bad; n-- {
 			at++
-			it := item{seq: at, id: string(in.bytes(in.count())), in: h, from: from}
+			id := in.count()
+			begin := len(data) - len(in.rest)
+			if in.bytes(id); in.bad {
+				break
+			}
+			it := item{seq: at, id: text[begin : begin+id], in: h, from: from}
 			copy(it.tag[:], in.bytes(len(it.tag)))
 			size := in.uvarint()
-			in.bad = in.bad || size > messaging.MaxBody || from > maxMarked
+			in.bad = in.bad || at == 0 || size > messaging.MaxBody || from > maxMarked
 			it.to = from + int(min(size, messaging.MaxBody))
 			from = it.to
 			m.items = append(m.items, it)
@@ -131,10 +142,10 @@ type chain struct {
 func (c *chain) add(m *mark) {
 	switch {
 	case m == nil:
-		*c = chain{}
+		*c = chain{items: c.items[:0]}
 		return
 	case c.last == 0 || m.epoch != c.epoch || m.prev != c.head || m.last() <= c.last:
-		*c = chain{epoch: m.epoch, prev: m.prev}
+		*c = chain{epoch: m.epoch, prev: m.prev, items: c.items[:0]}
 	}
 	c.head, c.last, c.items = m.head, m.last(), append(c.items, m.items...)
 }
@@ -166,6 +177,9 @@ func (s *state) markable(newest *mark, anew bool) (prev place, items []item, goe
 		if err == nil && s.items[n-1].in.seq == newest.last() {
 			return newest.head, s.items[n:], true
 		}
+	}
+	if !s.whole() {
+		return s.head, nil, false // it has nothing to begin with
 	}
 	return s.floor, s.items, false
 }

@@ -53,7 +53,7 @@ func readBoth(t *testing.T, c Config, name messaging.Topic) (known *state, by in
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, again, err := log.readAnew(t.Context(), at, r, newest.seq)
+	known, again, err := log.readWhole(t.Context(), at, r, newest.seq)
 	if err != nil || again {
 		t.Fatal(again, err)
 	}
@@ -62,8 +62,12 @@ func readBoth(t *testing.T, c Config, name messaging.Topic) (known *state, by in
 	} else if marks != nil {
 		by = known.upTo(marks.head.seq)
 	}
+	end, again, err := log.readEnd(t.Context(), at, r, newest.seq)
+	if err != nil || again {
+		t.Fatal(again, err)
+	}
 	at.distrusts = true
-	plain, again, err := log.readAnew(t.Context(), at, r, newest.seq)
+	plain, again, err := log.readWhole(t.Context(), at, r, newest.seq)
 	if err != nil || again {
 		t.Fatal(again, err)
 	}
@@ -71,16 +75,26 @@ func readBoth(t *testing.T, c Config, name messaging.Topic) (known *state, by in
 	if !reflect.DeepEqual(known, plain) {
 		t.Errorf("with marks %d entries to %+v, floor %+v, are known; of the records %d to %+v, floor %+v", len(known.items), known.head, known.floor, len(plain.items), plain.head, plain.floor)
 	}
+	if end != nil {
+		n := plain.upTo(end.behind.seq)
+		if end.last != plain.last || end.head != plain.head || end.floor != plain.floor || end.whole() || len(end.ids) != len(end.items) ||
+			n == 0 || end.behind != (place{plain.items[n-1].seq, plain.items[n-1].tag}) || !reflect.DeepEqual(end.items, plain.items[n:]) {
+			t.Errorf("of the end %d entries behind %+v to %+v are known, of %d to %+v", len(end.items), end.behind, end.head, len(plain.items), plain.head)
+		}
+	}
 	return known, by
 }
 
-// remark has a fresh node use a topic once, and waits for the marks it makes.
+// remark has a fresh node know all of a topic, as who appends to it does, and waits
+// for the marks it makes.
 func remark(t *testing.T, c Config, name messaging.Topic) {
 	t.Helper()
 	log := openLog(t, c)
-	if _, err := log.Read(t.Context(), name, messaging.Pos{}, 0); err != nil && !isLost(err) {
+	at := log.use(name)
+	if err := log.wholly(t.Context(), at); err != nil {
 		t.Fatal(err)
 	}
+	log.done(at)
 	closeMarked(t, log, name)
 }
 
@@ -292,6 +306,127 @@ func TestStreamBeforeMarks(t *testing.T) {
 	}
 }
 
+// Marks with numbers that wrap round, or that are not in order, are none.
+func TestMarksThatCannotBe(t *testing.T) {
+	const most = 1<<64 - 1
+	long := &home{seq: 9, parts: []uint64{7, 8}, size: minPart}
+	for what, m := range map[string]struct {
+		prev  uint64
+		items []item
+	}{
+		"numbers beyond the last":      {most - 1, []item{{seq: most, in: &home{seq: 3}}, {seq: 0, in: &home{seq: 3}}}},
+		"a number behind the last":     {most, []item{{seq: 0, in: &home{seq: 3}}}},
+		"records out of order":         {4, []item{{seq: 5, in: &home{seq: 9}}, {seq: 6, in: &home{seq: 3}}}},
+		"a record at no sequence":      {4, []item{{seq: 5, in: &home{}}}},
+		"a piece at no sequence":       {4, []item{{seq: 5, to: 9, in: &home{seq: 9, parts: []uint64{0}, size: 9}}}},
+		"a piece behind its record":    {4, []item{{seq: 5, to: 9, in: &home{seq: 9, parts: []uint64{10}, size: 9}}}},
+		"pieces without a size":        {4, []item{{seq: 5, to: 9, in: &home{seq: 9, parts: []uint64{7}}}}},
+		"pieces that are too large":    {4, []item{{seq: 5, to: 9, in: &home{seq: 9, parts: []uint64{7}, size: maxPart + 1}}}},
+		"a body that is too large":     {4, []item{{seq: 5, to: messaging.MaxBody + 1, in: long}}},
+		"a body of less than nothing":  {4, []item{{seq: 5, from: 9, to: 8, in: long}}},
+		"a body far behind the others": {4, []item{{seq: 5, from: maxMarked + 1, to: maxMarked + 1, in: long}}},
+	} {
+		data, _ := newMark(1, place{seq: m.prev}, m.items, 1<<30)
+		if data == nil {
+			t.Fatal("not encoded: ", what)
+		}
+		if got, err := decodeMark(data); err == nil {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
+// TestEndOfTopic has fresh nodes that know the end of a long topic alone do what
+// needs no more, and what does.
+func TestEndOfTopic(t *testing.T) {
+	server := natstest.Start(t, natstest.Options{Lazy: true})
+	c := Config{URLs: []string{server.URL()}, SyncVouched: true, Streams: 1}
+	const n = 3*markEntries + 500
+	log := openLog(t, c)
+	at := fill(t, log, "topic", "a", n)
+	closeMarked(t, log, "topic")
+	for _, tt := range []struct {
+		what  string
+		whole bool
+		do    func(log *Log) error
+	}{
+		{"reading on near the head", false, func(log *Log) error {
+			page, err := log.Read(t.Context(), "topic", at[n-20], 10)
+			if err == nil && (len(page.Entries) != 10 || page.Entries[9].Pos != at[n-10] || !page.More) {
+				err = fmt.Errorf("%d entries, more: %t", len(page.Entries), page.More)
+			}
+			return err
+		}},
+		{"the newest entries", false, func(log *Log) error {
+			page, err := log.ReadBack(t.Context(), "topic", messaging.Pos{}, 10)
+			if err == nil && (len(page.Entries) != 10 || page.Entries[9].Pos != at[n-10] || !page.More) {
+				err = fmt.Errorf("%d entries, more: %t", len(page.Entries), page.More)
+			}
+			return err
+		}},
+		{"all entries, newest first", true, func(log *Log) error {
+			page, err := log.ReadBack(t.Context(), "topic", messaging.Pos{}, n+1)
+			if err == nil && (len(page.Entries) == 0 || page.Entries[0].Pos != at[n-1]) {
+				err = fmt.Errorf("%d entries", len(page.Entries))
+			}
+			return err
+		}},
+		{"the first entries", true, func(log *Log) error {
+			page, err := log.Read(t.Context(), "topic", messaging.Pos{}, 10)
+			if err == nil && (len(page.Entries) != 10 || page.Entries[9].Pos != at[9]) {
+				err = fmt.Errorf("%d entries", len(page.Entries))
+			}
+			return err
+		}},
+		{"a position that is none", true, func(log *Log) error {
+			false5 := at[5]
+			false5.Tag[0]++
+			if _, err := log.Read(t.Context(), "topic", false5, 10); !isLost(err) {
+				return fmt.Errorf("it is answered with %w", err)
+			}
+			return nil
+		}},
+		{"an early snapshot", true, func(log *Log) error {
+			_, err := log.SaveSnapshot(t.Context(), "topic", 0, messaging.Snapshot{At: at[7]})
+			return err
+		}},
+		{"an early message again", true, func(log *Log) error {
+			added, err := log.Append(t.Context(), "topic", []messaging.Msg{{ID: "a-7"}}, nil)
+			if err == nil && (!added[0].Duplicate || added[0].Pos != at[7]) {
+				err = fmt.Errorf("it is at %+v", added[0])
+			}
+			return err
+		}},
+		{"discarding", true, func(log *Log) error {
+			if err := log.Discard(t.Context(), "topic", at[99]); err != nil {
+				return err
+			}
+			page, err := log.Read(t.Context(), "topic", at[99], 1)
+			if err == nil && (len(page.Entries) != 1 || page.Entries[0].Pos != at[100]) {
+				err = fmt.Errorf("behind the floor is %+v", page.Entries)
+			}
+			return err
+		}},
+	} {
+		fresh := openLog(t, c)
+		known := fresh.use("topic")
+		if _, err := fresh.catchUp(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		if known.state.whole() {
+			t.Fatal("a fresh node knows more than the end")
+		}
+		if err := tt.do(fresh); err != nil {
+			t.Errorf("%s: %v", tt.what, err)
+		}
+		if known.state.whole() != tt.whole {
+			t.Errorf("%s: all is known: %t", tt.what, !tt.whole)
+		}
+		fresh.done(known)
+		closeLog(t, fresh)
+	}
+}
+
 func FuzzDecodeMark(f *testing.F) {
 	one, two := &home{seq: 3}, &home{seq: 9, parts: []uint64{7, 8}, size: minPart}
 	data, _ := newMark(1, place{seq: 4}, []item{{seq: 5, id: "a", from: 2, to: 3, in: one}, {seq: 6, id: "b", from: 3, to: 9, in: one}, {seq: 7, id: "c", to: 100_000, in: two}}, 1000)
@@ -304,6 +439,14 @@ func FuzzDecodeMark(f *testing.F) {
 		again, n := newMark(m.epoch, m.prev, m.items, 1<<30)
 		if n < len(m.items) {
 			return // more than one mark has
+		}
+		before := uint64(0)
+		for i, it := range m.items {
+			if it.seq != m.prev.seq+uint64(i)+1 || it.seq == 0 || it.in.seq < before || it.to < it.from || it.in.first() > it.in.seq {
+				t.Fatalf("item %d of a mark behind %d is %+v", i, m.prev.seq, it)
+			}
+			before = it.in.seq
+			it.in.holders(it.from, it.to)
 		}
 		if back, err := decodeMark(again); err != nil || !reflect.DeepEqual(back, m) {
 			t.Fatalf("%+v comes back as %+v: %v", m, back, err)

@@ -36,10 +36,13 @@ func (l *Log) ReadBack(ctx context.Context, name messaging.Topic, before messagi
 			rest = rest[:max(n-1, 0)]
 		}
 		page := s.bounds()
-		wanted := slices.Clone(rest)
+		wanted := slices.Clone(rest[max(0, len(rest)-max(limit, 0)):])
+		if len(wanted) < limit && !s.whole() {
+			return messaging.Page{}, nil, errFurther
+		}
 		slices.Reverse(wanted)
 		wanted = wanted[:fitting(wanted, limit)]
-		page.More = len(wanted) < len(rest)
+		page.More = len(wanted) < len(rest) || !s.whole()
 		return page, wanted, nil
 	})
 }
@@ -78,6 +81,12 @@ func (l *Log) page(ctx context.Context, name messaging.Topic, choose func(*state
 		page, wanted, err := choose(t.state)
 		epoch, known := t.state.epoch, t.state
 		t.mu.Unlock()
+		if errors.Is(err, errFurther) {
+			if err := l.wholly(ctx, t); err != nil {
+				return messaging.Page{}, err
+			}
+			continue
+		}
 		if err != nil || len(wanted) == 0 {
 			return page, err
 		}

@@ -108,6 +108,12 @@ func (l *Log) SaveSnapshot(ctx context.Context, name messaging.Topic, expect mes
 	defer l.done(t)
 	for began := time.Now(); time.Since(began) < 2*l.conf.Timeout; {
 		old, err := l.mayReplace(ctx, t, expect, s.At)
+		if errors.Is(err, errFurther) {
+			if err := l.wholly(ctx, t); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}

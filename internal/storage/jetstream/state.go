@@ -1,10 +1,14 @@
 package jetstream
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/lodge-gateway/lodge/messaging"
 )
+
+// errFurther says that the whole topic must be known, not its end alone.
+var errFurther = errors.New("jetstream: what is known of the topic does not go so far back")
 
 // A state is what a topic was when the record at last had been written. The zero
 // state is that of a topic nobody wrote to.
@@ -12,6 +16,7 @@ type state struct {
 	last        uint64 // the stream's sequence of the newest record; 0: there is none
 	epoch       uint64 // 0: nothing was written in any
 	floor, head place
+	behind      place             // the items are those behind it, where that is above the floor
 	items       []item            // behind the floor, in order
 	ids         map[string]uint64 // the sequence number of each item, by its ID
 }
@@ -65,6 +70,9 @@ func (s *state) apply(r *record, seq uint64) {
 		*s = state{epoch: r.epoch, ids: map[string]uint64{}}
 	}
 	s.cut(r.prev.seq)
+	if r.prev.seq < s.behind.seq {
+		s.behind = r.prev
+	}
 	h := &home{seq: seq, parts: r.pieces.seqs, size: r.pieces.size}
 	at := 0
 	for i, e := range r.index {
@@ -123,8 +131,19 @@ func (s *state) lost() error {
 	return &messaging.PosLostError{Floor: page.Floor, Head: page.Head}
 }
 
+// whole reports whether all entries of the topic are known.
+func (s *state) whole() bool { return s.behind.seq <= s.floor.seq }
+
 // find returns how many items are at or before p, when p is in the topic.
 func (s *state) find(p messaging.Pos) (int, error) {
+	if !s.whole() {
+		switch {
+		case p == s.behind.in(s.epoch):
+			return 0, nil
+		case p == s.floor.in(s.epoch), p.Epoch == s.epoch && p.Seq > s.floor.seq && p.Seq <= s.behind.seq:
+			return 0, errFurther
+		}
+	}
 	if p == s.floor.in(s.epoch) {
 		return 0, nil
 	}
@@ -145,8 +164,11 @@ func (s *state) pos(id string) (messaging.Pos, bool) {
 }
 
 // firstKept returns the lowest sequence in the stream that the topic still needs,
-// of records and of pieces alike.
+// of records and of pieces alike; 0 when that is not known.
 func (s *state) firstKept() uint64 {
+	if !s.whole() {
+		return 0
+	}
 	if len(s.items) == 0 {
 		return s.last
 	}

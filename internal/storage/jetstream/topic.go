@@ -41,6 +41,7 @@ type topic struct {
 	state     *state    // guarded by mu
 	session   uint64    // guarded by mu: the one in which state was last looked at; 0: never
 	others    time.Time // guarded by mu: when another node last wrote
+	all       bool      // guarded by mu: its end alone does not do
 	marked    uint64    // guarded by mu: the sequence number up to which marks need not be thought of
 	distrusts bool      // guarded by mu: the marks are wrong, or what they say is gone
 }
@@ -60,8 +61,8 @@ func (l *Log) use(name messaging.Topic) *topic {
 	return t
 }
 
-// done lets go of a topic. When there are too many entries, topics that nobody
-// uses are forgotten.
+// done lets go of a topic. When there are too many entries, other topics that
+// nobody uses are forgotten: not this one, whose next use would have to read it.
 func (l *Log) done(t *topic) {
 	t.mu.Lock()
 	n := len(t.state.items)
@@ -80,7 +81,7 @@ func (l *Log) done(t *topic) {
 		if l.kept <= maxKept {
 			return
 		}
-		if other.users == 0 {
+		if other != t && other.users == 0 {
 			l.forget(other)
 		}
 	}
@@ -117,6 +118,15 @@ func (l *Log) catchUp(ctx context.Context, t *topic) (newest stored, err error) 
 	}
 }
 
+// wholly is catchUp for who needs more than the end of a topic.
+func (l *Log) wholly(ctx context.Context, t *topic) error {
+	t.mu.Lock()
+	t.all = true
+	t.mu.Unlock()
+	_, err := l.catchUp(ctx, t)
+	return err
+}
+
 // look compares what the node knows with the newest record and reads what it has
 // missed. It returns true when that must be done again.
 func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored, again bool, err error) {
@@ -136,7 +146,12 @@ func (l *Log) look(ctx context.Context, t *topic, session uint64) (newest stored
 	}
 	t.mu.Lock()
 	known := t.state
+	short := t.all && !known.whole()
 	switch {
+	case short && ok:
+		t.mu.Unlock()
+		again, err := l.readAnew(ctx, t, r, newest.seq)
+		return stored{}, again, err
 	case known.last != before && newest.seq <= known.last:
 		// A flight of this node's got further meanwhile.
 	case !ok:
@@ -179,7 +194,16 @@ func (l *Log) read(ctx context.Context, t *topic, r *record, last uint64) (again
 			return true, err
 		}
 	}
-	fresh, again, err := l.readAnew(ctx, t, r, last)
+	return l.readAnew(ctx, t, r, last)
+}
+
+// readAnew makes the topic's state that which its newest record, r, leaves, which is
+// at last, whatever the node knew: the end of the topic, unless all of it is needed.
+func (l *Log) readAnew(ctx context.Context, t *topic, r *record, last uint64) (again bool, err error) {
+	fresh, again, err := l.readEnd(ctx, t, r, last)
+	if err == nil && !again && fresh == nil {
+		fresh, again, err = l.readWhole(ctx, t, r, last)
+	}
 	if err != nil || again {
 		return again, err
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -88,4 +89,20 @@ func BenchmarkLogRead(b *testing.B) {
 
 func BenchmarkTopicsAppend(b *testing.B) {
 	messagingtest.BenchTopicsAppend(b, func(b *testing.B) messaging.Log { return benchLog(b) })
+}
+
+func BenchmarkLogStart(b *testing.B) {
+	url := postgrestest.Start(b, postgrestest.Options{}).Database(b)
+	messagingtest.BenchStart(b, func() (messaging.Log, func()) {
+		db, err := Open(b.Context(), url, quick())
+		if err != nil {
+			b.Fatal(err)
+		}
+		log := NewLog(db)
+		return log, func() {
+			if err := errors.Join(log.Close(), db.Close()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }

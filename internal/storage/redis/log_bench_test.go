@@ -132,3 +132,18 @@ func BenchmarkTopicsAppend(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkLogStart(b *testing.B) {
+	config := Config{Addrs: []string{benchServer(b, "everysec").Addr()}}
+	messagingtest.BenchStart(b, func() (messaging.Log, func()) {
+		log, err := NewLog(b.Context(), config, LogOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return log, func() {
+			if err := log.Close(); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
