@@ -18,9 +18,13 @@ func (s *Server) Kill9() {
 	if s.cmd == nil {
 		return
 	}
-	// Stopped first, so that it starts no further process meanwhile. Each of
-	// these fails only for a process that is gone, which is what is wanted.
+	// Stopped first, so that it starts no further process meanwhile, which would
+	// live on. Each of these fails only for a process that is gone, which is what
+	// is wanted.
 	_ = s.cmd.Process.Signal(syscall.SIGSTOP)
+	for late := time.Now().Add(limit); running(s.cmd.Process.Pid) && time.Now().Before(late); {
+		runtime.Gosched() // a signal takes its time
+	}
 	pids := children(s.cmd.Process.Pid)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -33,6 +37,12 @@ func (s *Server) Kill9() {
 	for slices.ContainsFunc(pids, alive) && time.Now().Before(late) {
 		runtime.Gosched()
 	}
+}
+
+// running reports whether a process is there and has not been stopped.
+func running(pid int) bool {
+	f := status(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return len(f) > 0 && !strings.Contains("TtZX", f[0])
 }
 
 // alive reports whether a process is there and is more than a zombie.
