@@ -3,7 +3,6 @@ package messaging
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -172,34 +171,6 @@ func (h *Hub) Run(ctx context.Context) error {
 	parts.Go(func() { h.runPlaces(ctx) })
 	parts.Wait()
 	return nil
-}
-
-// Drain refuses new connections, tells those there are to come back, each after
-// a time of its own within DrainSpread, closes them with 1001 (going away) and
-// waits until all have ended or ctx does. What they have not received they get
-// where they come back.
-func (h *Hub) Drain(ctx context.Context) error {
-	h.mu.Lock()
-	h.draining.Store(true)
-	if !h.drained {
-		h.drained = true
-		if len(h.conns) == 0 {
-			close(h.idle)
-		}
-		for c := range h.conns {
-			c.poke()
-		}
-	}
-	h.mu.Unlock()
-	select {
-	case <-h.idle:
-		h.tasks.Wait() // they have nothing left to do
-		return nil
-	case <-ctx.Done():
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return fmt.Errorf("messaging: drain: %d connections are left: %w", len(h.conns), ctx.Err())
-	}
 }
 
 // Notify gives an event to everybody on this node whose connection delivers a

@@ -264,13 +264,18 @@ func (c *hubConn) finish(why error) {
 func (c *hubConn) gone() {
 	switch c.state.Swap(connOver) {
 	case connBusy, connAgain: // whoever does the turn leaves
-		c.mu.Lock()
-		if c.cancel != nil {
-			c.cancel()
-		}
-		c.mu.Unlock()
+		c.interrupt()
 	default:
 		c.hub.leave(c)
+	}
+}
+
+// interrupt ends whatever the connection's turn waits for.
+func (c *hubConn) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
 	}
 }
 

@@ -453,6 +453,41 @@ func (l *cutLog) Read(ctx context.Context, topic messaging.Topic, after messagin
 	return l.Log.Read(ctx, topic, after, limit)
 }
 
+// hangLog does not answer who reads, until they give up.
+type hangLog struct {
+	messaging.Log
+	asked chan struct{} // capacity enough for all
+}
+
+func (l *hangLog) ReadBack(ctx context.Context, _ messaging.Topic, _ messaging.Pos, _ int) (messaging.Page, error) {
+	l.asked <- struct{}{}
+	<-ctx.Done()
+	return messaging.Page{}, ctx.Err()
+}
+
+// Clients whose messages are in a log that hangs are sent away all the same.
+func TestRel17_DrainDoesNotWaitForTheLog(t *testing.T) {
+	log := &hangLog{Log: memory.New(), asked: make(chan struct{}, 10)}
+	defer func() { _ = log.Close() }()
+	h := newHouse(t, houseOptions{log: log})
+	h.let("s", "ada", "all")
+	h.let("t", "eva", "all")
+	h.say("all", "1")
+	c := h.dial("s", "")
+	<-log.asked
+	stream := h.listen("t", "", "")
+	if err := h.hub.Drain(testContext(t)); err != nil {
+		t.Error(err)
+	}
+	c.until(messaging.TypeReconnect)
+	if end := c.closed(); end.Code != websocket.StatusGoingAway {
+		t.Errorf("%+v", end)
+	}
+	if e, ok := stream.next(); !ok || e.Type != messaging.TypeReconnect {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestHubWaitsForTheLog(t *testing.T) {
 	log := &cutLog{Log: memory.New(), down: make(chan struct{})}
 	defer func() { _ = log.Close() }()

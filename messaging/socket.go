@@ -182,11 +182,7 @@ func (c *hubConn) receive(typ websocket.MessageType, b []byte) *ending {
 // refuse has the connection end.
 func (c *hubConn) refuse(why *ending) {
 	c.refused.Store(why)
-	c.mu.Lock()
-	if c.cancel != nil {
-		c.cancel() // whatever its turn waits for
-	}
-	c.mu.Unlock()
+	c.interrupt()
 	c.poke()
 }
 

@@ -59,7 +59,7 @@ func (s *eventStream) serve(ctx context.Context) {
 	var w writer
 	c := s.conn
 	for {
-		busy, err := c.turn(ctx, &w, true)
+		busy, err := c.turnWithin(ctx, &w)
 		if err != nil && ctx.Err() == nil {
 			s.close(err)
 		}
@@ -76,6 +76,20 @@ func (s *eventStream) serve(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// turnWithin is a turn that can be interrupted.
+func (c *hubConn) turnWithin(ctx context.Context, w *writer) (busy bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.cancel = cancel
+	c.mu.Unlock()
+	busy, err = c.turn(ctx, w, true)
+	c.mu.Lock()
+	c.cancel = nil
+	c.mu.Unlock()
+	return busy, err
 }
 
 func (s *eventStream) ids() bool    { return true }
