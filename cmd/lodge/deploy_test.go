@@ -24,7 +24,7 @@ func deployed(t *testing.T, name string) string {
 func TestDeployNamesWhatExists(t *testing.T) {
 	variable := regexp.MustCompile(`LODGE_[A-Z][A-Z_]*`)
 	shell := regexp.MustCompile(`(?m)(?:^ {4}|bin/|-u lodge )lodge ([a-z]+)`)
-	for _, name := range []string{"Dockerfile", "compose.yaml", "lodge.service", "lodge.example.yaml", "README.md", "../README.md"} {
+	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.nodes.yaml", "lodge.service", "lodge.example.yaml", "README.md", "../README.md"} {
 		text := deployed(t, name)
 		for _, v := range variable.FindAllString(text, -1) {
 			if !slices.ContainsFunc(settings, func(s setting) bool { return environment(s.key) == v }) {
@@ -66,24 +66,74 @@ func TestDeployGuideHasEveryKey(t *testing.T) {
 
 // composition is the part of a Compose file that is judged here.
 type composition struct {
-	Services map[string]struct {
-		Ports       []string
-		Environment map[string]string
-		Secrets     []string
-		Command     []string
-		ReadOnly    bool     `yaml:"read_only"`
-		CapDrop     []string `yaml:"cap_drop"`
-	}
-	Secrets map[string]struct{ File string }
+	Services map[string]composed
+	Networks map[string]struct{ Internal bool }
+	Secrets  map[string]struct{ File string }
 }
 
-// The Compose file publishes on loopback alone, keeps its secrets in files, and
-// lets Redis forget nothing.
+type composed struct {
+	Ports       []string
+	Environment map[string]string
+	Secrets     []string
+	Command     []string
+	Volumes     []string
+	Networks    []string
+	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
+	ReadOnly    bool                                  `yaml:"read_only"`
+	CapDrop     []string                              `yaml:"cap_drop"`
+}
+
+// The Compose files publish on loopback alone, keep their secrets in files, let
+// Redis forget nothing and nobody but gateways reach a store.
 func TestDeployCompose(t *testing.T) {
-	var c composition
-	if err := yaml.Unmarshal([]byte(deployed(t, "compose.yaml")), &c); err != nil {
-		t.Fatal(err)
+	for file, want := range map[string]struct{ gateways, stores []string }{
+		"compose.yaml":       {[]string{"lodge"}, []string{"redis"}},
+		"compose.nodes.yaml": {[]string{"lodge1", "lodge2"}, []string{"postgres", "redis"}},
+	} {
+		t.Run(file, func(t *testing.T) {
+			var c composition
+			if err := yaml.Unmarshal([]byte(deployed(t, file)), &c); err != nil {
+				t.Fatal(err)
+			}
+			composes(t, &c)
+			published := map[string]bool{}
+			for _, name := range want.gateways {
+				gateway := c.Services[name]
+				if len(gateway.Ports) != 2 || !gateway.ReadOnly || !slices.Equal(gateway.CapDrop, []string{"ALL"}) {
+					t.Errorf("the gateway: %+v", gateway)
+				}
+				for _, once := range append(gateway.Ports, gateway.Volumes[0]) {
+					host, _, _ := strings.Cut(strings.TrimPrefix(once, "127.0.0.1:"), ":")
+					if published[host] {
+						t.Errorf("two gateways have %s", host)
+					}
+					published[host] = true
+				}
+				for _, store := range want.stores {
+					if gateway.DependsOn[store].Condition != "service_healthy" {
+						t.Errorf("%s does not wait for %s", name, store)
+					}
+				}
+			}
+			for _, name := range want.stores {
+				store := c.Services[name]
+				if len(store.Ports) != 0 || len(store.Networks) != 1 || !c.Networks[store.Networks[0]].Internal {
+					t.Errorf("others than Lodge reach %s: %+v", name, store)
+				}
+			}
+			if len(c.Services) != len(want.gateways)+len(want.stores) {
+				t.Errorf("there are %d services", len(c.Services))
+			}
+			if line := strings.Join(c.Services["redis"].Command, " "); !strings.Contains(line, "--appendonly yes") || !strings.Contains(line, "--maxmemory-policy noeviction") {
+				t.Errorf("Redis runs as %s", line)
+			}
+		})
 	}
+}
+
+// composes judges what holds of any service.
+func composes(t *testing.T, c *composition) {
+	t.Helper()
 	for name, service := range c.Services {
 		for _, port := range service.Ports {
 			if !strings.HasPrefix(port, "127.0.0.1:") {
@@ -99,16 +149,10 @@ func TestDeployCompose(t *testing.T) {
 			if strings.Contains(value, "://") {
 				t.Errorf("%s has the address %s in %s; addresses of stores hold passwords and come from files", name, value, variable)
 			}
+			file, is := strings.CutPrefix(value, "/run/secrets/")
+			if is && !slices.Contains(service.Secrets, file) || strings.Contains(variable, "PASSWORD") && !is {
+				t.Errorf("%s has %s in %s", name, value, variable)
+			}
 		}
-	}
-	gateway, redis := c.Services["lodge"], c.Services["redis"]
-	if len(gateway.Ports) != 2 || !gateway.ReadOnly || !slices.Equal(gateway.CapDrop, []string{"ALL"}) {
-		t.Errorf("the gateway: %+v", gateway)
-	}
-	if len(redis.Ports) != 0 {
-		t.Errorf("Redis publishes %v", redis.Ports)
-	}
-	if line := strings.Join(redis.Command, " "); !strings.Contains(line, "--appendonly yes") || !strings.Contains(line, "--maxmemory-policy noeviction") {
-		t.Errorf("Redis runs as %s", line)
 	}
 }
