@@ -58,6 +58,8 @@ bench: ## the benchmarks of every package, then lodge-bench beside the bare limi
 	go run ./cmd/lodge-bench revoke --push off --json $(ARTIFACTS)/revoke-push-off.json
 
 # One line for each soak, on the screen; all that was said is in .artifacts/soak.log.
+# A longer look at the message log of one back end, here a hundred kills in some five minutes:
+#   LODGE_SOAK=1 LODGE_SOAK_KILLS=100 go test ./internal/hubnode -v -timeout 1h -run 'TestRel01/jetstream'    (or redis, postgres)
 SOAK := -p 1 -count=1 -v -run '^TestRel' ./...
 FIGURES := tee -a $(ARTIFACTS)/soak.log | awk '/soak: /{sub(/^.*soak: /, "soak: ")} /^soak: |^FAIL|--- FAIL|^panic:/{print; fflush()}'
 
