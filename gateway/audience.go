@@ -15,7 +15,7 @@ import (
 // audience is a `to` that a person may send to.
 type audience struct {
 	value string // all, group:G, experiment:X, user:P
-	label string // in words
+	name  string // of the group, experiment or person; empty for everybody
 	reach int    // people it reaches now, where that was asked for
 }
 
@@ -38,11 +38,11 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 		return nil, err
 	}
 	var out []audience
-	offer := func(value, label string) error {
+	offer := func(value, name string) error {
 		if g.maySend(p, value) != nil {
 			return nil
 		}
-		one := audience{value: value, label: label}
+		one := audience{value: value, name: name}
 		if count {
 			people, err := g.recipients(ctx, s.Tenant, value)
 			if err != nil {
@@ -53,16 +53,16 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 		out = append(out, one)
 		return nil
 	}
-	if err := offer(audienceAll, "Everyone"); err != nil {
+	if err := offer(audienceAll, ""); err != nil {
 		return nil, err
 	}
 	for _, group := range sortedKeys(cat.Groups) {
-		if err := offer("group:"+group, "Group "+cat.Title(cat.Groups[group].Description, group)); err != nil {
+		if err := offer("group:"+group, cat.Title(cat.Groups[group].Description, group)); err != nil {
 			return nil, err
 		}
 	}
 	for _, experiment := range sortedKeys(cat.Experiments) {
-		if err := offer("experiment:"+experiment, "Users of "+describe(cat, experiment).title); err != nil {
+		if err := offer("experiment:"+experiment, describe(cat, experiment).title); err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +74,7 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 		return nil, err
 	}
 	for _, person := range people {
-		out = append(out, audience{value: "user:" + string(person.ID), label: person.Name, reach: 1})
+		out = append(out, audience{value: "user:" + string(person.ID), name: person.Name, reach: 1})
 	}
 	return out, nil
 }

@@ -75,7 +75,7 @@ func (g *Gateway) renderMerge(w http.ResponseWriter, r *http.Request, status int
 	for _, a := range p.Answers {
 		item := web.MergeItem{Title: a.Title}
 		if a.Clash {
-			item.Clash = "the later one, of " + names[a.Counts] + ", counts"
+			item.Clash = view.Say.T("the later one, of {who}, counts", "who", names[a.Counts])
 		}
 		view.Answers = append(view.Answers, item)
 	}
@@ -83,9 +83,9 @@ func (g *Gateway) renderMerge(w http.ResponseWriter, r *http.Request, status int
 		item := web.MergeItem{Title: m.Title, State: m.State}
 		switch {
 		case m.Clash && m.Counts == sideBoth:
-			item.Clash = "they count together"
+			item.Clash = view.Say.T("they count together")
 		case m.Clash:
-			item.Clash = "the other is " + m.Other + ", and that of " + names[m.Counts] + " counts"
+			item.Clash = view.Say.T("the other is {state}, and that of {who} counts", "state", view.Say.T(m.Other), "who", names[m.Counts])
 		}
 		view.Marks = append(view.Marks, item)
 	}

@@ -36,31 +36,31 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 // flashes are the fixed sentences a redirect can ask for: nothing of an address
 // is ever repeated on a page.
 var flashes = map[string]string{
-	"booked":    "Booked. Your reference is below; with your surname it opens this booking on any device.",
-	"extended":  "Extended. What you have open goes on.",
-	"cancelled": "Cancelled. Messages about it still reach you.",
-	"answered":  "Thank you: your answer is in. You can change it until the survey closes.",
-	"confirmed": "Thank you: your attendance is confirmed.",
-	"sent":      "Sent.",
-	"scheduled": "Put by. It is sent when its time has come.",
-	"withdrawn": "Taken back. It will not be sent.",
-	"replied":   "Your reply is on its way to the instructors.",
+	"booked":    web.Text("Booked. Your reference is below; with your surname it opens this booking on any device."),
+	"extended":  web.Text("Extended. What you have open goes on."),
+	"cancelled": web.Text("Cancelled. Messages about it still reach you."),
+	"answered":  web.Text("Thank you: your answer is in. You can change it until the survey closes."),
+	"confirmed": web.Text("Thank you: your attendance is confirmed."),
+	"sent":      web.Text("Sent."),
+	"scheduled": web.Text("Put by. It is sent when its time has come."),
+	"withdrawn": web.Text("Taken back. It will not be sent."),
+	"replied":   web.Text("Your reply is on its way to the instructors."),
 
-	"acknowledged": "Thank you: the sender sees that you have read it.",
+	"acknowledged": web.Text("Thank you: the sender sees that you have read it."),
 
-	"opened":   "Opened.",
-	"closed":   "Closed.",
-	"ended":    "Ended.",
-	"linked":   "The account was added. It signs you in from now on.",
-	"unlinked": "The account was removed.",
-	"claimed":  "This booking is yours now.",
-	"merged":   "Merged. They count as one person from now on.",
-	"unmerged": "Un-merged. Each has what was theirs.",
-	"offline":  "The experiment is off-line. Its bookings stay.",
-	"online":   "The experiment is back.",
+	"opened":   web.Text("Opened."),
+	"closed":   web.Text("Closed."),
+	"ended":    web.Text("Ended."),
+	"linked":   web.Text("The account was added. It signs you in from now on."),
+	"unlinked": web.Text("The account was removed."),
+	"claimed":  web.Text("This booking is yours now."),
+	"merged":   web.Text("Merged. They count as one person from now on."),
+	"unmerged": web.Text("Un-merged. Each has what was theirs."),
+	"offline":  web.Text("The experiment is off-line. Its bookings stay."),
+	"online":   web.Text("The experiment is back."),
 
-	"signed-out":      "You are signed out.",
-	"signed-out-here": "You are signed out here. Your institution did not answer: on a shared computer, sign out there too.",
+	"signed-out":      web.Text("You are signed out."),
+	"signed-out-here": web.Text("You are signed out here. Your institution did not answer: on a shared computer, sign out there too."),
 }
 
 // seeOther sends the browser on after a form, so that a reload repeats nothing.
@@ -86,17 +86,39 @@ func (g *Gateway) problemPage(w http.ResponseWriter, r *http.Request, f failure)
 		http.Redirect(w, r, "/login?return="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	view := web.ProblemPage{Layout: g.layout(r, http.StatusText(f.status), "", nil), Status: f.status, Detail: f.detail, Code: string(f.code), Confirm: confirm}
+	view := web.ProblemPage{Status: f.status, Detail: f.detail, Code: string(f.code), Confirm: confirm}
+	title := titleOf(f.status)
 	if idle {
-		view.Code, view.Title = "idle", "Are you still there?"
+		view.Code, title = "idle", web.Text("Are you still there?")
 	}
+	view.Layout = g.layout(r, title, "", nil)
 	if c, err := g.callers(r); err == nil {
 		if s, err := c.main(); err == nil {
-			view.Layout = g.layout(r, view.Title, "", &s)
+			view.Layout = g.layout(r, title, "", &s)
 		}
 	}
 	if err := g.pages.Render(w, f.status, web.PageProblem, view); err != nil {
 		g.log.ErrorContext(r.Context(), "render problem", "err", err)
+	}
+}
+
+// titleOf is the heading of a page that has nothing but an error.
+func titleOf(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return web.Text("Please sign in")
+	case http.StatusForbidden:
+		return web.Text("Not for you")
+	case http.StatusNotFound:
+		return web.Text("Not here")
+	case http.StatusTooManyRequests:
+		return web.Text("Too much at once")
+	case http.StatusServiceUnavailable:
+		return web.Text("Not at the moment")
+	case http.StatusInternalServerError:
+		return web.Text("Our fault")
+	default:
+		return web.Text("That did not work")
 	}
 }
 
@@ -179,7 +201,7 @@ func (g *Gateway) homePage(w http.ResponseWriter, r *http.Request) error {
 	view := web.Home{Layout: g.layout(r, "Lodge", web.PageHome, &s)}
 	// First where messages go on: what happens while the rest is read then comes
 	// over the socket.
-	if view.Messages, view.Resume, err = g.webMessages(ctx, s, 5); err != nil {
+	if view.Messages, view.Resume, err = g.webMessages(ctx, s, view.Say, 5); err != nil {
 		return err
 	}
 	bookings, err := g.bookingsOf(ctx, s)

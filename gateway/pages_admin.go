@@ -25,7 +25,7 @@ func (g *Gateway) adminPage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	page := web.Admin{Layout: g.layout(r, "Administration", web.PageAdmin, &s), Query: q.Get("q"), Kind: q.Get("kind")}
 	found := slices.DeleteFunc(webSessions(views), func(v web.Session) bool {
-		return !matches(page.Query, v.Who(), v.Person, v.Kind, v.Booking, v.Experiment, v.Device, v.Address)
+		return !matches(page.Query, page.Say.Who(v), v.Person, v.Kind, v.Booking, v.Experiment, v.Device, v.Address)
 	})
 	page.Sessions, page.More = firstOf(found, sessionsShown)
 	return g.pages.Render(w, http.StatusOK, web.PageAdmin, page)
@@ -55,19 +55,19 @@ func (g *Gateway) adminEndPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := web.AdminEnd{Target: web.Target{Session: req.Session, Person: req.Person, Kind: req.Kind, All: req.All}}
+	page, what := web.AdminEnd{Target: web.Target{Session: req.Session, Person: req.Person, Kind: req.Kind, All: req.All}}, ""
 	switch {
 	case req.Session != "":
-		page.What = "End this session?"
+		what = web.Text("End this session?")
 	case req.Person != "":
-		page.What = "End all sessions of this person?"
+		what = web.Text("End all sessions of this person?")
 	case req.Kind != "":
-		page.What = "Sign everybody out, you too?"
+		what = web.Text("Sign everybody out, you too?")
 	default:
-		page.What = "End everything, your own session and services’ codes too?"
+		what = web.Text("End everything, your own session and services’ codes too?")
 	}
 	page.Sessions, page.More = firstOf(webSessions(ending), endingShown)
-	page.Layout = g.layout(r, page.What, web.PageAdmin, &s)
+	page.Layout = g.layout(r, what, web.PageAdmin, &s)
 	return g.pages.Render(w, http.StatusOK, web.PageAdminEnd, page)
 }
 

@@ -135,8 +135,8 @@ func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status i
 	if err != nil {
 		return err
 	}
-	view := web.BookingPage{Layout: g.layout(r, booking.Title, web.PageBooking, &s), Booking: webBooking(booking)}
-	view.Problem = problem
+	view := web.BookingPage{Layout: g.layout(r, "", web.PageBooking, &s), Booking: webBooking(booking)}
+	view.Title, view.Problem = booking.Title, problem
 	cat, err := g.desk.Catalogue(r.Context(), b.Tenant)
 	if err != nil {
 		return err
@@ -193,16 +193,15 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	messages, resume, err := g.webMessages(r.Context(), s, 20)
-	if err != nil {
+	view := web.Launch{Layout: g.layout(r, "", web.PageLaunch, &s)}
+	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, view.Say, 20); err != nil {
 		return err
 	}
 	booking, err := g.bookingView(r.Context(), b, false)
 	if err != nil {
 		return err
 	}
-	view := web.Launch{Layout: g.layout(r, booking.Title, web.PageLaunch, &s), Booking: webBooking(booking), Messages: messages}
-	view.Resume = resume
+	view.Title, view.Booking = booking.Title, webBooking(booking)
 	activity, err := g.activity(r.Context(), b, s)
 	switch code := lodge.CodeOf(err); {
 	case err == nil && len(activity.UIs) > 0:
@@ -212,7 +211,7 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 			view.UIs = append(view.UIs, web.UI{Name: one.Name, Title: one.Title})
 		}
 	case err == nil:
-		view.Closed = "No page to operate this experiment is in the catalogue; tell your laboratory."
+		view.Closed = web.Text("No page to operate this experiment is in the catalogue; tell your laboratory.")
 	case code == lodge.CodeRefused || code == lodge.CodeConflict:
 		view.Closed = explain(err).detail
 	default:

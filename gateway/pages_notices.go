@@ -27,7 +27,7 @@ const (
 // teachMessages fills in what an instructor sent, what waits, and what was replied.
 func (g *Gateway) teachMessages(ctx context.Context, s sessions.Session, cat *booking.Catalogue, view *web.Teach) error {
 	var err error
-	if view.Sent, err = g.webSent(ctx, s, cat); err != nil {
+	if view.Sent, err = g.webSent(ctx, s, cat, view.Say); err != nil {
 		return err
 	}
 	waiting, err := g.scheduledBy(ctx, s)
@@ -35,7 +35,7 @@ func (g *Gateway) teachMessages(ctx context.Context, s sessions.Session, cat *bo
 		return err
 	}
 	for _, m := range waiting {
-		view.Scheduled = append(view.Scheduled, g.webScheduled(ctx, s.Tenant, cat, m))
+		view.Scheduled = append(view.Scheduled, g.webScheduled(ctx, s.Tenant, cat, view.Say, m))
 	}
 	topics := inboxes(cat, s.Bindings)
 	if view.Inbox = len(topics) > 0; !view.Inbox {
@@ -50,7 +50,7 @@ func (g *Gateway) teachMessages(ctx context.Context, s sessions.Session, cat *bo
 		return err
 	}
 	for _, m := range replies {
-		if one, ok := webMessage(cat, merged, s, m); ok {
+		if one, ok := webMessage(cat, view.Say, merged, s, m); ok {
 			one.Replies = false
 			view.Replies = append(view.Replies, one)
 		}
@@ -59,7 +59,7 @@ func (g *Gateway) teachMessages(ctx context.Context, s sessions.Session, cat *bo
 }
 
 // webSent are the latest messages of an instructor with their receipts.
-func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.Catalogue) ([]web.Sent, error) {
+func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.Catalogue, say *web.Printer) ([]web.Sent, error) {
 	mine, err := g.sentBy(ctx, s, shownSent)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.
 		one := web.Sent{
 			Message: web.Message{
 				ID: m.ID, Topic: to, Position: pos.String(), Time: m.Time, Title: m.Notice.Title, Text: m.Notice.Text,
-				Priority: m.Notice.Priority, From: m.Notice.From, To: g.toWords(ctx, s.Tenant, cat, to),
+				Priority: m.Notice.Priority, From: m.Notice.From, To: g.toWords(ctx, s.Tenant, cat, say, to),
 			},
 			Sent: receipts.Sent, Delivered: receipts.Delivered, Read: receipts.Read, Online: receipts.Online, Acknowledge: receipts.Acknowledge,
 			Expired: !end.IsZero() && !g.clock.Now().Before(end),
@@ -101,22 +101,22 @@ func (g *Gateway) webSent(ctx context.Context, s sessions.Session, cat *booking.
 	return out, nil
 }
 
-func (g *Gateway) webScheduled(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, m scheduled) web.Scheduled {
+func (g *Gateway) webScheduled(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, say *web.Printer, m scheduled) web.Scheduled {
 	n := m.Message.Notice
 	return web.Scheduled{
-		ID: m.Message.ID, To: g.toWords(ctx, tenant, cat, n.To), Title: n.Title, Text: n.Text, Priority: n.Priority,
+		ID: m.Message.ID, To: g.toWords(ctx, tenant, cat, say, n.To), Title: n.Title, Text: n.Text, Priority: n.Priority,
 		At: m.Message.At, Expires: n.Expires, State: m.State, Reason: m.Reason,
 	}
 }
 
 // toWords is inWords for the sender, to whom "you" is somebody with a name.
-func (g *Gateway) toWords(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, to string) string {
+func (g *Gateway) toWords(ctx context.Context, tenant lodge.Tenant, cat *booking.Catalogue, say *web.Printer, to string) string {
 	if kind, id, _ := strings.Cut(to, ":"); kind == "user" {
 		if people, err := g.persons.Get(ctx, tenant, lodge.PersonID(id)); err == nil && len(people) == 1 {
 			return people[0].Name
 		}
 	}
-	return inWords(cat, to)
+	return inWords(cat, say, to)
 }
 
 // noticeIn is what was typed into the form of a notice.
@@ -183,15 +183,24 @@ func (g *Gateway) renderScheduled(w http.ResponseWriter, r *http.Request, s sess
 	if err != nil {
 		return err
 	}
-	view := web.ScheduledPage{Layout: g.layout(r, "Change a message", web.PageTeach, &s), ID: chi.URLParam(r, "id"), Notice: form, Audience: webAudiences(audiences)}
-	view.Problem = problem
+	view := web.ScheduledPage{Layout: g.layout(r, "Change a message", web.PageTeach, &s), ID: chi.URLParam(r, "id"), Notice: form}
+	view.Audience, view.Problem = webAudiences(view.Say, audiences), problem
 	return g.pages.Render(w, status, web.PageScheduled, view)
 }
 
-func webAudiences(all []audience) []web.Audience {
+func webAudiences(say *web.Printer, all []audience) []web.Audience {
 	var out []web.Audience
 	for _, a := range all {
-		out = append(out, web.Audience{Value: a.value, Label: a.label, Reach: a.reach})
+		label := a.name
+		switch kind, _, _ := strings.Cut(a.value, ":"); kind {
+		case audienceAll:
+			label = say.T("Everyone")
+		case "group":
+			label = say.T("Group {group}", "group", a.name)
+		case "experiment":
+			label = say.T("Users of {experiment}", "experiment", a.name)
+		}
+		out = append(out, web.Audience{Value: a.value, Label: label, Reach: a.reach})
 	}
 	return out
 }

@@ -23,7 +23,7 @@ import (
 // webMessages are the latest notices of a session, newest first, with those that
 // wait to be acknowledged however old they are, and where the socket is to go on in
 // each topic so that none is shown twice.
-func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int) ([]web.Message, map[string]string, error) {
+func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, say *web.Printer, limit int) ([]web.Message, map[string]string, error) {
 	member, err := g.membership(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +48,7 @@ func (g *Gateway) webMessages(ctx context.Context, s sessions.Session, limit int
 	shown := map[string]bool{}
 	var out []web.Message
 	add := func(m MessageView) {
-		if one, ok := webMessage(cat, merged, s, m); ok && !shown[m.ID] {
+		if one, ok := webMessage(cat, say, merged, s, m); ok && !shown[m.ID] {
 			shown[m.ID] = true
 			out = append(out, one)
 		}
@@ -92,7 +92,7 @@ func (g *Gateway) markUnread(ctx context.Context, s sessions.Session, merged lod
 	return nil
 }
 
-func webMessage(cat *booking.Catalogue, merged lodge.Merged, s sessions.Session, m MessageView) (web.Message, bool) {
+func webMessage(cat *booking.Catalogue, say *web.Printer, merged lodge.Merged, s sessions.Session, m MessageView) (web.Message, bool) {
 	raw, _ := m.Data.(json.RawMessage)
 	var n Notice
 	if m.Type != messaging.TypeNotice || json.Unmarshal(raw, &n) != nil {
@@ -100,27 +100,27 @@ func webMessage(cat *booking.Catalogue, merged lodge.Merged, s sessions.Session,
 	}
 	return web.Message{
 		ID: m.ID, Topic: m.Topic, Position: m.Position, Type: m.Type, Time: m.Time, Title: n.Title, Text: n.Text, Priority: n.Priority, From: n.From,
-		To: inWords(cat, n.To), About: n.About, Own: ownNotice(merged, s, n), Replies: repliable(cat, s, n),
+		To: inWords(cat, say, n.To), About: n.About, Own: ownNotice(merged, s, n), Replies: repliable(cat, s, n),
 	}, true
 }
 
-// inWords says whom an audience is.
-func inWords(cat *booking.Catalogue, to string) string {
+// inWords says whom an audience is, to somebody who is in it.
+func inWords(cat *booking.Catalogue, say *web.Printer, to string) string {
 	kind, id, _ := strings.Cut(to, ":")
 	group := cat.Title(cat.Groups[id].Description, id)
 	switch kind {
 	case audienceAll:
-		return "everyone"
+		return say.T("everyone")
 	case "user":
-		return "you"
+		return say.T("you")
 	case "booking":
-		return "your booking"
+		return say.T("your booking")
 	case "experiment":
-		return "users of " + describe(cat, id).title
+		return say.T("users of {experiment}", "experiment", describe(cat, id).title)
 	case instructorsOf:
-		return "instructors of " + group
+		return say.T("instructors of {group}", "group", group)
 	default:
-		return kind + " " + group
+		return say.T("group {group}", "group", group)
 	}
 }
 
@@ -141,7 +141,7 @@ func (g *Gateway) renderMessages(w http.ResponseWriter, r *http.Request, status 
 	}
 	view := web.Messages{Layout: g.layout(r, "Messages", web.PageMessages, &s)}
 	view.Problem = problem
-	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, limit); err != nil {
+	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, view.Say, limit); err != nil {
 		return err
 	}
 	for i := range view.Messages {
@@ -270,8 +270,8 @@ func (g *Gateway) renderSurvey(w http.ResponseWriter, r *http.Request, status in
 	if err != nil {
 		return err
 	}
-	view := web.SurveyPage{Layout: g.layout(r, one.Title, web.PageSurvey, &s), Survey: webSurvey(surveyView(one, mine, false))}
-	view.Problem = problem
+	view := web.SurveyPage{Layout: g.layout(r, "", web.PageSurvey, &s), Survey: webSurvey(surveyView(one, mine, false))}
+	view.Title, view.Problem = one.Title, problem
 	for id, a := range typed {
 		view.Survey.Mine[id] = web.Answer(a)
 	}

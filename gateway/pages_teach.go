@@ -51,7 +51,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	view.Audience = webAudiences(audiences)
+	view.Audience = webAudiences(view.Say, audiences)
 	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
 		return err

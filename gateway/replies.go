@@ -62,7 +62,7 @@ func (g *Gateway) reply(ctx context.Context, s sessions.Session, id, text, key s
 	}
 	n := Notice{
 		Text: strings.TrimSpace(text), Priority: priorityInfo, From: s.Name, By: string(s.Person), To: inboxOf(group),
-		ToName: inWords(cat, inboxOf(group)), InReplyTo: id, About: shorten(orElse(to.Title, to.Text), maxAbout),
+		ToName: inWords(cat, nil, inboxOf(group)), InReplyTo: id, About: shorten(orElse(to.Title, to.Text), maxAbout),
 	}
 	if err := n.check(); err != nil {
 		return Accepted{}, err

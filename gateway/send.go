@@ -95,7 +95,7 @@ func (g *Gateway) compose(ctx context.Context, s sessions.Session, req MessageRe
 	if kind, group, _ := strings.Cut(req.To, ":"); req.Replies && (kind != "group" || !cat.Groups[group].Replies) {
 		return sent{}, lodge.E(lodge.CodeRefused, "Replies can be allowed to notices for a group whose catalogue entry has replies; leave them out here.")
 	}
-	n.ToName = inWords(cat, req.To)
+	n.ToName = inWords(cat, nil, req.To)
 	one := sent{Time: g.clock.Now(), Notice: n}
 	if one.At, err = moment(req.At, req.Zone, "at"); err != nil {
 		return sent{}, err

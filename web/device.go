@@ -33,7 +33,7 @@ func DeviceName(agent string) string {
 	case browser != "":
 		return browser
 	case system != "":
-		return "Unknown browser on " + system
+		return Text("Unknown browser") + " on " + system
 	default:
 		return product(agent)
 	}
@@ -63,7 +63,7 @@ func product(agent string) string {
 		name = string(runes[:maxProduct])
 	}
 	if name == "" || name == "Mozilla" {
-		return "Unknown device"
+		return Text("Unknown device")
 	}
 	return name
 }

@@ -37,6 +37,12 @@ func (l Layout) ResumeJSON() (string, error) {
 	return string(b), err
 }
 
+// At is the page's path.
+func (l Layout) At() string {
+	at, _, _ := strings.Cut(l.Path, "?")
+	return at
+}
+
 // Live reports whether the page opens a message socket.
 func (l Layout) Live() bool { return l.Person != nil }
 
@@ -175,54 +181,15 @@ func (s Slot) Ribbon(from, until time.Time) []Span {
 // Kinds lists the kinds of session that can be asked for.
 func (a Admin) Kinds() []string { return []string{"login", "booking", "experiment", "host", "service"} }
 
-// Who says whose a session is: a person, or the hardware or program that a code was
-// made for.
-func (s Session) Who() string {
-	switch {
-	case s.Name != "":
-		return s.Name
-	case s.Kind == "host":
-		return "Host of " + s.Experiment
-	case s.Kind == "service":
-		return "Service for " + strings.Join(s.Scopes, ", ")
-	case s.Person != "":
-		return s.Person
-	default:
-		return "Nobody known"
-	}
-}
-
 // Live reports whether the session can be ended.
 func (s Session) Live() bool { return s.State == "active" || s.State == "pending" }
 
-// Open writes what is open through a session: "2 message sockets, 1 stream"; empty
-// when nothing is.
-func (s Session) Open() string {
-	var parts []string
-	for _, one := range []struct {
-		n    int
-		what string
-	}{{s.Sockets.Messages, "message socket"}, {s.Sockets.Streams, "stream"}} {
-		switch {
-		case one.n == 1:
-			parts = append(parts, "1 "+one.what)
-		case one.n > 1:
-			parts = append(parts, strconv.Itoa(one.n)+" "+one.what+"s")
-		}
+// Open is what is open through a session; nil when nothing is.
+func (s Session) Open() *Sockets {
+	if s.Sockets == (Sockets{}) {
+		return nil
 	}
-	return strings.Join(parts, ", ")
-}
-
-// Reaches writes the number of people an audience holds.
-func (a Audience) Reaches() string {
-	switch {
-	case a.Reach < 0:
-		return ""
-	case a.Reach == 1:
-		return "1 person"
-	default:
-		return strconv.Itoa(a.Reach) + " people"
-	}
+	return &s.Sockets
 }
 
 // Chosen reports whether option i is part of the answer.
@@ -293,15 +260,15 @@ func (r Register) Count(state string) int {
 func (m Mark) Because() string {
 	switch m.Source {
 	case "experiment":
-		return "seen in the experiment"
+		return Text("seen in the experiment")
 	case "messages":
-		return "seen on the message channel"
+		return Text("seen on the message channel")
 	case "confirmed":
-		return "confirmed by one tap"
+		return Text("confirmed by one tap")
 	case "manual":
-		return "entered by hand"
+		return Text("entered by hand")
 	case "closed":
-		return "when the register closed"
+		return Text("when the register closed")
 	default:
 		return ""
 	}

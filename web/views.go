@@ -426,7 +426,6 @@ type Admin struct {
 type AdminEnd struct {
 	Layout
 	Target   Target
-	What     string    // in words
 	Sessions []Session // some of those that end
 	More     int       // how many beside them
 }

@@ -26,7 +26,7 @@ func emptyViews() []fixture {
 			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}},
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
-			fixture{PageAdminEnd, AdminEnd{Layout: l, What: "What"}}, fixture{PageAudit, Audit{Layout: l}},
+			fixture{PageAdminEnd, AdminEnd{Layout: l}}, fixture{PageAudit, Audit{Layout: l}},
 			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
@@ -90,7 +90,7 @@ func fullViews(t string) []fixture {
 			Surveys:   []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
 		{PageScheduled, ScheduledPage{Layout: l, ID: "s1", Audience: audience, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "safety", At: "2026-05-04T09:00", Zone: "UTC"}}},
 		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
-		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, What: t, Sessions: []Session{session, host}, More: 3}},
+		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, Sessions: []Session{session, host}, More: 3}},
 		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{
 			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
 		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},

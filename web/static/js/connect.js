@@ -1,12 +1,13 @@
 // connect.js: the page's one message socket and what it says about itself.
 
 import {Messages, call} from '../sdk/lodge.js'
+import {t} from './words.js'
 
 const words = {
-  connecting: 'Connecting…',
-  open: 'Live',
-  waiting: 'Reconnecting…',
-  closed: 'Not connected',
+  connecting: t('Connecting…'),
+  open: t('Live'),
+  waiting: t('Reconnecting…'),
+  closed: t('Not connected'),
 }
 
 /** connect returns the page's Messages, not yet open, or nothing for a visitor. */
@@ -37,10 +38,10 @@ function show(messages) {
   }
   messages.on('state', set)
   messages.on('closed', ({detail}) => {
-    text.textContent = detail.code === 401 || detail.code === 4401 ? 'Signed out. ' : `${detail.reason} `
+    text.textContent = detail.code === 401 || detail.code === 4401 ? `${t('Signed out.')} ` : `${detail.reason} `
     const again = document.createElement('a')
     again.href = detail.code === 401 || detail.code === 4401 ? '/login' : location.href
-    again.textContent = detail.code === 401 || detail.code === 4401 ? 'Sign in again' : 'Load the page again'
+    again.textContent = detail.code === 401 || detail.code === 4401 ? t('Sign in again') : t('Load the page again')
     element.append(again)
   })
   set()

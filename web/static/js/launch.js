@@ -4,6 +4,7 @@
 import {call} from '../sdk/lodge.js'
 import {announce} from './connect.js'
 import {countDown, now, showTimes} from './time.js'
+import {t, tn} from './words.js'
 
 /** keepLaunch keeps the launch page in step with its booking. */
 export function keepLaunch(page, messages) {
@@ -27,17 +28,17 @@ export function keepLaunch(page, messages) {
     if (Date.parse(end) === Date.parse(clock.dataset.end)) return
     clock.dataset.end = end
     countDown()
-    announce(`Extended: ${clock.textContent}.`)
+    announce(t('Extended: {left}.', {left: clock.textContent}))
   }
 
   messages.on('lodge.booking', ({detail: event}) => {
     const {booking: id, change, end, reason} = event.data
     if (id !== booking || !news(event)) return
     if (change === 'cancelled') {
-      clock.dataset.stopped = 'cancelled'
+      clock.dataset.stopped = t('cancelled')
       countDown()
       for (const control of page.querySelectorAll('.launch-bar form, .launch-bar details')) control.hidden = true
-      shut('Your booking was cancelled', reason || 'The experiment is closed. Messages and questions still reach you here.')
+      shut(t('Your booking was cancelled'), reason || t('The experiment is closed. Messages and questions still reach you here.'))
     } else {
       moved(end)
       offer()
@@ -48,12 +49,12 @@ export function keepLaunch(page, messages) {
     const {experiment: id, online, reason} = event.data
     if (id !== experiment || !news(event) || clock.dataset.stopped !== undefined) return
     if (!online) {
-      shut('The experiment is off-line', reason || 'A technician is looking after it. Your booking stands.')
-      announce(`The experiment is off-line. ${reason ?? ''}`)
+      shut(t('The experiment is off-line'), reason || t('A technician is looking after it. Your booking stands.'))
+      announce(`${t('The experiment is off-line')}. ${reason ?? ''}`)
     } else {
       closed.hidden = true
-      announce('The experiment is back.')
-      if (!page.querySelector('iframe')) shut('The experiment is back', 'Your booking stands.', true)
+      announce(t('The experiment is back'))
+      if (!page.querySelector('iframe')) shut(t('The experiment is back'), t('Your booking stands.'), true)
     }
   })
 
@@ -87,7 +88,7 @@ export function keepLaunch(page, messages) {
       const form = page.querySelector('[data-survey]')
       if (!form) return holder.remove()
       holder.append(Object.assign(document.createElement('h2'), {textContent: view.title}), document.importNode(form, true))
-      announce(`A survey for you: ${view.title}`)
+      announce(t('A survey for you: {title}', {title: view.title}))
     } catch {
       holder.remove() // it is also on the first page; the next opening tries again
     }
@@ -98,11 +99,11 @@ export function keepLaunch(page, messages) {
     Object.assign(box.dataset, {testid: 'register', id: register})
     const form = Object.assign(document.createElement('form'), {method: 'post', action: `/registers/${encodeURIComponent(register)}/confirm`})
     form.dataset.confirm = ''
-    const button = Object.assign(document.createElement('button'), {className: 'primary', textContent: 'I am here'})
+    const button = Object.assign(document.createElement('button'), {className: 'primary', textContent: t('I am here')})
     button.dataset.testid = 'confirm'
     form.append(button)
     box.append(Object.assign(document.createElement('strong'), {textContent: title}), form)
-    announce(`Attendance: ${title}`)
+    announce(t('Attendance: {title}', {title}))
     return box
   }
 
@@ -123,8 +124,8 @@ export function keepLaunch(page, messages) {
       await step(form, async () => {
         // Where it leads does not matter here: following would render a page for nothing.
         const response = await fetch(form.action, {method: 'POST', redirect: 'manual', headers: {'Content-Type': 'application/x-www-form-urlencoded'}})
-        if (!response.ok && response.type !== 'opaqueredirect') throw new Error('That could not be recorded. Try again.')
-        const done = Object.assign(document.createElement('p'), {className: 'done', textContent: 'You have confirmed that you are here.'})
+        if (!response.ok && response.type !== 'opaqueredirect') throw new Error(t('That could not be recorded. Try again.'))
+        const done = Object.assign(document.createElement('p'), {className: 'done', textContent: t('You have confirmed that you are here.')})
         done.dataset.testid = 'confirmed'
         form.replaceWith(done)
         announce(done.textContent)
@@ -160,7 +161,7 @@ export function keepLaunch(page, messages) {
 
   function options(minutes) {
     if (!extend) return
-    const choices = (minutes ?? []).map((n) => Object.assign(document.createElement('option'), {value: n * 60, textContent: `${n} min`}))
+    const choices = (minutes ?? []).map((n) => Object.assign(document.createElement('option'), {value: n * 60, textContent: t('{n} min', {n})}))
     extend.querySelector('select').replaceChildren(...choices)
     extend.hidden = choices.length === 0
   }
@@ -174,17 +175,17 @@ export function keepLaunch(page, messages) {
     if (clock.dataset.stopped !== undefined) return
     if (due && begin <= now()) {
       due = false
-      shut('Your time has come', 'The experiment is yours now.', true)
-      announce('Your booking begins.')
+      shut(t('Your time has come'), t('The experiment is yours now.'), true)
+      announce(t('Your booking begins.'))
     }
     const left = Date.parse(clock.dataset.end) - now()
     for (const minutes of [5, 1]) {
       if (last > minutes * 60000 && left <= minutes * 60000 && left > 0 && last !== Infinity) {
-        announce(`${minutes} minute${minutes > 1 ? 's' : ''} left.`)
+        announce(tn(minutes, '{n} minute left.', '{n} minutes left.'))
       }
     }
     if (last > 0 && last !== Infinity && left <= 0) {
-      shut('Your time is over', 'The experiment is closed. Messages and questions still reach you here.')
+      shut(t('Your time is over'), t('The experiment is closed. Messages and questions still reach you here.'))
       if (extend) extend.hidden = true
     } else if (last <= 0 && left > 0) {
       closed.hidden = true

@@ -3,6 +3,7 @@
 
 import {showTimes} from './time.js'
 import {announce} from './connect.js'
+import {t} from './words.js'
 
 /** keepMessages adds what arrives to the page's list and reports what was read. */
 export function keepMessages(messages) {
@@ -71,7 +72,7 @@ function render(event) {
   item.querySelector('[name=key]').value = Math.random().toString(36)
   const field = (name) => item.querySelector(`[data-field="${name}"]`)
   field('from').textContent = from
-  field('to').textContent = toName ?? audience(to)
+  field('to').textContent = audience(to, toName)
   field('about').textContent = about ?? ''
   field('about-line').hidden = !about
   field('title').textContent = title ?? ''
@@ -82,9 +83,14 @@ function render(event) {
   return item
 }
 
-function audience(to = '') {
-  const [kind, id] = to.split(/:(.*)/)
-  return {all: 'everyone', group: `group ${id}`, experiment: `users of ${id}`, booking: 'your booking', user: 'you'}[kind] ?? to
+// The name in what the sender's page called the audience: "group Physics 1".
+function audience(to = '', toName = '') {
+  const [kind, name] = to.split(/:(.*)/)
+  const id = /^(?:group|users of|instructors of) (.*)/.exec(toName)?.[1] ?? name
+  return {
+    all: t('everyone'), group: t('group {group}', {group: id}), experiment: t('users of {experiment}', {experiment: id}),
+    booking: t('your booking'), user: t('you'), instructors: t('instructors of {group}', {group: id}),
+  }[kind] ?? to
 }
 
 function place(list, item) {

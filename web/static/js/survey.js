@@ -2,6 +2,7 @@
 
 import {call} from '../sdk/lodge.js'
 import {announce} from './connect.js'
+import {t} from './words.js'
 
 /** keepSurveys answers by script where that saves leaving the launch page. */
 export function keepSurveys(root) {
@@ -18,13 +19,13 @@ export function keepSurveys(root) {
       const done = document.createElement('p')
       done.className = 'done'
       done.dataset.testid = 'survey-done'
-      done.textContent = 'Your answers are in. Thank you.'
+      done.textContent = t('Your answers are in. Thank you.')
       form.replaceWith(done)
       announce(done.textContent)
     } catch (refused) {
       wrong.textContent = refused.code
         ? refused.message
-        : 'Your answers could not be sent. They are still here: try again when the connection is back.'
+        : t('Your answers could not be sent. They are still here: try again when the connection is back.')
       wrong.hidden = false
       button.disabled = false
     }

@@ -1,5 +1,7 @@
 // time.js: times in the reader's own zone, and countdowns.
 
+import {t, tn} from './words.js'
+
 const language = document.documentElement.lang
 // English pages follow the reader's own English where there is one.
 const locale = navigator.languages?.find((l) => l.startsWith(language)) ?? 'en-GB'
@@ -72,7 +74,7 @@ function zoneName() {
 function words(ms) {
   const s = Math.ceil(ms / 1000)
   const pad = (n) => String(n).padStart(2, '0')
-  if (s >= 172800) return `${Math.floor(s / 86400)} days`
+  if (s >= 172800) return tn(Math.floor(s / 86400), '{n} day', '{n} days')
   if (s >= 3600) return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`
   return `${Math.floor(s / 60)}:${pad(s % 60)}`
 }
@@ -82,12 +84,13 @@ export function countDown() {
   for (const element of document.querySelectorAll('[data-countdown]')) {
     const {start, end, stopped} = element.dataset
     const at = now()
-    let text = stopped ?? 'ended'
-    if (stopped === undefined && at < Date.parse(start)) text = `begins in ${words(Date.parse(start) - at)}`
-    else if (stopped === undefined && at < Date.parse(end)) text = `${words(Date.parse(end) - at)} left`
-    else if (stopped === undefined && !end) text = 'begins now'
+    let text = stopped ?? t('ended')
+    if (stopped === undefined && at < Date.parse(start)) text = t('begins in {time}', {time: words(Date.parse(start) - at)})
+    else if (stopped === undefined && at < Date.parse(end)) text = t('{time} left', {time: words(Date.parse(end) - at)})
+    else if (stopped === undefined && !end) text = t('begins now')
     if (element.textContent !== text) element.textContent = text
-    element.classList.toggle('urgent', / left$/.test(text) && Date.parse(end) - at < 60000)
+    const left = Date.parse(end) - at
+    element.classList.toggle('urgent', stopped === undefined && !(at < Date.parse(start)) && left > 0 && left < 60000)
   }
 }
 

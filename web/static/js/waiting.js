@@ -3,6 +3,7 @@
 
 import {call} from '../sdk/lodge.js'
 import {own} from './messages.js'
+import {t} from './words.js'
 
 /** keepWaiting shows it: what is about safety everywhere, the rest where no list has it. */
 export function keepWaiting(messages) {
@@ -21,11 +22,11 @@ export function keepWaiting(messages) {
     const line = (tag, text) => {
       if (text) card.appendChild(document.createElement(tag)).textContent = text
     }
-    line('h2', data.title || (data.priority === 'safety' ? 'Safety' : 'Important'))
+    line('h2', data.title || (data.priority === 'safety' ? t('Safety') : t('Important')))
     line('p', data.text)
     line('small', data.from)
     const button = card.appendChild(document.createElement('button'))
-    Object.assign(button, {type: 'button', className: 'small', textContent: 'Got it'})
+    Object.assign(button, {type: 'button', className: 'small', textContent: t('Got it')})
     button.dataset.testid = 'waiting-acknowledge'
     button.addEventListener('click', () => document.dispatchEvent(new CustomEvent('lodge-acknowledged', {detail: id})))
     cards.set(id, {card, topic: event.lodgetopic ?? event.topic, time: Date.parse(event.time)})
