@@ -156,6 +156,8 @@ func fill(s string, args []any, show func(any) string) (string, error) {
 	}
 }
 
+func plain(v any) string { return fmt.Sprint(v) }
+
 // shown writes an argument as plain text, escaped as HTML unless it is HTML.
 func shown(v any) string {
 	if h, ok := v.(template.HTML); ok {

@@ -1,8 +1,9 @@
 package web
 
 import (
-	"fmt"
 	"html/template"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +61,7 @@ func (p *Printer) lookup(key, form string) string {
 // not as it should be shows in English and unfilled.
 func (p *Printer) T(english string, args ...any) string {
 	s := p.lookup(english, "other")
-	if filled, err := fill(s, args, func(v any) string { return fmt.Sprint(v) }); err == nil {
+	if filled, err := fill(s, args, plain); err == nil {
 		return filled
 	}
 	return s
@@ -69,7 +70,7 @@ func (p *Printer) T(english string, args ...any) string {
 // N returns the text for a number of things, which fills {n}.
 func (p *Printer) N(n int, one, other string, args ...any) string {
 	s := p.counted(n, one, other)
-	if filled, err := fill(s, append(args, "n", n), func(v any) string { return fmt.Sprint(v) }); err == nil {
+	if filled, err := fill(s, append(args, "n", n), plain); err == nil {
 		return filled
 	}
 	return s
@@ -104,13 +105,39 @@ func (p *Printer) Tr(english string) string {
 	}
 	for _, one := range p.patterns {
 		if args, ok := one.match(english); ok {
-			if filled, err := fill(p.lookup(one.key, "other"), args, func(v any) string { return fmt.Sprint(v) }); err == nil {
+			for i := 1; i < len(args); i += 2 {
+				args[i] = p.part(args[i].(string))
+			}
+			if filled, err := fill(p.lookup(one.key, "other"), args, plain); err == nil {
 				return filled
 			}
 		}
 	}
 	return english
 }
+
+// part says what fills a sentence: a word of the catalogue, or lengths such as "1
+// hour 30 minutes".
+func (p *Printer) part(english string) string {
+	if t, ok := p.texts[english]; ok {
+		return t.other()
+	}
+	return counts.ReplaceAllStringFunc(english, func(count string) string {
+		number, unit, _ := strings.Cut(count, " ")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return count
+		}
+		filled, err := fill(p.counted(n, count, "{n} "+strings.TrimSuffix(unit, "s")+"s"), []any{"n", n}, plain)
+		if err != nil {
+			return count
+		}
+		return filled
+	})
+}
+
+// counts finds the parts of a length.
+var counts = regexp.MustCompile(`\b\d+ (?:second|minute|hour|day)s?\b`)
 
 // html is T for templates: the text may hold markup, what fills it is escaped.
 func (p *Printer) html(english string, args ...any) (template.HTML, error) {
