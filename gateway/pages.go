@@ -21,6 +21,9 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 	l := web.Layout{
 		Title: say.T(title), Nav: nav, Path: r.URL.RequestURI(), Now: g.clock.Now(), Flash: say.T(flashes[r.URL.Query().Get("done")]), Say: say, Zone: zone,
 	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		l.Path = "/" // what a form was sent to is no page to come back to
+	}
 	if s == nil {
 		return l
 	}
@@ -179,9 +182,10 @@ func (g *Gateway) issuers(returnTo string) []web.Issuer {
 }
 
 func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) error {
-	return g.pages.Render(w, http.StatusOK, web.PageLogin, web.Login{
-		Layout: g.layout(r, "Sign in", web.PageLogin, nil), Issuers: g.issuers(r.URL.Query().Get("return")),
-	})
+	back := idp.SafeReturn(r.URL.Query().Get("return"))
+	view := web.Login{Layout: g.layout(r, "Sign in", web.PageLogin, nil), Issuers: g.issuers(back)}
+	view.Path = "/login?return=" + url.QueryEscape(back)
+	return g.pages.Render(w, http.StatusOK, web.PageLogin, view)
 }
 
 // homePage is the lodge itself: what is yours, what you can do, what is new.

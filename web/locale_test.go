@@ -197,7 +197,7 @@ func TestPagesRenderInEveryLanguageAndZone(t *testing.T) {
 		Layout:  Layout{Title: "T", Now: testNow, Say: german(t), Zone: zone},
 		Booking: Booking{ID: "b", State: "booked", Start: testNow, End: testNow.Add(time.Hour)},
 	}})
-	for _, want := range []string{`<html lang="de" dir="ltr" data-zone="Europe/Berlin">`, "Mi., 29. Juli 2026, 16:03 CEST", "Ihre Zeit", `datetime="2026-07-29T14:03:00Z"`} {
+	for _, want := range []string{`<html lang="de" dir="ltr" data-shown-in="Europe/Berlin">`, "Mi., 29. Juli 2026, 16:03 CEST", "Ihre Zeit", `datetime="2026-07-29T14:03:00Z"`} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q in the page", want)
 		}

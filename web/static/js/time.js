@@ -59,7 +59,7 @@ function format(name, at) {
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
 
 // The next page comes with its times in the reader's zone already.
-if (document.documentElement.dataset.zone !== ownZone()) {
+if (document.documentElement.dataset.shownIn !== ownZone()) {
   const secure = location.protocol === 'https:' ? '; secure' : ''
   document.cookie = `lodge-zone=${ownZone()}; path=/; max-age=31536000; samesite=lax${secure}`
 }
