@@ -1,12 +1,11 @@
 package messaging
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -26,50 +25,34 @@ const inboxLimit = 10 * time.Second
 // An error, a *lodge.Error, means that the connection was refused before the
 // upgrade and that nothing has been answered.
 func (h *Hub) ServeWS(w http.ResponseWriter, r *http.Request, sub Subscriber) error {
+	if status, why := checkUpgrade(w, r); status != 0 {
+		http.Error(w, why, status)
+		return nil
+	}
 	c, err := h.admit(r, sub)
 	if err != nil {
 		return err
 	}
-	s := &socket{conn: c}
-	hijacking := &hijacker{ResponseWriter: w}
-	s.ws, err = websocket.Accept(hijacking, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // the gateway compares Origin with its exact list
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPongReceived:     s.pong,
-	})
+	wire, err := upgrade(w, r)
 	if err != nil {
 		h.leave(c)
-		return nil // Accept has answered
+		return lodge.Wrap(lodge.CodeInternal, "the connection cannot be made a websocket", err)
 	}
-	s.ws.SetReadLimit(maxFrame)
-	s.wire = hijacking.wire
+	s := &socket{conn: c, wire: wire}
+	s.in.from = wire
 	c.out = s
 	h.tasks.Go(s.read)
 	c.attend(errWait) // what is there already
 	return nil
 }
 
-// A hijacker gives the library the connection of a request in a form of our own.
-type hijacker struct {
-	http.ResponseWriter
-	wire *wireConn
-}
-
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	wire, rw, err := takeOver(h.ResponseWriter)
-	if err != nil {
-		return nil, nil, err
-	}
-	h.wire = wire
-	return wire, rw, nil
-}
-
 // A socket is the websocket transport. Its reader is its only goroutine as long
 // as there is nothing else to wait for.
 type socket struct {
-	conn *hubConn
-	ws   *websocket.Conn
-	wire *wireConn
+	conn    *hubConn
+	wire    *wireConn
+	closing atomic.Bool  // a close frame was sent, or answered
+	in      socketReader // owned by the reader
 }
 
 // ping is a ping frame without a payload.
@@ -98,21 +81,13 @@ func (s *socket) beat(w *writer) error {
 	return err
 }
 
-func (s *socket) pong(context.Context, []byte) {
-	s.conn.asked.Store(0)
-	s.conn.alive()
-}
-
 // close ends the websocket and with it the reader: with a close frame that says
 // why when the hub ended it, else at once.
 func (s *socket) close(why error) {
-	var err error
-	if e, ok := errors.AsType[*ending](why); ok {
-		err = s.ws.Close(e.code, e.reason)
-	}
-	if err != nil || !isEnding(why) {
+	e, ok := errors.AsType[*ending](why)
+	if !ok || s.sayClose(e.code, e.reason) != nil {
 		// The client is gone or does not read: there is nobody to tell.
-		_ = s.ws.CloseNow()
+		_ = s.wire.Close()
 	}
 }
 
@@ -121,32 +96,30 @@ func (s *socket) close(why error) {
 func (s *socket) read() {
 	c := s.conn
 	for {
-		typ, b, err := s.ws.Read(context.Background())
-		if errors.Is(err, websocket.ErrMessageTooBig) {
-			s.wire.drain()
+		op, b, err := s.in.next(s.control)
+		if broken, ok := errors.AsType[*breach](err); ok {
+			if s.sayClose(broken.code, broken.reason) == nil {
+				s.wire.drain()
+			}
 		}
 		if err != nil {
 			break
 		}
+		if s.closing.Load() {
+			continue // it is read to its end for the closing handshake's sake
+		}
 		c.alive()
-		if why := c.receive(typ, b); why != nil {
+		if why := c.receive(op, b); why != nil {
 			c.refuse(why)
 		}
 	}
 	c.gone()
-	// The library has answered what the client sent; it may have left the
-	// connection to us.
-	_ = s.ws.CloseNow()
-}
-
-func isEnding(err error) bool {
-	_, ok := errors.AsType[*ending](err)
-	return ok
+	_ = s.wire.Close() // it may be closed already
 }
 
 // receive handles a client frame, and returns why it ends the connection, or
 // nil.
-func (c *hubConn) receive(typ websocket.MessageType, b []byte) *ending {
+func (c *hubConn) receive(op byte, b []byte) *ending {
 	if c.refused.Load() != nil {
 		return nil // it is ending, and read to its end for the closing handshake's sake
 	}
@@ -154,7 +127,7 @@ func (c *hubConn) receive(typ websocket.MessageType, b []byte) *ending {
 		c.limiter = rate.NewLimiter(c.hub.opts.FrameRate, c.hub.opts.FrameBurst)
 	}
 	switch {
-	case typ != websocket.MessageText:
+	case op != opText:
 		return endBinary
 	case !c.limiter.Allow():
 		return endTooMany

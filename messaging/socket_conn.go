@@ -1,7 +1,6 @@
 package messaging
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -12,17 +11,14 @@ import (
 	"time"
 )
 
-// The buffers of a websocket, in bytes. Clients send little, and the library
-// writes nothing but control frames, which fit.
-const (
-	readBuffer  = 512
-	writeBuffer = 256
-)
+// readBuffer is the room for what a client sends, in bytes: acknowledgements, and
+// the beginning of all else.
+const readBuffer = 256
 
-// A wireConn is the connection below a websocket, shared by the library, which
-// reads and writes control frames, and the hub, which writes frames that are
-// made already. Every call writes whole frames; the rest of one for which there
-// was no room is written before anything else.
+// A wireConn is the connection below a websocket, shared by its reader, which also
+// writes control frames, and the hub's writers, which write frames that are made
+// already. Every call writes whole frames; the rest of one for which there was no
+// room is written before anything else.
 type wireConn struct {
 	net.Conn
 	raw    syscall.RawConn // nil where nothing can be tried
@@ -35,11 +31,11 @@ type wireConn struct {
 	broken error      // why nothing can be written any more
 }
 
-// takeOver hijacks a request's connection with small buffers.
-func takeOver(w http.ResponseWriter) (*wireConn, *bufio.ReadWriter, error) {
+// takeOver hijacks a request's connection, and lets go of the server's buffers.
+func takeOver(w http.ResponseWriter) (*wireConn, error) {
 	conn, server, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, fmt.Errorf("messaging: %w", err)
+		return nil, fmt.Errorf("messaging: %w", err)
 	}
 	wire := &wireConn{Conn: conn}
 	if n := server.Reader.Buffered(); n > 0 {
@@ -51,7 +47,7 @@ func takeOver(w http.ResponseWriter) (*wireConn, *bufio.ReadWriter, error) {
 			wire.raw = raw
 		}
 	}
-	return wire, bufio.NewReadWriter(bufio.NewReaderSize(wire, readBuffer), bufio.NewWriterSize(wire, writeBuffer)), nil
+	return wire, nil
 }
 
 // What drain takes at most, in time and bytes.
@@ -80,19 +76,27 @@ func (w *wireConn) Read(b []byte) (int, error) {
 	return w.Conn.Read(b)
 }
 
-// Write writes a control frame of the library's, which limits how long it takes
-// by closing the connection.
-func (w *wireConn) Write(b []byte) (int, error) {
+// control writes a control frame, within a limit.
+func (w *wireConn) control(op byte, payload []byte, limit time.Duration) error {
+	var b [2 + maxControl]byte
+	b[0], b[1] = finBit|op, byte(len(payload))
+	n := 2 + copy(b[2:], payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("messaging: write limit: %w", err)
+	}
 	if err := w.flushLocked(); err != nil {
-		return 0, err
+		return fmt.Errorf("messaging: write: %w", err)
 	}
-	n, err := w.Conn.Write(b)
-	if err != nil {
+	if _, err := w.Conn.Write(b[:n]); err != nil {
 		w.broken = err // some of a frame may be out
+		return fmt.Errorf("messaging: write: %w", err)
 	}
-	return n, err
+	if err := w.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("messaging: write limit: %w", err)
+	}
+	return nil
 }
 
 // owes reports whether a frame is out in part.

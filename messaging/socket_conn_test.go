@@ -94,7 +94,7 @@ func TestWiresKeepFramesWhole(t *testing.T) {
 				go func() {
 					err := w.flush(time.Minute)
 					if err == nil {
-						_, err = w.Write(control)
+						err = w.control(opPong, control[2:], time.Minute)
 					}
 					done <- err
 				}()
@@ -129,7 +129,7 @@ func TestWiresHaveALimit(t *testing.T) {
 	if err := w.flush(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("flush: %v", err)
 	}
-	if _, err := w.Write([]byte{0x8a, 0}); err == nil {
+	if err := w.control(opPong, nil, time.Minute); err == nil {
 		t.Error("a control frame was written into the middle of another")
 	}
 	if begun, err := w.offer(&try, []*frame{f}, f.wire); begun != 0 || err == nil {
