@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/lodge-gateway/lodge"
@@ -10,35 +11,32 @@ import (
 // have changed: a person's bookings, an experiment's state. It carries no
 // content; whoever is told reads again.
 type changes struct {
-	mu   sync.Mutex
-	fns  map[changeKey]map[int]func() // guarded by mu
-	next int                          // guarded by mu
+	mu       sync.Mutex
+	watchers map[changeKey][]*watcher // guarded by mu
 }
+
+// A watcher is who is told of one change; most often it is the only one.
+type watcher struct{ fn func() }
 
 type changeKey struct {
 	tenant lodge.Tenant
 	what   string // "person:P" or "experiment:X"
 }
 
-func newChanges() *changes { return &changes{fns: map[changeKey]map[int]func(){}} }
+func newChanges() *changes { return &changes{watchers: map[changeKey][]*watcher{}} }
 
 // watch calls fn, which must not block, after each change until stop.
 func (c *changes) watch(tenant lodge.Tenant, what string, fn func()) (stop func()) {
-	key := changeKey{tenant, what}
+	key, w := changeKey{tenant, what}, &watcher{fn}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next++
-	n := c.next
-	if c.fns[key] == nil {
-		c.fns[key] = map[int]func(){}
-	}
-	c.fns[key][n] = fn
+	c.watchers[key] = append(c.watchers[key], w)
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.fns[key], n)
-		if len(c.fns[key]) == 0 {
-			delete(c.fns, key)
+		left := slices.DeleteFunc(c.watchers[key], func(other *watcher) bool { return other == w })
+		if c.watchers[key] = left; len(left) == 0 {
+			delete(c.watchers, key)
 		}
 	}
 }
@@ -46,12 +44,9 @@ func (c *changes) watch(tenant lodge.Tenant, what string, fn func()) (stop func(
 // tell wakes whoever watches what.
 func (c *changes) tell(tenant lodge.Tenant, what string) {
 	c.mu.Lock()
-	fns := make([]func(), 0, len(c.fns[changeKey{tenant, what}]))
-	for _, fn := range c.fns[changeKey{tenant, what}] {
-		fns = append(fns, fn)
-	}
+	watchers := slices.Clone(c.watchers[changeKey{tenant, what}])
 	c.mu.Unlock()
-	for _, fn := range fns {
-		fn()
+	for _, w := range watchers {
+		w.fn()
 	}
 }

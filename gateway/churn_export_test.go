@@ -14,7 +14,7 @@ func (g *Gateway) Held() map[string]int {
 	held["tickets"] = len(g.tickets.waiting) + len(g.tickets.holding)
 	g.tickets.mu.Unlock()
 	g.changes.mu.Lock()
-	held["watched changes"] = len(g.changes.fns)
+	held["watched changes"] = len(g.changes.watchers)
 	g.changes.mu.Unlock()
 	g.presence.mu.Lock()
 	held["stays"] = len(g.presence.live)

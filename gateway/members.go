@@ -89,6 +89,9 @@ func (m *membership) from(topic string, at time.Time) {
 		return
 	}
 	m.add(topic)
+	if m.since == nil {
+		m.since = map[string]time.Time{}
+	}
 	m.since[topic] = at
 }
 
@@ -96,7 +99,7 @@ func (m *membership) from(topic string, at time.Time) {
 // "Who gets which topic" has it.
 func (g *Gateway) membership(ctx context.Context, s sessions.Session) (*membership, error) {
 	now := g.clock.Now()
-	m := &membership{since: map[string]time.Time{}}
+	m := &membership{}
 	m.add("all")
 	if s.Kind != sessions.Login {
 		b, err := g.desk.Get(ctx, s.Tenant, s.Booking)

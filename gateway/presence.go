@@ -218,12 +218,30 @@ func (p *presence) release() {
 	}
 }
 
-// connected notes that somebody was reachable by messages: a hint in the
-// registers that are open, and nothing more.
-func (p *presence) connected(ctx context.Context, s messaging.Seen) {
-	if err := p.g.register.Seen(ctx, s.Tenant, s.Person, s.Name, attendance.FromMessages, s.From, s.To); err != nil && ctx.Err() == nil {
-		p.g.log.WarnContext(ctx, "presence", "err", err)
+// connected notes who was reachable by messages: a hint in the registers that are
+// open, and nothing more.
+func (p *presence) connected(ctx context.Context, all []messaging.Seen) {
+	awaited := map[lodge.Tenant]func(lodge.PersonID) bool{}
+	for _, s := range all {
+		if err := p.reachable(ctx, s, awaited); err != nil && ctx.Err() == nil {
+			p.g.log.WarnContext(ctx, "presence", "err", err)
+		}
 	}
+}
+
+// reachable notes one of them; awaited has whom registers wait for, by tenant, as
+// far as it was asked.
+func (p *presence) reachable(ctx context.Context, s messaging.Seen, awaited map[lodge.Tenant]func(lodge.PersonID) bool) (err error) {
+	if awaited[s.Tenant] == nil {
+		if awaited[s.Tenant], err = p.g.register.Awaited(ctx, s.Tenant); err != nil {
+			awaited[s.Tenant] = func(lodge.PersonID) bool { return false } // it is a hint; they are told of again
+			return err
+		}
+	}
+	if !awaited[s.Tenant](s.Person) {
+		return nil
+	}
+	return p.g.register.Seen(ctx, s.Tenant, s.Person, s.Name, attendance.FromMessages, s.From, s.To)
 }
 
 // foldSightings keeps one sighting a stay: a later report of the same stay has

@@ -70,9 +70,10 @@ type HubOptions struct {
 	MaxPerPerson   int           // connections of one person; 32
 	MaxConnections int           // connections of this node; 20000
 	// Seen, when set, is told who has been connected from when to when: at once
-	// when somebody comes, with every PingEvery, and when they leave. Calls
-	// come one after the other from Run and may take their time.
-	Seen func(ctx context.Context, s Seen)
+	// when somebody comes, with every PingEvery, and when they leave, of all of
+	// whom there is something to tell. Calls come one after the other from Run and
+	// may take their time.
+	Seen func(ctx context.Context, all []Seen)
 	// Moved, when set, is told who came to or left a tenant, on whatever node.
 	// Calls come one after the other from Run; one that takes long delays the
 	// next, which then has more to tell.

@@ -5,7 +5,9 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unique"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -21,9 +23,10 @@ func (h *Hub) admit(r *http.Request, sub Subscriber) (*hubConn, error) {
 	}
 	now := h.clock.Now()
 	c := &hubConn{
-		hub: h, tenant: sub.Tenant, session: sub.Session, person: sub.Person,
-		started: now, resume: resume, sub: sub,
+		hub: h, tenant: unique.Make(sub.Tenant).Value(), session: strings.Clone(sub.Session), person: lodge.PersonID(strings.Clone(string(sub.Person))),
+		started: now, resume: resume,
 	}
+	c.sub = c.own(sub)
 	c.state.Store(connBusy) // its first turn is the caller's
 	c.seen.Store(now.UnixMicro())
 	if err := h.enter(c, sub.Name); err != nil {
@@ -55,9 +58,21 @@ func (c *hubConn) join(ctx context.Context) error {
 		return lodge.E(lodge.CodeForbidden, "this session may not read messages")
 	}
 	c.mu.Lock()
-	c.sub = sub
+	c.sub = c.own(sub)
 	c.mu.Unlock()
 	return nil
+}
+
+// own returns sub without what it shares with the answer of a store: names are
+// pieces of that, and a connection that kept one would keep all of it.
+func (c *hubConn) own(sub Subscriber) Subscriber {
+	sub.Tenant, sub.Person, sub.Session = c.tenant, c.person, c.session
+	if sub.Name == c.sub.Name {
+		sub.Name = c.sub.Name
+	} else {
+		sub.Name = strings.Clone(sub.Name)
+	}
+	return sub
 }
 
 // enter adds a connection to the hub's tables, within the caps.
@@ -73,14 +88,14 @@ func (h *Hub) enter(c *hubConn, name string) error {
 	key := personKey{c.tenant, c.person}
 	a := h.people[key]
 	if a == nil {
-		a = &attendee{conns: make(map[*hubConn]struct{})}
+		a = &attendee{}
 		h.people[key] = a
 	}
 	if len(a.conns) >= h.opts.MaxPerPerson {
 		return &lodge.Error{Code: lodge.CodeTooMany, Safe: "too many of your pages are connected; close some and try again", RetryAfter: 10 * time.Second}
 	}
-	a.name = name
-	a.conns[c] = struct{}{}
+	a.name = strings.Clone(name)
+	a.conns = append(a.conns, c)
 	h.conns[c] = struct{}{}
 	h.wheel.add(c)
 	return nil
@@ -106,7 +121,7 @@ func (h *Hub) leave(c *hubConn) {
 		if c.present {
 			h.report(key, a.presence(c.person))
 		}
-		delete(a.conns, c)
+		a.conns = slices.DeleteFunc(a.conns, func(other *hubConn) bool { return other == c })
 		if len(a.conns) == 0 {
 			delete(h.people, key)
 		}

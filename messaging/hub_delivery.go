@@ -31,10 +31,11 @@ type gap struct {
 // begin subscribes a connection to topics and finds where it starts in each. It
 // returns those that could be begun.
 func (c *hubConn) begin(ctx context.Context, names []string) []*delivery {
-	deliveries := make([]*delivery, len(names))
+	deliveries, block := make([]*delivery, len(names)), make([]delivery, len(names))
 	tails := make([]*Tail, len(names))
 	for i, name := range names {
-		deliveries[i] = &delivery{conn: c}
+		deliveries[i] = &block[i]
+		deliveries[i].conn = c
 		c.hub.join(deliveries[i], name) // register, then read
 		tails[i] = deliveries[i].feed.tail
 	}

@@ -154,7 +154,7 @@ func (c *hubConn) align(ctx context.Context, sub Subscriber, narrowed map[string
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.topics, c.sub, c.begun = slices.Clip(topics), sub, true
+	c.topics, c.sub, c.begun = slices.Clip(topics), c.own(sub), true
 }
 
 // narrow limits the connection to topics among those it has; it never adds.

@@ -2,6 +2,8 @@ package messaging
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -19,7 +21,7 @@ type Seen struct {
 // attendee is a person with connections; guarded by Hub.mu.
 type attendee struct {
 	name  string
-	conns map[*hubConn]struct{}
+	conns []*hubConn // few
 }
 
 // attending is what a person's connections come to.
@@ -32,7 +34,7 @@ type attending struct {
 
 func (a *attendee) presence(person lodge.PersonID) attending {
 	all := attending{person: person, name: a.name}
-	for c := range a.conns {
+	for _, c := range a.conns {
 		if !c.present {
 			continue
 		}
@@ -95,8 +97,8 @@ func (h *Hub) runSeen(ctx context.Context) {
 		reports := h.reports
 		h.reports = make(map[personKey]Seen)
 		h.mu.Unlock()
-		for _, s := range reports {
-			h.opts.Seen(ctx, s)
+		if len(reports) > 0 {
+			h.opts.Seen(ctx, slices.Collect(maps.Values(reports)))
 		}
 	}
 }

@@ -73,7 +73,11 @@ func TestSeenIsToldOfComingStayingAndLeaving(t *testing.T) {
 	reports := make(chan messaging.Seen, 1000)
 	h := newHouse(t, houseOptions{hub: messaging.HubOptions{
 		PingEvery: time.Millisecond,
-		Seen:      func(_ context.Context, s messaging.Seen) { reports <- s },
+		Seen: func(_ context.Context, all []messaging.Seen) {
+			for _, s := range all {
+				reports <- s
+			}
+		},
 	}})
 	h.let("a", "ada", "all")
 	h.let("x", "eve", "all")

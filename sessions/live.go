@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type liveShard struct {
 
 // A liveEntry is one watched session.
 type liveEntry struct {
-	watches map[*watch]struct{} // guarded by the shard's mu
+	watches []*watch // most often one; guarded by the shard's mu
 	// good is when the store last answered for the session, on the monotonic
 	// clock: leases must not depend on the wall clock being right. Guarded by the
 	// shard's mu.
@@ -71,16 +72,16 @@ func (t *liveTable) add(k key, w *watch) (remove func()) {
 	defer sh.mu.Unlock()
 	e := sh.entries[k]
 	if e == nil {
-		e = &liveEntry{watches: map[*watch]struct{}{}, good: time.Now()}
+		e = &liveEntry{good: time.Now()}
 		sh.entries[k] = e
 	}
-	e.watches[w] = struct{}{}
+	e.watches = append(e.watches, w)
 	return func() {
 		w.stopped.Store(true)
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if e := sh.entries[k]; e != nil {
-			delete(e.watches, w)
+			e.watches = slices.DeleteFunc(e.watches, func(other *watch) bool { return other == w })
 			if len(e.watches) == 0 {
 				delete(sh.entries, k)
 			}
@@ -108,11 +109,7 @@ func (t *liveTable) answered(k key, at time.Time) []*watch {
 	if at.After(e.good) {
 		e.good = at
 	}
-	list := make([]*watch, 0, len(e.watches))
-	for w := range e.watches {
-		list = append(list, w)
-	}
-	return list
+	return slices.Clone(e.watches)
 }
 
 // byTenant returns every watched session's id, by tenant.
@@ -138,7 +135,7 @@ func (t *liveTable) overdue(since time.Time) []*watch {
 		sh.mu.Lock()
 		for _, e := range sh.entries {
 			if e.good.Before(since) {
-				for w := range e.watches {
+				for _, w := range e.watches {
 					list = append(list, w)
 				}
 			}

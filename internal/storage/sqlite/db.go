@@ -45,6 +45,8 @@ type DB struct {
 	done   chan struct{} // closed when run has ended
 	closed sync.Once
 
+	merged mergedCache // of Persons
+
 	readMu sync.RWMutex
 	stmts  map[string]*sql.Stmt // guarded by readMu; prepared on reader
 }

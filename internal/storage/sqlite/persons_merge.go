@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -44,6 +46,7 @@ func (s *Persons) Merge(ctx context.Context, m idp.Merge) (idp.Merge, error) {
 		_, err = tx.Exec(`UPDATE persons SET merged_into = ? WHERE tenant = ? AND (id = ? OR merged_into = ?)`, m.Into, m.Tenant, m.From, m.From)
 		return err
 	})
+	s.db.merged.forget()
 	return m, personsError(err)
 }
 
@@ -83,12 +86,18 @@ func (s *Persons) Unmerge(ctx context.Context, tenant lodge.Tenant, from, by lod
 		}
 		return err
 	})
+	s.db.merged.forget()
 	return m, personsError(err)
 }
 
-// Merged implements idp.Merges.
+// Merged implements idp.Merges. The file is this process' alone (Open locks it),
+// so what was read holds until a merge of its own.
 func (s *Persons) Merged(ctx context.Context, tenant lodge.Tenant) (lodge.Merged, error) {
-	merged := lodge.Merged{}
+	merged, round, known := s.db.merged.get(tenant)
+	if known {
+		return maps.Clone(merged), nil
+	}
+	merged = lodge.Merged{}
 	err := s.db.View(ctx, func(tx *Tx) (err error) {
 		rows, err := tx.Query(`SELECT id, merged_into FROM persons WHERE tenant = ? AND merged_into <> ''`, tenant)
 		if err != nil {
@@ -104,7 +113,47 @@ func (s *Persons) Merged(ctx context.Context, tenant lodge.Tenant) (lodge.Merged
 		}
 		return rows.Err()
 	})
-	return merged, personsError(err)
+	if err != nil {
+		return nil, personsError(err)
+	}
+	s.db.merged.put(tenant, round, merged)
+	return maps.Clone(merged), nil
+}
+
+// A mergedCache is who counts as whom in each tenant, as of the last merge.
+type mergedCache struct {
+	mu    sync.RWMutex
+	round int                           // of merges; guarded by mu
+	known map[lodge.Tenant]lodge.Merged // never changed; guarded by mu
+}
+
+func (c *mergedCache) get(tenant lodge.Tenant) (merged lodge.Merged, round int, known bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	merged, known = c.known[tenant]
+	return merged, c.round, known
+}
+
+// put keeps what was read in a round, unless that is over.
+func (c *mergedCache) put(tenant lodge.Tenant, round int, merged lodge.Merged) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if round != c.round {
+		return
+	}
+	if c.known == nil {
+		c.known = make(map[lodge.Tenant]lodge.Merged)
+	}
+	c.known[tenant] = merged
+}
+
+// forget begins a new round; whoever changed who counts as whom calls it before
+// saying so.
+func (c *mergedCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.round++
+	c.known = nil
 }
 
 // Unsettled implements idp.Merges.
