@@ -99,17 +99,10 @@ func (req Request) digest() []byte {
 }
 
 func (d *Desk) book(tx Tx, req Request, who whom) (Record, string, error) {
-	var key []byte
-	if req.Key != "" {
-		for _, v := range d.vault.all() {
-			switch rec, err := tx.ByKey(req.Tenant, req.Person, v.requestMAC(req)); {
-			case err == nil:
-				return d.again(rec, req)
-			case !errors.Is(err, ErrUnknown):
-				return Record{}, "", err
-			}
-		}
-		key = d.vault.requestMAC(req)
+	if earlier, err := d.earlier(tx, req); err != nil {
+		return Record{}, "", err
+	} else if earlier != nil {
+		return d.again(*earlier, req)
 	}
 	snap, err := d.snapshot(tx, req.Tenant)
 	if err != nil {
@@ -126,19 +119,42 @@ func (d *Desk) book(tx Tx, req Request, who whom) (Record, string, error) {
 	if err != nil {
 		return Record{}, "", err
 	}
-	slot := snap.cat.Slots[name]
+	return d.enter(tx, snap, req, madeFor, Opening{want, name}, now)
+}
+
+// earlier returns the booking that a request with the same key made; nil when
+// there is none, or no key.
+func (d *Desk) earlier(tx Tx, req Request) (*Record, error) {
+	if req.Key == "" {
+		return nil, nil
+	}
+	for _, v := range d.vault.all() {
+		rec, err := tx.ByKey(req.Tenant, req.Person, v.requestMAC(req))
+		if err == nil {
+			return &rec, nil
+		}
+		if !errors.Is(err, ErrUnknown) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// enter makes the booking of what the rules accept.
+func (d *Desk) enter(tx Tx, snap *snapshot, req Request, madeFor lodge.PersonID, o Opening, now time.Time) (Record, string, error) {
+	slot := snap.cat.Slots[o.Slot]
 	policy := snap.cat.Policies[slot.Policy]
 	rec := Record{
 		Booking: Booking{
 			ID: newID(), Tenant: req.Tenant, Owner: req.Person, OwnerName: req.Name, Surname: strings.TrimSpace(req.Surname),
-			Experiment: slot.Experiment, Slot: name, Policy: slot.Policy, Group: req.Group, UISet: slot.UISet, Pool: req.Pool,
-			Start: want.Start, End: want.End, Exclusive: !policy.UnlimitedUsers,
-			CreatedAt: now, Charged: want.Length(), ComeBy: comeBy(want, policy, now), Version: 1,
+			Experiment: slot.Experiment, Slot: o.Slot, Policy: slot.Policy, Group: req.Group, UISet: slot.UISet, Pool: req.Pool,
+			Start: o.Start, End: o.End, Exclusive: !policy.UnlimitedUsers,
+			CreatedAt: now, Charged: o.Length(), ComeBy: comeBy(o.Interval, policy, now), Version: 1,
 		},
-		MadeFor: madeFor, Key: key,
+		MadeFor: madeFor,
 	}
-	if key != nil {
-		rec.Digest = req.digest()
+	if req.Key != "" {
+		rec.Key, rec.Digest = d.vault.mac("idempotency", string(req.Tenant), string(madeFor), req.Key), req.digest()
 	}
 	reference, err := d.register(tx, &rec)
 	if err != nil {
