@@ -94,6 +94,9 @@ type Policy struct {
 	// Reminders are how long before its start the owner of a booking is reminded;
 	// an empty list: not at all. Without it the installation's setting holds.
 	Reminders *[]Duration `json:"reminders,omitempty"`
+	// Lookup is what a lookup may do: see, launch, extend, cancel; an empty list:
+	// it finds nothing. Without it a lookup may do all.
+	Lookup *[]string `json:"lookup,omitempty"`
 }
 
 // A Guide suggests starting times of one length to a page that shows a policy.

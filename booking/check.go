@@ -233,6 +233,9 @@ func (k *checker) policy(object string, p *Policy) bool {
 		k.fault(object, "reminders", "reminders are at most %d durations above nothing", maxReminders)
 		return false
 	}
+	if !k.lookup(object, p) {
+		return false
+	}
 	return k.limits(object, p.MinDuration, p.MaxDuration, p.MaxBookings, []limit{
 		{"book_ahead", p.BookAhead}, {"starts_within", p.StartsWithin}, {"next_available", p.NextAvailable},
 		{"allow_start_in_past_within", p.AllowStartInPast}, {"min_duration", p.MinDuration}, {"max_duration", p.MaxDuration},

@@ -209,7 +209,7 @@ func (l lookup) spend(tx Tx) error {
 }
 
 // find returns the booking that a fold belongs to, until its message period is
-// over. A fold that is not there costs the same reads as one that is.
+// over, if its policy lets it be found. A fold that is not there costs the same reads as one that is.
 func (l lookup) find(tx Tx) (Booking, bool, error) {
 	id := ""
 	for _, fold := range l.folds {
@@ -219,9 +219,13 @@ func (l lookup) find(tx Tx) (Booking, bool, error) {
 		}
 		id = cmp.Or(id, found)
 	}
+	snap, err := l.desk.snapshot(tx, l.tenant)
+	if err != nil {
+		return Booking{}, false, err
+	}
 	rec, err := tx.Booking(l.tenant, id)
 	if errors.Is(err, ErrUnknown) {
 		return Booking{}, false, nil
 	}
-	return rec.Booking, err == nil && l.now.Before(l.desk.MessagesUntil(rec.Booking)), err
+	return rec.Booking, err == nil && l.now.Before(l.desk.MessagesUntil(rec.Booking)) && snap.cat.Policies[rec.Policy].visible(), err
 }

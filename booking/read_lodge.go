@@ -33,7 +33,7 @@ func (rd *reader) lodge(top *object) Catalogue {
 				NextAvailable: o.duration("next_available"), AllowStartInPast: o.duration("allow_start_in_past_within"),
 				MinDuration: o.duration("min_duration"), MaxDuration: o.duration("max_duration"),
 				MaxUsage: o.duration("max_usage"), GracePeriod: o.duration("grace_period"), GracePenalty: o.duration("grace_penalty"),
-				UnlimitedUsers: o.boolean("unlimited_users"), Reminders: o.durations("reminders"),
+				UnlimitedUsers: o.boolean("unlimited_users"), Reminders: o.durations("reminders"), Lookup: o.stringsIf("lookup"),
 			}
 			if n, ok := o.integer("max_bookings"); ok {
 				p.MaxBookings = &n

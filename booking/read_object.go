@@ -227,6 +227,20 @@ func (o *object) strings(field string) []string {
 	return list
 }
 
+// stringsIf is strings for a field that says something else when it is absent than
+// when its list is empty.
+func (o *object) stringsIf(field string) *[]string {
+	if n, ok := o.fields[field]; !ok || null(resolve(n)) {
+		o.take(field)
+		return nil
+	}
+	list := o.strings(field)
+	if list == nil {
+		list = []string{}
+	}
+	return &list
+}
+
 // objects takes a list of mappings.
 func (o *object) objects(field string) []*object {
 	n := o.take(field)

@@ -48,6 +48,7 @@ func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
 		"unknown map":      "lodge: v1\nrigs: {}\n",
 		"unknown field":    "lodge: v1\nexperiments: {a: {colour: red}}\n",
 		"bad duration":     "lodge: v1\npolicies: {a: {book_ahead: soon}}\n",
+		"bad lookup":       "lodge: v1\npolicies: {a: {lookup: [see, own]}}\n",
 		"bad role":         "lodge: v1\nroles: {a: {role: king, scope: tenant, subjects: ['dev:a']}}\n",
 		"role for nobody":  "lodge: v1\nroles: {a: {role: viewer, scope: tenant}}\n",
 		"bad scope":        "lodge: v1\nroles: {a: {role: viewer, scope: world, subjects: ['dev:a']}}\n",

@@ -19,7 +19,7 @@ import (
 // startActivity mints one more experiment code for a booking and returns what a
 // UI needs to use it.
 func (g *Gateway) startActivity(w http.ResponseWriter, r *http.Request) error {
-	b, by, err := g.mine(r)
+	b, by, err := g.mineTo(r, booking.LookupLaunch)
 	if err != nil {
 		return err
 	}
@@ -47,9 +47,20 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	if err := g.capCodes(ctx, b); err != nil {
 		return Activity{}, err
 	}
+	// Whoever got this far came: from now on it is no no-show, and if it was one a
+	// moment ago, reading it again below says so.
+	if err := g.desk.Came(ctx, b); err != nil {
+		return Activity{}, err
+	}
+	scopes := streamScopes(experiment)
+	if allowed, err := g.allowed(ctx, b, by, booking.LookupExtend); err != nil {
+		return Activity{}, err
+	} else if allowed {
+		scopes = append(scopes, scopeExtend)
+	}
 	code, s, err := g.sessions.Create(ctx, sessions.New{
 		Tenant: b.Tenant, Kind: sessions.Experiment, Person: b.Owner, Name: b.OwnerName, Booking: b.ID, Experiment: b.Experiment,
-		Scopes: streamScopes(experiment), NotBefore: b.Start, ExpiresAt: b.End, MessagesUntil: g.desk.MessagesUntil(b),
+		Scopes: scopes, NotBefore: b.Start, ExpiresAt: b.End, MessagesUntil: g.desk.MessagesUntil(b),
 	})
 	if err != nil {
 		return Activity{}, err

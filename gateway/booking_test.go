@@ -50,7 +50,7 @@ func TestBookingsThatAreRefused(t *testing.T) {
 		{"too far ahead", "ada", everyone(func(r *gateway.BookRequest) { r.Start = now.Add(2 * time.Hour) }), 422, "book_ahead", true},
 		{"too many", "soren", everyone(func(r *gateway.BookRequest) { r.Start = now.Add(40 * time.Minute) }), 422, "max_bookings", false},
 		{"when the building is closed", "ada", gateway.BookRequest{Group: "physics-1", Slot: "pend01-physics-1", Start: time.Date(2030, 12, 25, 9, 0, 0, 0, time.UTC), Seconds: 600}, 422, "window", true},
-		{"off-line", "ada", gateway.BookRequest{Group: "everyone", Slot: "pend02-everyone", Seconds: 300}, 409, "online", false},
+		{"off-line", "ada", gateway.BookRequest{Group: "everyone", Slot: "pend02-everyone", Seconds: 300}, 409, "online", true},
 		{"in somebody else's group", "grace", gateway.BookRequest{Group: "physics-1", Slot: "pend00-physics-1", Seconds: 600}, 403, "group", false},
 		{"through a group it is not open to", "ada", gateway.BookRequest{Group: "everyone", Slot: "pend01-physics-1", Seconds: 600}, 403, "group", false},
 		{"of a slot that is not there", "ada", gateway.BookRequest{Group: "everyone", Slot: "nothing", Seconds: 300}, 404, "", false},

@@ -17,6 +17,10 @@ import (
 
 const timeFormat = time.RFC3339
 
+// longestBooking is what may be asked for, in seconds: 400 days fit a
+// time.Duration with room to spare, and policies are far shorter.
+const longestBooking = 400 * 24 * 60 * 60
+
 // listBookings answers with the person's own, or with the one a reference opened.
 func (g *Gateway) listBookings(w http.ResponseWriter, r *http.Request) error {
 	s, err := g.caller(r)
@@ -45,7 +49,7 @@ func (g *Gateway) bookingsOf(ctx context.Context, s sessions.Session) ([]Booking
 	}
 	views := make([]BookingView, 0, len(mine))
 	for _, b := range mine {
-		view, err := g.bookingView(ctx, b, s.Kind == sessions.Login)
+		view, err := g.bookingViewFor(ctx, b, s)
 		if err != nil {
 			return nil, err
 		}
@@ -86,27 +90,25 @@ func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, 
 	if surname == "" {
 		surname = req.Surname
 	}
-	// 400 days fit a time.Duration with room to spare; policies are far shorter.
-	const longest = 400 * 24 * 60 * 60
-	if req.Seconds <= 0 || req.Seconds > longest {
+	if req.Seconds <= 0 || req.Seconds > longestBooking {
 		return BookingView{}, lodge.E(lodge.CodeRefused, "Say how long you want the experiment for: a number of seconds above 0.")
 	}
 	wanted := booking.Request{
 		Tenant: s.Tenant, Person: s.Person, Name: s.Name, Surname: surname, Groups: s.Groups, Group: req.Group, Slot: req.Slot,
-		Start: req.Start, Length: time.Duration(req.Seconds) * time.Second, Key: key,
+		Pool: req.Pool, Start: req.Start, Length: time.Duration(req.Seconds) * time.Second, Key: key,
 	}
 	var b booking.Booking
 	var reference, guest string
 	if req.OnBehalf != nil {
-		b, reference, err = g.bookForGuest(r.Context(), s, wanted, *req.OnBehalf)
-		guest = ", for a guest"
+		b, reference, err = g.bookOnBehalf(r.Context(), s, wanted, *req.OnBehalf)
+		guest = ", for somebody else"
 	} else {
 		b, reference, err = g.desk.Book(r.Context(), wanted)
 	}
 	if err != nil {
 		return BookingView{}, err
 	}
-	g.recordBy(r.Context(), s, audit.Book, "booking:"+b.ID, "slot "+req.Slot+" until "+b.End.Format(timeFormat)+guest)
+	g.recordBy(r.Context(), s, audit.Book, "booking:"+b.ID, "slot "+b.Slot+" until "+b.End.Format(timeFormat)+guest)
 	view, err := g.bookingView(r.Context(), b, false)
 	view.Reference = reference
 	return view, err
@@ -148,7 +150,7 @@ func (g *Gateway) getBooking(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) answerBooking(w http.ResponseWriter, r *http.Request, b booking.Booking, s sessions.Session) error {
-	view, err := g.bookingView(r.Context(), b, s.Kind == sessions.Login && s.Person == b.Owner)
+	view, err := g.bookingViewFor(r.Context(), b, s)
 	if err != nil {
 		return err
 	}
@@ -159,7 +161,11 @@ func (g *Gateway) answerBooking(w http.ResponseWriter, r *http.Request, b bookin
 func etag(version uint64) string { return `"` + strconv.FormatUint(version, 10) + `"` }
 
 func (g *Gateway) extendBooking(w http.ResponseWriter, r *http.Request) error {
-	b, s, err := g.mine(r)
+	b, s, err := g.mineTo(r, booking.LookupExtend)
+	if err != nil {
+		return err
+	}
+	conditions, err := ifMatch(r)
 	if err != nil {
 		return err
 	}
@@ -167,17 +173,17 @@ func (g *Gateway) extendBooking(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	if b, err = g.extend(r.Context(), b, s, req.Seconds); err != nil {
+	if b, err = g.extend(r.Context(), b, s, req.Seconds, conditions...); err != nil {
 		return err
 	}
 	return g.answerBooking(w, r, b, s)
 }
 
-func (g *Gateway) extend(ctx context.Context, b booking.Booking, s sessions.Session, seconds int) (booking.Booking, error) {
+func (g *Gateway) extend(ctx context.Context, b booking.Booking, s sessions.Session, seconds int, conditions ...booking.Condition) (booking.Booking, error) {
 	if seconds <= 0 || seconds > 24*60*60 {
 		return b, lodge.E(lodge.CodeRefused, "Say by how many seconds to extend: above 0, at most a day.")
 	}
-	b, err := g.desk.Extend(ctx, b.Tenant, b.ID, time.Duration(seconds)*time.Second)
+	b, err := g.desk.Extend(ctx, b.Tenant, b.ID, time.Duration(seconds)*time.Second, conditions...)
 	if happened(err) {
 		g.recordBy(ctx, s, audit.Extend, "booking:"+b.ID, "by "+strconv.Itoa(seconds)+" s")
 	}
@@ -197,13 +203,17 @@ func (g *Gateway) cancelBooking(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if b, err = g.cancel(r.Context(), b, s, req.Reason); err != nil {
+	conditions, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	if b, err = g.cancel(r.Context(), b, s, req.Reason, conditions...); err != nil {
 		return err
 	}
 	return g.answerBooking(w, r, b, s)
 }
 
-func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Session, reason string) (booking.Booking, error) {
+func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Session, reason string, conditions ...booking.Condition) (booking.Booking, error) {
 	switch {
 	case reason != "":
 		reason = shorten(reason, 200)
@@ -217,7 +227,7 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 		action = audit.CancelByOther
 	}
 	id, over := b.ID, b.State == booking.Cancelled
-	b, err := g.desk.Cancel(ctx, b.Tenant, id, reason)
+	b, err := g.desk.Cancel(ctx, b.Tenant, id, reason, conditions...)
 	if happened(err) && !over {
 		g.recordBy(ctx, s, action, "booking:"+id, reason)
 	}
@@ -226,7 +236,7 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 
 // cancellable returns the booking named when the request may cancel it.
 func (g *Gateway) cancellable(r *http.Request) (booking.Booking, sessions.Session, error) {
-	b, s, err := g.mine(r)
+	b, s, err := g.mineTo(r, booking.LookupCancel)
 	if lodge.CodeOf(err) != lodge.CodeNotFound {
 		return b, s, err
 	}
@@ -267,7 +277,7 @@ func (g *Gateway) bookingView(ctx context.Context, b booking.Booking, reference 
 	}
 	about := describe(cat, b.Experiment)
 	view := BookingView{
-		ID: b.ID, Surname: b.Surname, Experiment: b.Experiment, Title: about.title, Image: about.image, Group: b.Group, Policy: b.Policy,
+		ID: b.ID, Surname: b.Surname, Pool: b.Pool, ComeBy: b.ComeBy, May: cat.Policies[b.Policy].Lookups(), Experiment: b.Experiment, Title: about.title, Image: about.image, Group: b.Group, Policy: b.Policy,
 		Slot: b.Slot, Start: b.Start, End: b.End, State: string(b.State), Reason: b.CancelReason, Online: state.Online,
 		MessagesTo: g.desk.MessagesUntil(b), Extend: []int{}, version: b.Version,
 		Links: BookingURL{Self: "/api/v1/bookings/" + b.ID, Launch: "/launch/" + b.ID, ICS: "/api/v1/bookings/" + b.ID + ".ics"},

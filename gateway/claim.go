@@ -11,23 +11,43 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-// OnBehalf names a guest for whom somebody else books.
+// OnBehalf names for whom somebody else books: a member of the group by their id,
+// or a guest by name.
 type OnBehalf struct {
-	Name    string `json:"name"`
-	Surname string `json:"surname"`
+	Person  string `json:"person,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Surname string `json:"surname,omitempty"` // also of a member whose institution gave none
 }
 
 // maxGuestName bounds a guest's name, in characters.
 const maxGuestName = 200
 
+// bookOnBehalf makes a booking for somebody else, as an instructor of the group.
+func (g *Gateway) bookOnBehalf(ctx context.Context, s sessions.Session, req booking.Request, who OnBehalf) (booking.Booking, string, error) {
+	if !teaches(s.Principal(), req.Group) {
+		return booking.Booking{}, "", lodge.E(lodge.CodeForbidden, "Only an instructor of the group may book for somebody else.")
+	}
+	if who.Person == "" {
+		return g.bookForGuest(ctx, s, req, who)
+	}
+	members, err := g.membersOf(ctx, s.Tenant, req.Group, []string{who.Person})
+	if err != nil {
+		return booking.Booking{}, "", err
+	}
+	m := members[0]
+	if m.Surname == "" {
+		m.Surname = who.Surname
+	}
+	req.Person, req.Name, req.Surname, req.Groups = m.Person, m.Name, m.Surname, []string{req.Group}
+	b, _, err := g.desk.Book(ctx, req)
+	return b, "", err // the reference is for its owner's eyes
+}
+
 // bookForGuest makes a booking for a guest, a person of their own until somebody
 // claims them. The booking comes first, so that a refused one leaves nobody
 // behind; a retry with its key finds both.
 func (g *Gateway) bookForGuest(ctx context.Context, s sessions.Session, req booking.Request, who OnBehalf) (booking.Booking, string, error) {
-	switch {
-	case !teaches(s.Principal(), req.Group):
-		return booking.Booking{}, "", lodge.E(lodge.CodeForbidden, "Only an instructor of the group may book for somebody else.")
-	case who.Name == "" || len([]rune(who.Name)) > maxGuestName:
+	if who.Name == "" || len([]rune(who.Name)) > maxGuestName {
 		return booking.Booking{}, "", lodge.E(lodge.CodeRefused, "Say whom the booking is for: a name of at most 200 characters.")
 	}
 	req.Person, req.Name, req.Surname, req.Groups = idp.NewPersonID(), who.Name, who.Surname, []string{req.Group}

@@ -12,7 +12,7 @@ import (
 // BookingChanged is the data of a lodge.booking event.
 type BookingChanged struct {
 	Booking    string `json:"booking"`
-	Change     string `json:"change"` // booked, extended, moved, renewed, cancelled
+	Change     string `json:"change"` // booked, extended, moved, renewed, rotated, cancelled
 	Experiment string `json:"experiment"`
 	Start      string `json:"start"`
 	End        string `json:"end"`
@@ -46,6 +46,12 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		if err := g.sessions.Cancel(ctx, ef.Tenant, b.ID, ef.Reason, keep); err != nil {
 			return err
 		}
+	case booking.EffectRotated:
+		if err := g.endOpened(ctx, b, ef.At); err != nil {
+			return err
+		}
+	case booking.EffectFreed:
+		return g.tellFreed(ctx, ef)
 	case booking.EffectOffline, booking.EffectOnline:
 		g.changes.tell(ef.Tenant, "experiment:"+ef.Experiment)
 		return g.publish(ctx, ef.Tenant, "experiment:"+ef.Experiment, messaging.TypeExperiment, effectID(ef),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lodge-gateway/lodge/sessions"
@@ -26,6 +27,9 @@ func (g *Gateway) answerRemaining(w http.ResponseWriter, r *http.Request, s sess
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(s.Scopes, scopeExtend) {
+		view.Extend = []int{}
+	}
 	now := g.clock.Now()
 	return writeJSON(w, http.StatusOK, RemainingView{
 		Booking: b.ID, Experiment: b.Experiment, Title: view.Title, Now: now, End: b.End,
@@ -38,6 +42,9 @@ func (g *Gateway) extendExperiment(w http.ResponseWriter, r *http.Request) error
 	s, err := g.presented(r, sessions.Experiment)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(s.Scopes, scopeExtend) {
+		return errLookupMay()
 	}
 	var req ExtendRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {

@@ -63,9 +63,12 @@ type BookingView struct {
 	Group      string     `json:"group"`
 	Policy     string     `json:"policy"`
 	Slot       string     `json:"slot"`
+	Pool       string     `json:"pool,omitempty"` // whatever experiment of this pool was asked for
 	Start      time.Time  `json:"start"`
 	End        time.Time  `json:"end"`
-	State      string     `json:"state"` // booked, cancelled, ended
+	ComeBy     time.Time  `json:"come_by,omitzero"` // it is cancelled then unless it was launched
+	May        []string   `json:"may"`              // what whoever reads this may do: see, launch, extend, cancel
+	State      string     `json:"state"`            // booked, cancelled, ended
 	Reason     string     `json:"reason,omitempty"`
 	Online     bool       `json:"online"`         // whether the experiment is on-line
 	Extend     []int      `json:"extend"`         // minutes that an extension may ask for now
@@ -86,11 +89,12 @@ type BookingURL struct {
 // makes a repeated call answer with the same booking.
 type BookRequest struct {
 	Group   string    `json:"group"`
-	Slot    string    `json:"slot"`
+	Slot    string    `json:"slot,omitempty"`
+	Pool    string    `json:"pool,omitempty"`    // instead of a slot: any experiment of it
 	Start   time.Time `json:"start,omitzero"`    // absent: now
 	Seconds int       `json:"seconds"`           // length
 	Surname string    `json:"surname,omitempty"` // asked for when the institution gave none
-	// OnBehalf books for a guest; for instructors of the group.
+	// OnBehalf books for a member of the group, or for a guest; for its instructors.
 	OnBehalf *OnBehalf `json:"on_behalf,omitempty"`
 }
 

@@ -25,6 +25,7 @@ const (
 	TypeRegister   = "lodge.register"   // a register was opened, marked or closed
 	TypeExperiment = "lodge.experiment" // an experiment went off-line or came back
 	TypePresence   = "lodge.presence"   // somebody came or went; live only
+	TypeWaiting    = "lodge.waiting"    // what the reader waits for can be booked
 	TypeReceipt    = "lodge.receipt"    // a message of one's own was delivered or read; live only
 	TypeGap        = "lodge.gap"        // something could not be replayed
 	TypeCaughtUp   = "lodge.caught-up"  // all that was missed has been sent

@@ -44,6 +44,7 @@ const (
 	LookupRefused   Action = "lookup-refused"     // not found, or over a limit: the reason says which
 	Book            Action = "book"               // object: booking
 	Extend          Action = "extend"             // object: booking
+	Rotate          Action = "rotate"             // object: booking; it has another reference
 	Cancel          Action = "cancel"             // object: booking; by its owner
 	CancelByOther   Action = "cancel-by-another"  // object: booking; by staff
 	BookingDeny     Action = "booking-deny"       // object: booking; refused at the relay until a time
@@ -90,7 +91,7 @@ const (
 // Actions lists every action that is recorded, in the order above.
 func Actions() []Action {
 	return []Action{
-		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Cancel, CancelByOther,
+		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, LogRead, CodeCreate, CodeRevoke,
 		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
