@@ -148,6 +148,10 @@ func (a *application) run(ch Change) error {
 		}
 		a.done.Revision++
 	}
+	// What is on offer from now on may be what somebody waits for.
+	if err := a.tx.StirWaits(a.tenant, nil, a.now); err != nil {
+		return err
+	}
 	// Who may do what, and who hears what, may be another from now on.
 	a.subjects = append(a.subjects, subjectOfCatalogue(a.tenant))
 	return a.tx.Enqueue(subjectOfCatalogue(a.tenant).Name, Effect{ID: newID(), Tenant: a.tenant, Kind: EffectCatalogue, At: a.now})

@@ -58,9 +58,16 @@ func (d *Desk) BookParty(ctx context.Context, req PartyRequest) ([]Place, error)
 	if err := req.valid(d.now()); err != nil {
 		return nil, err
 	}
+	who := map[lodge.PersonID]whom{}
+	for _, m := range req.Members {
+		var err error
+		if who[m.Person], err = d.whomFor(ctx, req.Tenant, m.Person, ""); err != nil {
+			return nil, outward(err)
+		}
+	}
 	var places []Place
 	err := d.update(ctx, func(tx Tx) error {
-		p := party{desk: d, tx: tx, req: req, now: d.now(), next: map[string]time.Time{}}
+		p := party{desk: d, tx: tx, req: req, who: who, now: d.now(), next: map[string]time.Time{}}
 		p.from, p.until = req.span(p.now)
 		var err error
 		places, err = p.book()
@@ -109,6 +116,7 @@ type party struct {
 	desk *Desk
 	tx   Tx
 	req  PartyRequest
+	who  map[lodge.PersonID]whom
 	now  time.Time
 	from time.Time
 	// until is when the last must have ended.
@@ -174,11 +182,12 @@ func (p *party) one(m Member, names []string) (Booking, error) {
 		return Booking{}, err
 	}
 	req.Person = owner
-	best, err := p.earliest(req, names)
+	snap := p.snap.as(p.who[m.Person])
+	best, err := p.earliest(snap, req, names)
 	if err != nil {
 		return Booking{}, err
 	}
-	rec, _, err := p.desk.enter(p.tx, p.snap, req, m.Person, *best, p.now)
+	rec, _, err := p.desk.enter(p.tx, snap, req, m.Person, *best, p.now)
 	if err == nil && rec.Exclusive {
 		p.next[best.Slot] = best.End
 	}
@@ -187,7 +196,7 @@ func (p *party) one(m Member, names []string) (Booking, error) {
 
 // earliest returns the first room for a member in any of some slots, or the
 // refusal of the first.
-func (p *party) earliest(req Request, names []string) (*Opening, error) {
+func (p *party) earliest(snap *snapshot, req Request, names []string) (*Opening, error) {
 	var best *Opening
 	var why *refusal
 	// Where there may be room soonest is asked first: what it accepts is not beaten.
@@ -199,7 +208,7 @@ func (p *party) earliest(req Request, names []string) (*Opening, error) {
 			break
 		}
 		want := Interval{from, from.Add(req.Length)}
-		t, err := p.desk.try(p.tx, p.snap, req, name, want, p.now)
+		t, err := p.desk.try(p.tx, snap, req, name, want, p.now)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package booking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -8,10 +9,13 @@ import (
 )
 
 // SetState takes an experiment off-line or gives it back. Its bookings survive
-// either. For the answer when the effect is late, see Book.
+// either; those to come of whom asked for any experiment of a pool move to another
+// one when it goes off-line. For the answer when the effect is late, see Book.
 func (d *Desk) SetState(ctx context.Context, t lodge.Tenant, experiment string, online bool, reason, by string) error {
 	subject := Subject{t, "experiment:" + experiment}
-	err := d.store.Update(ctx, func(tx Tx) error {
+	var moved []Booking
+	err := d.update(ctx, func(tx Tx) error {
+		moved = nil
 		if err := d.known(tx, t, experiment); err != nil {
 			return err
 		}
@@ -30,13 +34,19 @@ func (d *Desk) SetState(ctx context.Context, t lodge.Tenant, experiment string, 
 			if err := d.freed(tx, t, experiment, now); err != nil {
 				return err
 			}
+		} else if moved, err = d.vacate(tx, t, experiment, now); err != nil {
+			return err
 		}
 		return tx.Enqueue(subject.Name, Effect{ID: newID(), Tenant: t, Kind: kind, Experiment: experiment, Reason: reason, At: now})
 	})
 	if err != nil {
 		return outward(err)
 	}
-	return d.carry(ctx, subject)
+	var places []Place
+	for _, b := range moved {
+		places = append(places, Place{Booking: b})
+	}
+	return cmp.Or(d.carry(ctx, subject), d.carryParty(ctx, places))
 }
 
 // State returns whether an experiment is in service; CodeNotFound when the

@@ -195,8 +195,12 @@ func (d *Desk) serveWaits(ctx context.Context) {
 // serveList goes through one list from its oldest wait. Every node may do so: the
 // transaction that tells somebody is the one that notes it.
 func (d *Desk) serveList(ctx context.Context, list Subject) error {
+	who, err := d.whomWaits(ctx, list)
+	if err != nil {
+		return err
+	}
 	var told []Wait
-	err := d.store.Update(ctx, func(tx Tx) error {
+	err = d.store.Update(ctx, func(tx Tx) error {
 		told = nil
 		snap, err := d.snapshot(tx, list.Tenant)
 		if err != nil {
@@ -206,7 +210,7 @@ func (d *Desk) serveList(ctx context.Context, list Subject) error {
 		if err != nil {
 			return err
 		}
-		s := serving{desk: d, tx: tx, snap: snap, now: d.now()}
+		s := serving{desk: d, tx: tx, snap: snap, who: who, now: d.now()}
 		if waits, err = s.tidy(waits); err != nil {
 			return err
 		}
@@ -231,11 +235,29 @@ func (d *Desk) serveList(ctx context.Context, list Subject) error {
 	return nil
 }
 
+// whomWaits asks whose overrides count for those on a list. Somebody who joins
+// afterwards is served as everybody is, or the next time.
+func (d *Desk) whomWaits(ctx context.Context, list Subject) (map[lodge.PersonID]whom, error) {
+	var waits []Wait
+	err := d.store.View(ctx, func(tx Tx) (err error) {
+		waits, err = tx.WaitsFor(list.Tenant, list.Name, waitsLimit)
+		return err
+	})
+	who := map[lodge.PersonID]whom{}
+	for _, w := range waits {
+		if err == nil {
+			who[w.Person], err = d.whomFor(ctx, list.Tenant, w.Person, "")
+		}
+	}
+	return who, err
+}
+
 // serving is one look at one list.
 type serving struct {
 	desk     *Desk
 	tx       Tx
 	snap     *snapshot
+	who      map[lodge.PersonID]whom
 	now      time.Time
 	promised []Opening // what others were told that they can book, and their turn lasts
 }
@@ -277,7 +299,7 @@ func (s *serving) accepted(w Wait, o Opening) (bool, error) {
 		o.Start = s.now.Truncate(time.Second)
 		o.End = o.Start.Add(w.Length)
 	}
-	t, err := s.desk.try(s.tx, s.snap, s.request(w), o.Slot, o.Interval, s.now)
+	t, err := s.desk.try(s.tx, s.snap.as(s.who[w.Person]), s.request(w), o.Slot, o.Interval, s.now)
 	return err == nil && t.refusal == nil, err
 }
 
@@ -367,7 +389,7 @@ func (s *serving) find(w Wait) (*Opening, error) {
 // facts are those of the rules, with what is promised to others taken.
 func (s *serving) facts(w Wait, name string) (*facts, error) {
 	slot := s.snap.cat.Slots[name]
-	f, err := s.desk.facts(s.tx, s.snap, w.Tenant, w.Person, slot, "", s.now)
+	f, err := s.desk.facts(s.tx, s.snap.as(s.who[w.Person]), w.Tenant, w.Person, slot, "", s.now)
 	if err != nil {
 		return nil, err
 	}

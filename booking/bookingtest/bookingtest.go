@@ -83,6 +83,7 @@ func Run(t *testing.T, h Harness) {
 		"LongReferences":             testLongReferences,
 		"Pool":                       testPool,
 		"PoolRefusals":               testPoolRefusals,
+		"PoolMoves":                  testPoolMoves,
 		"Party":                      testParty,
 		"PartyAllOrNobody":           testPartyAllOrNobody,
 		"PartyRefusals":              testPartyRefusals,

@@ -83,3 +83,48 @@ func testPoolRefusals(t *testing.T, l *lab) {
 		t.Errorf("with all off-line: %v", d)
 	}
 }
+
+// testPoolMoves: what was booked as any of a pool moves when its experiment goes
+// off-line before the start; what was booked as itself, and what has begun, stays.
+func testPoolMoves(t *testing.T, l *lab) {
+	begun, _ := l.book(anyPendulum("ada"))
+	later := anyPendulum("soren")
+	later.Start = at(20)
+	coming, reference := l.book(later)
+	own := ask("grace")
+	own.Start = at(40)
+	itself, _ := l.book(own)
+	blocked := anyPendulum("linus")
+	blocked.Start = at(50)
+	stays, _ := l.book(blocked)
+	other := ask("margaret")
+	other.Slot, other.Start = "pend02-everyone", at(50)
+	l.book(other)
+	must(t, l.desk.SetState(t.Context(), tenant, "pend00", false, "motor", "linus"))
+	for _, c := range []struct {
+		b          booking.Booking
+		experiment string
+	}{{begun, "pend00"}, {coming, "pend02"}, {itself, "pend00"}, {stays, "pend00"}} {
+		got, err := l.desk.Get(t.Context(), tenant, c.b.ID)
+		if err != nil || got.Experiment != c.experiment || got.Start != c.b.Start || got.State != booking.Booked {
+			t.Errorf("%s has %+v %v, want %s", c.b.Owner, got, err, c.experiment)
+		}
+	}
+	if found, err := l.lookup("obriain", reference, "192.0.2.1"); err != nil || found.ID != coming.ID || found.Slot != "pend02-everyone" {
+		t.Errorf("looked up %+v %v", found, err)
+	}
+	l.effects.mu.Lock()
+	defer l.effects.mu.Unlock()
+	told := 0
+	for _, e := range l.effects.done {
+		if e.Kind == booking.EffectMoved {
+			told++
+			if e.Booking.ID != coming.ID || e.Reason == "" {
+				t.Errorf("told %+v", e)
+			}
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d were told that they moved", told)
+	}
+}
