@@ -187,6 +187,33 @@ func TestOwnFormatMayHoldAPart(t *testing.T) {
 	}
 }
 
+// What a file says to remove is read with it; a catalogue to begin with has nothing
+// to remove.
+func TestRemovalsAreRead(t *testing.T) {
+	const text = "lodge: v1\nremove:\n  slots: [a, b]\n  roles: [r]\n"
+	ch, _, err := ReadChange(strings.NewReader(text), "t", false)
+	if got := fmt.Sprint(ch.Remove); err != nil || got != "[slots.a slots.b roles.r]" {
+		t.Errorf("%s %v", got, err)
+	}
+	if _, _, err := read(t, text, false); err == nil {
+		t.Error("a catalogue that removes is read as a whole one")
+	}
+	for bad, line := range map[string]int{"remove:\n  rigs: [a]\n": 3, "remove: [a]\n": 2, "remove:\n  slots:\n  - a/b\n": 3} {
+		if _, faults, err := ReadChange(strings.NewReader("lodge: v1\n"+bad), "t", false); err == nil || faults[0].Line != line {
+			t.Errorf("%q: %v %v", bad, faults, err)
+		}
+	}
+}
+
+// Objects that a file does not have are there already, perhaps: whether they are is
+// seen when it is applied.
+func TestAChangeMayReferToWhatIsThere(t *testing.T) {
+	ch, _, err := ReadChange(strings.NewReader("lodge: v1\nslots: {s: {experiment: x, policy: p, ui_set: u}}\npolicies: {other: {}}\n"), "t", false)
+	if err != nil || ch.Put.Slots["s"].Policy != "p" {
+		t.Errorf("%+v %v", ch.Put.Slots, err)
+	}
+}
+
 func TestUnreadableFilesAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":      "",
@@ -282,6 +309,41 @@ func FuzzReadManifest(f *testing.F) {
 		}
 		if a, b := mustJSON(t, lenient), mustJSON(t, back); a != b {
 			t.Fatalf("stored and read back:\n%s\n%s", a, b)
+		}
+	})
+}
+
+// A file that changes a catalogue is read without fear, and what is written of a
+// catalogue reads back as it was.
+func FuzzReadChange(f *testing.F) {
+	f.Add(samples.Lodge)
+	f.Add([]byte("lodge: v1\nremove: {slots: [a, b], gone: [c]}\n"))
+	f.Add([]byte("lodge: v1\nremove: [a]\nexperiments: {x: {state: {online: false}}}\n"))
+	f.Add([]byte("lodge: v1\nslots: {s: {experiment: elsewhere, policy: p, ui_set: u}}\n"))
+	f.Add([]byte("lodge: v1\noverrides: {o: {subjects: ['a:b'], max_bookings: 3}}\nroles: {r: {role: viewer, scope: tenant, claims: [{issuer: a, claim: b, value: c}]}}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ch, _, err := ReadChange(bytes.NewReader(data), "f", true)
+		if err != nil {
+			return
+		}
+		for _, id := range ch.Remove {
+			if back, ok := ParseObjectID(id.String()); !ok || back != id {
+				t.Fatalf("removes %q", id)
+			}
+		}
+		if ch.Put.empty() {
+			return
+		}
+		text, err := ch.Put.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, faults, err := ReadChange(bytes.NewReader(text), "again", true)
+		if err != nil {
+			t.Fatalf("%v %v\n%s", err, faults, text)
+		}
+		if a, b := mustJSON(t, ch.Put), mustJSON(t, again.Put); a != b {
+			t.Fatalf("written and read back:\n%s\n%s\n%s", a, b, text)
 		}
 	})
 }

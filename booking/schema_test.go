@@ -40,6 +40,21 @@ func TestSchemaAcceptsTheSample(t *testing.T) {
 	if err := validate(t, samples.Lodge); err != nil {
 		t.Error(err)
 	}
+	// And what is exported: of both formats, with all that the sample has not.
+	for _, sample := range [][]byte{samples.Lodge, samples.Practable} {
+		c := mustRead(t, sample)
+		c.Overrides = map[string]Override{"o": {Subjects: []string{"dev:a"}, MaxBookings: new(int), MaxUsage: new(Duration), UISet: "plain"}}
+		c.Roles = map[string]RoleBinding{"r": {Role: "viewer", Scope: "tenant", Claims: []ClaimRule{{"dev", "department", "physics"}}}}
+		c.Windows["closed"], c.UISets["none"], c.Pools = Window{}, UISet{}, map[string]Pool{"empty": {}}
+		c.Experiments["off"] = Experiment{TopicStub: "off", State: &StateWish{Reason: "oiled"}}
+		text, err := c.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(t, text); err != nil {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
 }
 
 // The schema and the reader agree on what is wrong within an object.
