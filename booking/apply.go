@@ -14,8 +14,9 @@ import (
 
 // A Plan is what a change would do.
 type Plan struct {
-	Revision uint64 // of the catalogue that it was made against
-	Ops      []Op   // nothing for an object that stays as it is
+	Revision uint64  // of the catalogue that it was made against
+	LeftOut  []Fault // what of a change that was read leniently is not sound beside what is there
+	Ops      []Op    // nothing for an object that stays as it is
 	Touched  []Touch
 }
 
@@ -35,6 +36,7 @@ type Decision struct {
 // Applied is what a change did.
 type Applied struct {
 	Revision uint64 // of the catalogue from now on
+	LeftOut  []Fault
 	Ops      []Op
 	Outcomes []Outcome
 }
@@ -60,7 +62,7 @@ func (d *Desk) Plan(ctx context.Context, t lodge.Tenant, ch Change, decision Dec
 		if err := decision.allows(w); err != nil {
 			return err
 		}
-		plan = Plan{Revision: w.before.revision, Ops: w.ops}
+		plan = Plan{Revision: w.before.revision, LeftOut: w.leftOut, Ops: w.ops}
 		plan.Touched, err = d.touched(tx, t, w, decision.Choices, now)
 		return err
 	})
@@ -114,7 +116,7 @@ func (a *application) run(ch Change) error {
 	if err != nil {
 		return err
 	}
-	a.done = Applied{Revision: w.before.revision, Ops: w.ops}
+	a.done = Applied{Revision: w.before.revision, LeftOut: w.leftOut, Ops: w.ops}
 	if len(w.ops) == 0 {
 		return nil
 	}

@@ -1,6 +1,9 @@
 package booking
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // A Catalogue is what a tenant offers: rigs, who may use them, when and how
 // long. Its maps go by name; everything refers to everything else by name, and
@@ -152,6 +155,51 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// clone returns a catalogue with maps of its own.
+func (c *Catalogue) clone() Catalogue {
+	return Catalogue{
+		Experiments:  maps.Clone(c.Experiments),
+		Pools:        maps.Clone(c.Pools),
+		Slots:        maps.Clone(c.Slots),
+		Windows:      maps.Clone(c.Windows),
+		Policies:     maps.Clone(c.Policies),
+		Guides:       maps.Clone(c.Guides),
+		Groups:       maps.Clone(c.Groups),
+		UIs:          maps.Clone(c.UIs),
+		UISets:       maps.Clone(c.UISets),
+		Overrides:    maps.Clone(c.Overrides),
+		Roles:        maps.Clone(c.Roles),
+		Descriptions: maps.Clone(c.Descriptions),
+	}
+}
+
+// has reports whether an object is there.
+func (c *Catalogue) has(id ObjectID) bool {
+	in := map[string]func(string) bool{
+		"experiments":  named(c.Experiments),
+		"pools":        named(c.Pools),
+		"slots":        named(c.Slots),
+		"windows":      named(c.Windows),
+		"policies":     named(c.Policies),
+		"guides":       named(c.Guides),
+		"groups":       named(c.Groups),
+		"uis":          named(c.UIs),
+		"ui_sets":      named(c.UISets),
+		"overrides":    named(c.Overrides),
+		"roles":        named(c.Roles),
+		"descriptions": named(c.Descriptions),
+	}
+	found, known := in[id.Kind]
+	return known && found(id.Name)
+}
+
+func named[V any](m map[string]V) func(string) bool {
+	return func(name string) bool {
+		_, ok := m[name]
+		return ok
+	}
+}
+
 // empty reports whether the catalogue has no objects.
 func (c *Catalogue) empty() bool {
 	return len(c.Experiments)+len(c.Pools)+len(c.Slots)+len(c.Windows)+len(c.Policies)+len(c.Guides)+
@@ -183,3 +231,17 @@ func (c *Catalogue) SlotsOf(group string) []string {
 
 // UIsOf returns the names of the UIs of a UI set, in the set's order.
 func (c *Catalogue) UIsOf(set string) []string { return c.UISets[set].UIs }
+
+// UIsFor returns the names of the UIs that go with any slot of an experiment, in
+// order.
+func (c *Catalogue) UIsFor(experiment string) []string {
+	seen := map[string]bool{}
+	for _, slot := range c.Slots {
+		if slot.Experiment == experiment {
+			for _, ui := range c.UIsOf(slot.UISet) {
+				seen[ui] = true
+			}
+		}
+	}
+	return sortedKeys(seen)
+}

@@ -19,7 +19,8 @@ type Change struct {
 	// Prune takes out every object that Put leaves out, of the kinds that it has.
 	Prune bool
 
-	lines map[string]int // where the file has its objects, by path; see reader
+	lines   map[string]int // where the file has its objects, by path; see reader
+	lenient bool           // leave out what is not sound beside what is there
 }
 
 // An Action is what happens to an object.
@@ -61,6 +62,7 @@ const stateField = "state"
 type weighed struct {
 	before, after *snapshot
 	ops           []Op
+	leftOut       []Fault // of the change, since it was read leniently
 	put           []Object
 	remove        []ObjectID
 	states        map[string]ExperimentState // to set, by experiment
@@ -77,11 +79,15 @@ func (d *Desk) weigh(tx Tx, t lodge.Tenant, ch Change, by string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := ch.Put.objects()
+	w := &weighed{before: before, states: map[string]ExperimentState{}}
+	put, err := w.sound(ch)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := put.objects()
 	if err != nil {
 		return nil, lodge.Wrap(lodge.CodeInvalid, "The catalogue cannot be stored.", err)
 	}
-	w := &weighed{before: before, states: map[string]ExperimentState{}}
 	result := map[ObjectID]Object{}
 	for _, o := range stored {
 		result[o.ID()] = o
@@ -103,7 +109,7 @@ func (d *Desk) weigh(tx Tx, t lodge.Tenant, ch Change, by string, now time.Time)
 		w.put = append(w.put, o)
 		result[o.ID()] = o
 	}
-	if err := w.weighStates(tx, t, ops, ch.Put, by, now); err != nil {
+	if err := w.weighStates(tx, t, ops, put, by, now); err != nil {
 		return nil, err
 	}
 	cat, err := assemble(slices.Collect(maps.Values(result)))
@@ -111,9 +117,7 @@ func (d *Desk) weigh(tx Tx, t lodge.Tenant, ch Change, by string, now time.Time)
 		return nil, err
 	}
 	if faults := cat.check(ch.lines); len(faults) > 0 {
-		e := lodge.E(lodge.CodeRefused, "The catalogue would have faults: "+faults[0].String()+more(len(faults)-1)+".")
-		e.Details = map[string]any{"faults": faults}
-		return nil, e
+		return nil, faulty(faults)
 	}
 	w.after = newSnapshot(before.revision, cat)
 	for _, op := range ops {
@@ -123,6 +127,31 @@ func (d *Desk) weigh(tx Tx, t lodge.Tenant, ch Change, by string, now time.Time)
 	slices.SortFunc(w.put, func(a, b Object) int { return compareIDs(a.ID(), b.ID()) })
 	slices.SortFunc(w.remove, compareIDs)
 	return w, nil
+}
+
+func faulty(faults []Fault) error {
+	e := lodge.E(lodge.CodeRefused, "The catalogue would have faults: "+faults[0].String()+more(len(faults)-1)+".")
+	e.Details = map[string]any{"faults": faults}
+	return e
+}
+
+// sound checks what a change puts beside what is there. Of one that was read
+// leniently it returns the sound part.
+func (w *weighed) sound(ch Change) (Catalogue, error) {
+	put := ch.Put.clone()
+	k := checker{
+		c: &put, line: (&reader{lines: ch.lines}).line, prune: ch.lenient,
+		elsewhere: func(kind, name string) bool {
+			id := ObjectID{kind, name}
+			return w.before.cat.has(id) && !slices.Contains(ch.Remove, id)
+		},
+	}
+	k.check()
+	if len(k.faults) > 0 && !ch.lenient {
+		return put, faulty(k.faults)
+	}
+	w.leftOut = k.faults
+	return put, nil
 }
 
 // takeOut removes from result what a change removes.

@@ -37,7 +37,7 @@ func (c *Catalogue) Check() []Fault { return c.check(nil) }
 // check is Check for a catalogue of which a file has a part.
 func (c *Catalogue) check(lines map[string]int) []Fault {
 	rd := reader{lines: lines}
-	k := checker{c: c, partial: func(string) bool { return false }, line: rd.line}
+	k := checker{c: c, elsewhere: nowhere, line: rd.line}
 	k.check()
 	return k.faults
 }
@@ -45,13 +45,16 @@ func (c *Catalogue) check(lines map[string]int) []Fault {
 // A checker finds faults between and in objects. With prune it also removes from
 // the catalogue what is not sound, and what then refers to it.
 type checker struct {
-	c       *Catalogue
-	partial func(kind string) bool   // references to that kind may point outside
-	line    func(path ...string) int // the first of these paths that has a line
-	words   map[string]string        // the file's words for kinds and fields, where they differ from ours
-	prune   bool
-	faults  []Fault
+	c         *Catalogue
+	elsewhere func(kind, name string) bool // whether a name that c does not have is there all the same
+	line      func(path ...string) int     // the first of these paths that has a line
+	words     map[string]string            // the file's words for kinds and fields, where they differ from ours
+	prune     bool
+	faults    []Fault
 }
+
+// nowhere is for a catalogue that is all there is.
+func nowhere(string, string) bool { return false }
 
 // word returns what the file calls a kind or a field.
 func (k *checker) word(ours string) string {
@@ -112,7 +115,7 @@ func goodName(s string) bool {
 
 // known reports whether an object of a kind is there, and names it if not.
 func known[V any](k *checker, m map[string]V, kind, object, field, name string) bool {
-	if _, ok := m[name]; ok || k.partial(kind) && goodName(name) {
+	if _, ok := m[name]; ok || k.elsewhere(kind, name) && goodName(name) {
 		return true
 	}
 	if name == "" {

@@ -1,6 +1,7 @@
 package booking
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -18,6 +19,16 @@ func (o ObjectID) String() string { return o.Kind + "." + o.Name }
 
 // MarshalText writes it as String does.
 func (o ObjectID) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (o *ObjectID) UnmarshalText(text []byte) error {
+	id, ok := ParseObjectID(string(text))
+	if !ok {
+		return fmt.Errorf("booking: %q names no object", text)
+	}
+	*o = id
+	return nil
+}
 
 // ParseObjectID reads what String wrote. It reports whether there can be such an
 // object.

@@ -56,7 +56,7 @@ func readFile(r io.Reader, name string, lenient, whole bool) (Change, []Fault, e
 		return fail(nil, fmt.Errorf("%s: %w", name, err))
 	}
 	rd := &reader{lines: map[string]int{}}
-	ch := Change{lines: rd.lines}
+	ch := Change{lines: rd.lines, lenient: lenient}
 	c := &ch.Put
 	k := &checker{c: c, line: rd.line, prune: lenient}
 	top := rd.object("", root)
@@ -65,11 +65,11 @@ func readFile(r io.Reader, name string, lenient, whole bool) (Change, []Fault, e
 			return fail(nil, fmt.Errorf("%s:%d: this format is %q; this version reads lodge: v1", name, format.Line, format.Value))
 		}
 		delete(top.fields, "lodge")
-		k.partial = func(kind string) bool { return !whole || rd.lines[kind] == 0 }
+		k.elsewhere = func(kind, _ string) bool { return !whole || rd.lines[kind] == 0 }
 		ch.Remove = rd.removals(top)
 		*c = rd.lodge(top)
 	} else {
-		k.partial = func(string) bool { return false }
+		k.elsewhere = nowhere
 		k.words = practableWords
 		*c = rd.practable(top)
 	}

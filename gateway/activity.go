@@ -84,13 +84,8 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	if err != nil {
 		return Activity{}, err
 	}
-	activity := Activity{Booking: view, Exp: now.End.Unix(), UIs: []UIView{}, Streams: []StreamView{}}
-	for _, stream := range experiment.Streams {
-		activity.Streams = append(activity.Streams, StreamView{
-			For: stream.For, URL: g.cfg.PublicURL + "/session/" + stream.Topic, Token: code,
-			ConnectionType: orElse(stream.ConnectionType, "session"), Scopes: list(stream.Scopes), Topic: stream.Topic,
-		})
-	}
+	activity := Activity{Booking: view, Exp: now.End.Unix(), UIs: []UIView{}}
+	activity.Streams = g.streamViews(experiment, code)
 	for _, name := range cat.UIsOf(now.UISet) {
 		ui := cat.UIs[name]
 		address, err := g.fill(ui, activity.Streams, activity.Exp)
@@ -100,6 +95,18 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 		activity.UIs = append(activity.UIs, UIView{Name: name, Title: cat.Title(ui.Description, name), URL: address})
 	}
 	return activity, nil
+}
+
+// streamViews are the streams of an experiment as a UI gets them with a code.
+func (g *Gateway) streamViews(e booking.Experiment, code string) []StreamView {
+	out := []StreamView{}
+	for _, stream := range e.Streams {
+		out = append(out, StreamView{
+			For: stream.For, URL: g.cfg.PublicURL + "/session/" + stream.Topic, Token: code,
+			ConnectionType: orElse(stream.ConnectionType, "session"), Scopes: list(stream.Scopes), Topic: stream.Topic,
+		})
+	}
+	return out
 }
 
 // streamScopes lists what a code of the experiment opens: right and relay topic.

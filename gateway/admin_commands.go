@@ -52,6 +52,35 @@ func (g *Gateway) commandRoutes(r chi.Router) {
 		}
 		return writeJSON(w, http.StatusOK, view)
 	}))
+	r.Post("/catalogue/plan", g.api(func(w http.ResponseWriter, r *http.Request) error {
+		var req CatalogueChange
+		if err := readJSON(w, r, maxManifestBody, &req); err != nil {
+			return err
+		}
+		view, err := g.PlanCatalogue(r.Context(), tenant, req)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, view)
+	}))
+	r.Post("/catalogue/apply", g.api(func(w http.ResponseWriter, r *http.Request) error {
+		var req CatalogueChange
+		if err := readJSON(w, r, maxManifestBody, &req); err != nil {
+			return err
+		}
+		view, err := g.ApplyCatalogue(r.Context(), tenant, req)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, view)
+	}))
+	r.Get("/catalogue/export", g.api(func(w http.ResponseWriter, r *http.Request) error {
+		view, err := g.ExportCatalogue(r.Context(), tenant)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, view)
+	}))
 	g.logRoutes(r)
 	r.Get("/audit/verify", g.api(func(w http.ResponseWriter, r *http.Request) error {
 		after, err := strconv.ParseUint(orElse(r.URL.Query().Get("after"), "0"), 10, 63)

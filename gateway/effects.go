@@ -53,6 +53,15 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 	case booking.EffectFreed:
 		return g.tellFreed(ctx, ef)
 	case booking.EffectOffline, booking.EffectOnline:
+		if ef.Kind == booking.EffectOnline {
+			tests, err := g.testsOf(ctx, ef.Tenant, ef.Experiment)
+			if err != nil {
+				return err
+			}
+			if err := g.endTest(ctx, tests, "lodge", testOver); err != nil {
+				return err
+			}
+		}
 		g.changes.tell(ef.Tenant, "experiment:"+ef.Experiment)
 		return g.publish(ctx, ef.Tenant, "experiment:"+ef.Experiment, messaging.TypeExperiment, effectID(ef),
 			ExperimentChanged{Experiment: ef.Experiment, Online: ef.Kind == booking.EffectOnline, Reason: ef.Reason})

@@ -19,6 +19,16 @@ func (g *Gateway) remaining(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) answerRemaining(w http.ResponseWriter, r *http.Request, s sessions.Session) error {
+	if isTest(s) {
+		cat, err := g.desk.Catalogue(r.Context(), s.Tenant)
+		if err != nil {
+			return err
+		}
+		now := g.clock.Now()
+		return writeJSON(w, http.StatusOK, RemainingView{
+			Experiment: s.Experiment, Title: describe(cat, s.Experiment).title, Now: now, End: s.ExpiresAt, State: string(s.State(now)), Reason: s.Reason, Extend: []int{},
+		})
+	}
 	b, err := g.desk.Get(r.Context(), s.Tenant, s.Booking)
 	if err != nil {
 		return err

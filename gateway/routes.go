@@ -133,6 +133,8 @@ func (g *Gateway) routes() chi.Router {
 
 		r.Get("/api/v1/admin/experiments", g.api(g.listExperiments))
 		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
+		r.Post("/api/v1/admin/experiments/{id}/test", g.api(g.postTest))
+		r.Delete("/api/v1/admin/experiments/{id}/test", g.api(g.deleteTest))
 		r.Get("/api/v1/admin/sessions", g.api(g.listSessions))
 		r.Delete("/api/v1/admin/sessions/{id}", g.api(g.endSession))
 		r.Post("/api/v1/admin/sessions/revoke", g.api(g.revokeSessions))
@@ -148,6 +150,13 @@ func (g *Gateway) routes() chi.Router {
 		r.Get("/api/v1/admin/audit", g.api(g.listAudit))
 		r.Get("/api/v1/admin/persons/{id}/explain", g.api(g.explainPerson))
 		r.Post("/api/v1/admin/codes", g.api(g.createCode))
+
+		r.Post("/api/v1/admin/catalogue/plan", g.api(g.postPlan))
+		r.Post("/api/v1/admin/catalogue/apply", g.api(g.postApply))
+		r.Get("/api/v1/admin/catalogue/export", g.api(g.getExport))
+		r.Get("/api/v1/admin/roles", g.api(g.listRoles))
+		r.Post("/api/v1/admin/roles", g.api(g.postRole))
+		r.Delete("/api/v1/admin/roles/{name}", g.api(g.deleteRole))
 
 		g.pageRoutes(r)
 	})

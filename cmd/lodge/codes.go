@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -92,6 +93,22 @@ func (a *app) through(ctx context.Context, cfg config, path string, req, answer 
 	return errors.Join(offline(n.gateway), n.Close())
 }
 
+// problemIn reads a problem document (RFC 9457) with all it says.
+func problemIn(res *http.Response) error {
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	var p gateway.Problem
+	var details map[string]any
+	if json.Unmarshal(body, &p) != nil || json.Unmarshal(body, &details) != nil {
+		return fmt.Errorf("the server answered %s", res.Status)
+	}
+	e := lodge.E(lodge.Code(p.Code), p.Detail)
+	e.Details = details
+	return e
+}
+
 // errNoServer means that nobody holds the data directory.
 var errNoServer = errors.New("no server is running on that data directory")
 
@@ -126,11 +143,7 @@ func ask(ctx context.Context, data, path string, req, answer any) error {
 	}
 	defer func() { _ = res.Body.Close() }() // it has been read
 	if res.StatusCode >= 300 {
-		var p gateway.Problem
-		if err := json.NewDecoder(res.Body).Decode(&p); err != nil {
-			return fmt.Errorf("the server answered %s", res.Status)
-		}
-		return lodge.E(lodge.Code(p.Code), p.Detail)
+		return problemIn(res)
 	}
 	return json.NewDecoder(res.Body).Decode(answer)
 }

@@ -92,55 +92,6 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestApply(t *testing.T) {
-	data := t.TempDir()
-	const done = "applied: 3 experiments, 4 slots, 2 policies, 2 groups\n"
-	for _, again := range []string{"into an empty store", "the same again"} {
-		if status, out, errs := lodgeRun(t, "apply", "-f", sampleCatalogue, "--data", data); status != exitDone || out != done {
-			t.Errorf("%s: %d %q %q", again, status, out, errs)
-		}
-	}
-	status, out, errs := lodgeRun(t, "apply", "-f", "../../deploy/samples/practable.yaml", "--data", data)
-	if status != exitFailed || out != "" || !strings.Contains(errs, "another catalogue already") {
-		t.Errorf("another catalogue: %d %q %q", status, out, errs)
-	}
-}
-
-func TestApplyPractable(t *testing.T) {
-	status, out, errs := lodgeRun(t, "apply", "-f", "../../deploy/samples/practable.yaml", "--data", t.TempDir(), "--json")
-	var got applied
-	if err := json.Unmarshal([]byte(out), &got); status != exitDone || err != nil {
-		t.Fatalf("%d %q %q %v", status, out, errs, err)
-	}
-	if got.Experiments != 3 || got.Slots != 4 || got.Policies != 2 || got.Groups != 2 || len(got.LeftOut) != 0 {
-		t.Errorf("%+v", got)
-	}
-}
-
-// A faulty catalogue is named fault by fault with lines; strictly it is refused
-// whole, leniently its sound part is taken.
-func TestApplyFaulty(t *testing.T) {
-	sound, err := os.ReadFile(sampleCatalogue)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body := strings.Replace(string(sound), "pend02-everyone: {description: pend02, experiment: pend02", "pend02-everyone: {description: pend02, experiment: pend99", 1)
-	file := filepath.Join(write(t, map[string]string{"faulty.yaml": body}), "faulty.yaml")
-	data := t.TempDir()
-
-	status, out, errs := lodgeRun(t, "apply", "-f", file, "--data", data)
-	if status != exitFailed || out != "" || !strings.Contains(errs, "pend99") || !strings.Contains(errs, "slots.pend02-everyone") || !strings.Contains(errs, "nothing was applied") {
-		t.Errorf("strictly: %d %q %q", status, out, errs)
-	}
-	if _, err := os.Stat(filepath.Join(data, databaseFile)); err == nil {
-		t.Error("a file that was refused has made a store")
-	}
-	status, out, errs = lodgeRun(t, "apply", "-f", file, "--lenient", "--data", data)
-	if status != exitDone || !strings.Contains(out, "3 slots") || !strings.Contains(errs, "pend99") {
-		t.Errorf("leniently: %d %q %q", status, out, errs)
-	}
-}
-
 func TestCodesOffline(t *testing.T) {
 	data := t.TempDir()
 	if status, _, errs := lodgeRun(t, "apply", "-f", sampleCatalogue, "--data", data); status != exitDone {
@@ -264,9 +215,14 @@ func TestCommandsBesideARunningServer(t *testing.T) {
 	if status != exitFailed || !strings.Contains(errs, "no experiment pend99") {
 		t.Errorf("a code that the server refuses: %d %q", status, errs)
 	}
-	status, _, errs = lodgeRun(t, "apply", "-f", sampleCatalogue, "--data", data)
-	if status != exitFailed || !strings.Contains(errs, "a server runs on "+data) {
-		t.Errorf("a catalogue: %d %q", status, errs)
+	part := filepath.Join(write(t, map[string]string{"part.yaml": "lodge: v1\nexperiments: {pend99: {}}\n"}), "part.yaml")
+	status, out, errs = lodgeRun(t, "apply", "-f", part, "--data", data)
+	if status != exitDone || !strings.Contains(out, "applied: add 1, change 0, remove 0; revision 2") {
+		t.Errorf("a part of the catalogue: %d %q %q", status, out, errs)
+	}
+	status, out, errs = lodgeRun(t, "export", "--data", data)
+	if status != exitDone || !strings.HasPrefix(out, "lodge: v1\n") || !strings.Contains(out, "pend99") {
+		t.Errorf("the catalogue as a file: %d %q %q", status, out, errs)
 	}
 	if status := stop(); status != exitDone {
 		t.Errorf("the server ended with %d", status)
