@@ -39,9 +39,34 @@ func (g *Gateway) lookupForm(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, "/bookings/"+view.ID, "")
 }
 
-// bookPage shows the slots of a group with what is free in the next day.
+const (
+	// calendarDays is how many days a page of the calendar has, calendarPages how
+	// many pages there are.
+	calendarDays, calendarPages = 7, 26
+)
+
+// bookPage shows the slots of a group with what is free of them, day by day.
 func (g *Gateway) bookPage(w http.ResponseWriter, r *http.Request) error {
-	return g.renderBook(w, r, r.URL.Query().Get("group"), http.StatusOK, web.BookForm{Slot: r.URL.Query().Get("slot"), Key: rand.Text()}, nil)
+	q := r.URL.Query()
+	form := web.BookForm{Day: q.Get("day"), Slot: q.Get("slot"), Start: q.Get("start"), Key: rand.Text()}
+	return g.renderBook(w, r, q.Get("group"), http.StatusOK, form, nil)
+}
+
+// calendar is the page of the calendar that has a day, which is chosen on it; today
+// for what is none, or lies outside. Beside it are days of the pages before and
+// after.
+func calendar(now time.Time, chosen string, zone *time.Location) (days []web.Day, earlier, later string) {
+	all := web.Days(now, calendarDays*calendarPages, zone)
+	at := max(0, slices.IndexFunc(all, func(d web.Day) bool { return d.Date() == chosen }))
+	all[at].Chosen = true
+	first := at - at%calendarDays
+	if first > 0 {
+		earlier = all[first-calendarDays].Date()
+	}
+	if first+calendarDays < len(all) {
+		later = all[first+calendarDays].Date()
+	}
+	return all[first : first+calendarDays], earlier, later
 }
 
 func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group string, status int, form web.BookForm, problem *web.Problem) error {
@@ -56,8 +81,17 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 	if group == "" && len(groups) > 0 {
 		group = groups[0].Name
 	}
-	from := g.clock.Now()
-	available, err := g.availabilityOf(r, group, from, from.Add(24*time.Hour))
+	view := web.Book{Layout: g.layout(r, "Book", web.PageBook, &s), Form: form, Groups: groups}
+	view.Problem = problem
+	if r.FormValue("by") == web.ByTime {
+		view.By = web.ByTime
+	}
+	view.Days, view.Earlier, view.Later = calendar(g.clock.Now(), form.Day, view.Zone)
+	from := view.Days[0].Start
+	if now := g.clock.Now(); from.Before(now) {
+		from = now
+	}
+	available, err := g.availabilityOf(r, group, from.UTC(), view.Days[calendarDays-1].End.UTC())
 	if err != nil {
 		return err
 	}
@@ -65,11 +99,7 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 	if err != nil {
 		return err
 	}
-	view := web.Book{
-		Layout: g.layout(r, "Book", web.PageBook, &s), From: available.From, Until: available.Until,
-		AskSurname: person.FamilyName == "", Form: form, Groups: groups,
-	}
-	view.Problem = problem
+	view.From, view.Until, view.AskSurname = available.From, available.Until, person.FamilyName == ""
 	for _, one := range groups {
 		if one.Name == group {
 			view.Group = one
@@ -98,7 +128,7 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	group := r.PostFormValue("group")
 	form := web.BookForm{
-		Slot: r.PostFormValue("slot"), Start: r.PostFormValue("start"), Surname: r.PostFormValue("surname"), Key: r.PostFormValue("key"),
+		Day: r.PostFormValue("day"), Slot: r.PostFormValue("slot"), Start: r.PostFormValue("start"), Surname: r.PostFormValue("surname"), Key: r.PostFormValue("key"),
 	}
 	start, err := parseTime(form.Start)
 	if err == nil {

@@ -34,6 +34,9 @@ func (g *Gateway) readersZone(r *http.Request) *time.Location {
 			return zone
 		}
 	}
+	if g.cfg.Zone == nil {
+		return time.UTC
+	}
 	return g.cfg.Zone
 }
 

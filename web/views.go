@@ -117,18 +117,24 @@ type Group struct {
 	Slots []Slot // may be empty on the first page
 }
 
-// Book is /book?group=.
+// Book is /book?group=&day=&by=: a calendar of some days, and one of them.
 type Book struct {
 	Layout
 	Group       Group
 	Groups      []Group // the others, to change over
 	From, Until time.Time
-	AskSurname  bool // the institution gave none
-	Form        BookForm
+	Days        []Day
+	By          string // ByTime, or empty: by experiment
+	// Earlier and Later are days of the pages before and after; empty where there is
+	// none.
+	Earlier, Later string
+	AskSurname     bool // the institution gave none
+	Form           BookForm
 }
 
 // BookForm is what was typed. Key makes a repeated post one booking.
 type BookForm struct {
+	Day     string // as an address has it; empty: today
 	Slot    string
 	Start   string // RFC 3339; empty: now
 	Seconds int
