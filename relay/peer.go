@@ -122,7 +122,7 @@ func (p *peer) serve(w *wire, ws *websocket.Conn, asked time.Time) {
 	p.wire.Store(w)
 	p.opened.Store(true)
 	if p.room.key.topic == StatsTopic {
-		p.deliver(p.relay.stats(p.room.key.tenant))
+		p.deliver(p.relay.stats(p.ctx, p.room.key.tenant))
 	}
 
 	var writer sync.WaitGroup

@@ -64,6 +64,10 @@ type Options struct {
 	// Hints tell the other nodes of it. Default: this is the only one.
 	Hints Hints
 
+	// Fleet makes this relay one of several nodes. Default: it is the only one, or
+	// others see to it that all of an experiment's streams reach the same node.
+	Fleet *Fleet
+
 	// TicketLife is how long an address is good for. Default and most: 30 s.
 	TicketLife time.Duration
 	// MaxMessage bounds a message, in bytes. Default: 10 MiB.
@@ -189,28 +193,36 @@ type Relay struct {
 	opts    Options
 	tickets *tickets
 	rooms   *rooms
+	fleet   *fleet // nil: on its own
 }
 
 // New returns a Relay that asks access. It starts nothing: see Run.
 func New(access Access, clock lodge.Clock, opts Options) *Relay {
 	opts.setDefaults()
-	return &Relay{
+	r := &Relay{
 		access:  newGuard(access, clock, &opts),
 		clock:   clock,
 		opts:    opts,
 		tickets: newTickets(opts.TicketLife),
 		rooms:   newRooms(),
 	}
+	if opts.Fleet != nil {
+		r.fleet = newFleet(r, *opts.Fleet)
+	}
+	return r
 }
 
-// Run forgets addresses that nobody opened, sends the reports of StatsTopic and
-// listens to the hints of other nodes, until ctx ends. Connections are served by
+// Run forgets addresses that nobody opened, sends the reports of StatsTopic,
+// listens to the hints of other nodes and keeps this node's leases, until ctx ends. Connections are served by
 // the HTTP server's own goroutines and ended by Drain.
 func (r *Relay) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.access.run(ctx) })
 	wg.Go(func() { every(ctx, r.opts.TicketLife, func() { r.tickets.sweep(r.clock.Now()) }) })
-	wg.Go(func() { every(ctx, r.opts.StatsEvery, r.report) })
+	wg.Go(func() { every(ctx, r.opts.StatsEvery, func() { r.report(ctx) }) })
+	if r.fleet != nil {
+		wg.Go(func() { r.fleet.run(ctx) })
+	}
 	wg.Wait()
 	return nil
 }
@@ -230,12 +242,15 @@ func every(ctx context.Context, period time.Duration, fn func()) {
 }
 
 // Drain refuses new connections from now on, ends the live ones with the close
-// frame 1001 and waits until each has gone or ctx ends. (http.Server's Shutdown
-// does not know of them.)
+// frame 1001, leaves their topics to other nodes and waits until each connection
+// has gone or ctx ends. (http.Server's Shutdown does not know of them.)
 func (r *Relay) Drain(ctx context.Context) error {
 	live := r.rooms.drain()
 	for _, p := range live {
 		p.shut(StatusGoingAway, "The relay is going down; connect again in a moment.")
+	}
+	if r.fleet != nil {
+		r.fleet.leave(ctx) // after which nothing here is sent any more, and others may begin
 	}
 	for _, p := range live {
 		select {

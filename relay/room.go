@@ -93,6 +93,14 @@ func (rs *rooms) leave(p *peer) {
 	rs.past.add(p.count.read(p.queue))
 }
 
+// empty reports whether nobody is in a room, nor about to be.
+func (rs *rooms) empty(key roomKey) bool {
+	s := rs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms[key] == nil
+}
+
 // each calls fn with every peer, opened or about to be.
 func (rs *rooms) each(fn func(*peer)) {
 	for i := range rs.shards {

@@ -61,13 +61,19 @@ func (r *Relay) exchange(w http.ResponseWriter, req *http.Request) error {
 	if grant.ended(now) {
 		return &Refusal{StatusExpired, reasonEnded}
 	}
-	tk, err := r.tickets.issue(grant, now)
+	at := place{}
+	if r.fleet == nil {
+		at.base = r.opts.BaseURL(req)
+	} else if at, err = r.fleet.place(ctx, tenant, topic); err != nil {
+		return err
+	}
+	tk, err := r.ticket(ctx, at, grant, now)
 	if err != nil {
 		return err
 	}
 	reply(w, http.StatusOK, struct {
 		URI string `json:"uri"`
-	}{r.opts.BaseURL(req) + topicPath(topic) + "?code=" + tk})
+	}{at.base + topicPath(topic) + "?code=" + tk})
 	return nil
 }
 
@@ -127,9 +133,17 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 		w.Header().Set("Upgrade", "websocket")
 		return &httpError{http.StatusUpgradeRequired, "This address is for a websocket."}
 	}
-	grant, ok := r.tickets.spend(ticketOf(req.URL), r.opts.Tenant(req), topic, r.clock.Now())
-	if !ok {
-		return lodge.E(lodge.CodeUnauthenticated, "This address is not good, or no longer: each works once and for half a minute. Ask for a new one with POST.")
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(req.Context(), askWait)
+	defer cancel()
+	grant, err := r.spend(ctx, ticketOf(req.URL), r.opts.Tenant(req), topic)
+	if err != nil {
+		return err
+	}
+	if r.fleet != nil {
+		if err := r.fleet.claim(ctx, grant.Tenant, topic); err != nil {
+			return err
+		}
 	}
 
 	p := r.newPeer(req, grant)
@@ -144,10 +158,10 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	defer p.cancel()
 	stop := r.access.Watch(grant, p.check)
 	defer stop()
+	if r.fleet != nil && !r.fleet.still(grant.Tenant, topic) {
+		return errElsewhere
+	}
 
-	asked := time.Now()
-	ctx, cancel := context.WithTimeout(req.Context(), askWait)
-	defer cancel()
 	fresh, err := r.ask(ctx, grant)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -28,9 +29,9 @@ type statsReport struct {
 	UserAgent  string    `json:"userAgent"`
 }
 
-// stats returns the report about a tenant.
-func (r *Relay) stats(tenant lodge.Tenant) message {
-	peers := r.Peers(tenant)
+// stats returns the report about a tenant: of all nodes that answer in time.
+func (r *Relay) stats(ctx context.Context, tenant lodge.Tenant) message {
+	peers, _ := r.AllPeers(ctx, tenant)
 	list := make([]statsReport, len(peers))
 	for i, p := range peers {
 		list[i] = statsReport{
@@ -47,7 +48,7 @@ func (r *Relay) stats(tenant lodge.Tenant) message {
 }
 
 // report sends everybody who reads a tenant's statistics the same report.
-func (r *Relay) report() {
+func (r *Relay) report(ctx context.Context) {
 	readers := map[lodge.Tenant][]*peer{}
 	r.rooms.each(func(p *peer) {
 		if p.room.key.topic == StatsTopic && p.opened.Load() && p.reads.Load() {
@@ -55,7 +56,7 @@ func (r *Relay) report() {
 		}
 	})
 	for tenant, of := range readers {
-		m := r.stats(tenant)
+		m := r.stats(ctx, tenant)
 		for _, p := range of {
 			p.deliver(m)
 		}
@@ -71,5 +72,5 @@ func (p *peer) command(data []byte) {
 		p.count.refused.Add(1)
 		return
 	}
-	p.deliver(p.relay.stats(p.room.key.tenant))
+	p.deliver(p.relay.stats(p.ctx, p.room.key.tenant))
 }

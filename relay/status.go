@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -146,6 +147,10 @@ func (p *peer) status() PeerStatus {
 	return s
 }
 
+// SilentHeader names, in an answer of Status, the nodes that did not answer in
+// time: their connections are missing from it.
+const SilentHeader = "Lodge-Silent-Nodes"
+
 // Status serves GET /status to whoever has ScopeStats.
 func (r *Relay) Status(w http.ResponseWriter, req *http.Request) {
 	if err := r.status(w, req); err != nil {
@@ -162,7 +167,11 @@ func (r *Relay) status(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply(w, http.StatusOK, r.Peers(tenant))
+	peers, silent := r.AllPeers(req.Context(), tenant)
+	if len(silent) > 0 {
+		w.Header().Set(SilentHeader, strings.Join(silent, ", "))
+	}
+	reply(w, http.StatusOK, peers)
 	return nil
 }
 

@@ -1,10 +1,14 @@
 package relay
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,11 +54,72 @@ func newTickets(life time.Duration) *tickets {
 	return &tickets{life: life, byID: map[ticketID]ticket{}, holding: map[holder]int{}}
 }
 
+// foreign begins the tickets that another node spends.
+const foreign = "~"
+
+// note is a ticket as one node leaves it for another.
+type note struct {
+	Node  string `json:"node"`
+	Grant Grant  `json:"grant"`
+}
+
+// noteName names a note: the ticket itself stands in no store.
+func noteName(code string) string {
+	id := sha256.Sum256([]byte(code))
+	return hex.EncodeToString(id[:])
+}
+
+// errTicket is the answer to every ticket that is not good, whatever it lacks.
+var errTicket = lodge.E(lodge.CodeUnauthenticated, "This address is not good, or no longer: each works once and for half a minute. Ask for a new one with POST.")
+
+// ticket makes a ticket that is good at one place.
+func (r *Relay) ticket(ctx context.Context, at place, grant Grant, now time.Time) (string, error) {
+	if at.node == "" {
+		return r.tickets.issue(grant, now)
+	}
+	// It is counted here for as long as it could be opened there.
+	code, err := r.tickets.make(foreign, grant, now)
+	if err != nil {
+		return "", err
+	}
+	body, err := json.Marshal(note{at.node, grant})
+	if err != nil {
+		return "", err
+	}
+	if err := r.fleet.Notes.Put(ctx, grant.Tenant, noteName(code), body, r.opts.TicketLife); err != nil {
+		return "", unavailable(err)
+	}
+	return code, nil
+}
+
+// spend takes a ticket out, whatever becomes of it, and returns its grant if it
+// was good here for that topic.
+func (r *Relay) spend(ctx context.Context, code string, tenant lodge.Tenant, topic string) (Grant, error) {
+	if r.fleet == nil || !strings.HasPrefix(code, foreign) {
+		grant, ok := r.tickets.spend(code, tenant, topic, r.clock.Now())
+		if !ok {
+			return Grant{}, errTicket
+		}
+		return grant, nil
+	}
+	body, err := r.fleet.Notes.Take(ctx, tenant, noteName(code))
+	if err != nil {
+		return Grant{}, unavailable(err)
+	}
+	var n note
+	if body == nil || json.Unmarshal(body, &n) != nil || n.Node != r.fleet.Self.ID || n.Grant.Tenant != tenant || n.Grant.Topic != topic {
+		return Grant{}, errTicket
+	}
+	return n.Grant, nil
+}
+
 // issue returns a new ticket for a grant.
-func (t *tickets) issue(grant Grant, now time.Time) (string, error) {
+func (t *tickets) issue(grant Grant, now time.Time) (string, error) { return t.make("", grant, now) }
+
+func (t *tickets) make(prefix string, grant Grant, now time.Time) (string, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
-	code := base64.RawURLEncoding.EncodeToString(secret[:])
+	code := prefix + base64.RawURLEncoding.EncodeToString(secret[:])
 	tk := ticket{issued{sha256.Sum256([]byte(code)), now.Add(t.life)}, grant}
 
 	t.mu.Lock()

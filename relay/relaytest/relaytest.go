@@ -1,4 +1,6 @@
-// Package relaytest holds every store of denials to relay.Denials' contract.
+// Package relaytest holds every store of the relay to its contract: Run that of
+// relay.Denials, RunFleet that of what the nodes of a fleet share. Memory is such a
+// store within one process, with ends that a test can cut off.
 package relaytest
 
 import (

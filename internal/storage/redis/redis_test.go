@@ -333,11 +333,11 @@ func TestForeignMessagesAreNoSignals(t *testing.T) {
 		{Channel: "lodge:{}:signals", Payload: good}, {Channel: "lodge:{t1}:other", Payload: good}, {Channel: "lodge:{t1}:signals"},
 		{Channel: "lodge:{t1}:signals", Payload: "x\n\n\xff"}, {},
 	} {
-		if s, ok := signalOf(&m); ok {
+		if s, ok := signalOf(m.Channel, m.Payload); ok {
 			t.Errorf("%q on %q is read as %+v", m.Payload, m.Channel, s)
 		}
 	}
-	s, ok := signalOf(&redis.Message{Channel: "lodge:{t1}:signals", Payload: "junk\n" + good})
+	s, ok := signalOf("lodge:{t1}:signals", "junk\n"+good)
 	if !ok || s.Tenant != "t1" || len(s.IDs) != 1 || string(s.IDs[0]) != good {
 		t.Errorf("read as %+v, %v", s, ok)
 	}

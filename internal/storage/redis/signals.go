@@ -46,7 +46,19 @@ func (sg *Signals) Publish(ctx context.Context, s sessions.Signal) error {
 // Subscribe implements sessions.Signals. It does not outlive its connection:
 // the caller subscribes again, and learns that hints may have been lost.
 func (sg *Signals) Subscribe(ctx context.Context, fn func(sessions.Signal)) error {
-	sub := sg.db.client.PSubscribe(ctx, channelPrefix+"*"+channelSuffix)
+	return subscribe(ctx, sg.db.client, channelPrefix+"*"+channelSuffix,
+		func() { fn(sessions.Signal{}) },
+		func(channel, text string) {
+			if s, ok := signalOf(channel, text); ok {
+				fn(s)
+			}
+		})
+}
+
+// subscribe calls stands once the subscription to a pattern of channels does, and
+// got for each message, until ctx ends or the connection fails.
+func subscribe(ctx context.Context, client redis.UniversalClient, pattern string, stands func(), got func(channel, text string)) error {
+	sub := client.PSubscribe(ctx, pattern)
 	// A subscription waits on its socket, not on ctx: closing it ends the wait. A
 	// second Close has nothing to close and says so.
 	closed := make(chan struct{})
@@ -60,7 +72,7 @@ func (sg *Signals) Subscribe(ctx context.Context, fn func(sessions.Signal)) erro
 	}()
 	asked := false
 	for {
-		got, err := sub.ReceiveTimeout(ctx, quiet)
+		next, err := sub.ReceiveTimeout(ctx, quiet)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -74,25 +86,23 @@ func (sg *Signals) Subscribe(ctx context.Context, fn func(sessions.Signal)) erro
 			return fmt.Errorf("redis: subscription: %w", err)
 		}
 		asked = false
-		switch got := got.(type) {
+		switch next := next.(type) {
 		case *redis.Subscription:
-			fn(sessions.Signal{})
+			stands()
 		case *redis.Message:
-			if s, ok := signalOf(got); ok {
-				fn(s)
-			}
+			got(next.Channel, next.Payload)
 		}
 	}
 }
 
 // signalOf reads a message; what is none of ours is left out.
-func signalOf(m *redis.Message) (sessions.Signal, bool) {
-	tenant, ok := strings.CutSuffix(strings.TrimPrefix(m.Channel, channelPrefix), channelSuffix)
+func signalOf(channel, text string) (sessions.Signal, bool) {
+	tenant, ok := strings.CutSuffix(strings.TrimPrefix(channel, channelPrefix), channelSuffix)
 	if !ok || tenant == "" {
 		return sessions.Signal{}, false
 	}
 	s := sessions.Signal{Tenant: lodge.Tenant(tenant)}
-	for name := range strings.SplitSeq(m.Payload, "\n") {
+	for name := range strings.SplitSeq(text, "\n") {
 		if id := sessions.ID(name); id.Valid() {
 			s.IDs = append(s.IDs, id)
 		}
