@@ -9,12 +9,17 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-// access answers the relay's questions from sessions and bookings: what a code
-// opens, whether it still does, and when to ask again.
-type access struct{ g *Gateway }
+// access answers the relay's questions from sessions and the states of
+// experiments: what a code opens, whether it still does, and when to ask again.
+type access struct {
+	sessions *sessions.Manager
+	clock    lodge.Clock
+	// state says whether an experiment is in service, and if not, why.
+	state func(ctx context.Context, tenant lodge.Tenant, experiment string) (online bool, reason string, err error)
+}
 
 func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic string) (relay.Grant, error) {
-	s, err := a.g.sessions.Check(ctx, tenant, code)
+	s, err := a.sessions.Check(ctx, tenant, code)
 	if err != nil && !isOver(err) {
 		return relay.Grant{}, err
 	}
@@ -22,7 +27,7 @@ func (a access) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 }
 
 func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error) {
-	s, err := a.g.sessions.Get(ctx, old.Tenant, sessions.ID(old.Session))
+	s, err := a.sessions.Get(ctx, old.Tenant, sessions.ID(old.Session))
 	if lodge.CodeOf(err) == lodge.CodeNotFound {
 		// The store has lost it, or it was collected: to its holder as if it had run out.
 		return relay.Grant{}, lodge.Wrap(lodge.CodeUnauthenticated, "This code is not known any more; launch the experiment again.", err)
@@ -34,12 +39,7 @@ func (a access) Renew(ctx context.Context, old relay.Grant) (relay.Grant, error)
 }
 
 func (a access) Watch(g relay.Grant, fn func()) (stop func()) {
-	stopSession := a.g.sessions.Watch(g.Tenant, sessions.ID(g.Session), func(sessions.Session, error) { fn() })
-	if g.Experiment == "" {
-		return stopSession
-	}
-	stopState := a.g.changes.watch(g.Tenant, "experiment:"+g.Experiment, fn)
-	return func() { stopSession(); stopState() }
+	return a.sessions.Watch(g.Tenant, sessions.ID(g.Session), func(sessions.Session, error) { fn() })
 }
 
 // grant says what a session opens on a topic now. A session that is known but
@@ -50,7 +50,7 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 	default:
 		return relay.Grant{}, lodge.E(lodge.CodeForbidden, "That code does not open streams; launch the experiment to get one that does.")
 	}
-	switch s.State(a.g.clock.Now()) {
+	switch s.State(a.clock.Now()) {
 	case sessions.Active:
 	case sessions.Revoked:
 		return relay.Grant{}, &relay.Refusal{Close: relay.StatusRevoked, Reason: orElse(s.Reason, relay.ErrDenied.Reason)}
@@ -71,12 +71,12 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 		return relay.Grant{}, relay.ErrTopic
 	}
 	if s.Kind == sessions.Experiment && !isTest(s) {
-		state, err := a.g.desk.State(ctx, s.Tenant, s.Experiment)
+		online, reason, err := a.state(ctx, s.Tenant, s.Experiment)
 		if err != nil {
 			return relay.Grant{}, err
 		}
-		if !state.Online {
-			return relay.Grant{}, &relay.Refusal{Close: relay.StatusOffline, Reason: orElse(state.Reason, "The experiment is off-line.")}
+		if !online {
+			return relay.Grant{}, &relay.Refusal{Close: relay.StatusOffline, Reason: orElse(reason, "The experiment is off-line.")}
 		}
 	}
 	return g, nil

@@ -3,18 +3,18 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"net/http/pprof" // what it adds to the default mux is served nowhere
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
 )
 
-// Ready waits until Run has started everything.
+// Ready waits until Run has started everything, and the other nodes know of this
+// one.
 func (g *Gateway) Ready(ctx context.Context) error {
 	select {
 	case <-g.ready:
-		return nil
+		return g.relay.Joined(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -28,10 +28,7 @@ func (g *Gateway) Admin() http.Handler {
 	r.Use(g.observe)
 	r.NotFound(g.api(func(http.ResponseWriter, *http.Request) error { return errNotThere("address") }))
 	r.Get("/readyz", g.api(g.readyz))
-	// Where the time and the memory of a running node go: go tool pprof reads it.
-	r.Get("/debug/pprof/*", pprof.Index)
-	r.Get("/debug/pprof/profile", pprof.Profile)
-	r.Get("/debug/pprof/trace", pprof.Trace)
+	profiles(r)
 	g.commandRoutes(r)
 	r.Post("/codes", g.api(func(w http.ResponseWriter, r *http.Request) error {
 		var req CodeRequest

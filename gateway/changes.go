@@ -8,8 +8,8 @@ import (
 )
 
 // changes tells those who hold a live connection that what it depends on may
-// have changed: a person's bookings, an experiment's state. It carries no
-// content; whoever is told reads again.
+// have changed: the bookings behind a session. It carries no content; whoever is
+// told reads again.
 type changes struct {
 	mu       sync.Mutex
 	watchers map[changeKey][]*watcher // guarded by mu
@@ -20,7 +20,7 @@ type watcher struct{ fn func() }
 
 type changeKey struct {
 	tenant lodge.Tenant
-	what   string // "person:P" or "experiment:X"
+	what   string // "session:S"
 }
 
 func newChanges() *changes { return &changes{watchers: map[changeKey][]*watcher{}} }

@@ -62,7 +62,9 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 				return err
 			}
 		}
-		g.changes.tell(ef.Tenant, "experiment:"+ef.Experiment)
+		if err := g.stateChanged(ctx, ef.Tenant, ef.Experiment); err != nil {
+			return err
+		}
 		return g.publish(ctx, ef.Tenant, "experiment:"+ef.Experiment, messaging.TypeExperiment, effectID(ef),
 			ExperimentChanged{Experiment: ef.Experiment, Online: ef.Kind == booking.EffectOnline, Reason: ef.Reason})
 	case booking.EffectMoved, booking.EffectRenewed:

@@ -8,6 +8,8 @@
 //	auth.go        whose request it is
 //	access.go      sessions and bookings, as the relay asks for them
 //	members.go     sessions and bookings, as the message hub asks for them
+//	fleet.go       the relays of several nodes
+//	relay_node.go  a relay without the rest of a gateway
 //	interop.go     codes and signed tokens as practable's relay has them
 //	effects.go     what a change of a booking does to sessions, streams, messages
 //	wire.go        the JSON shapes; the other files hold one flow each
@@ -62,6 +64,13 @@ type Config struct {
 	JWTSecretFresh func() ([]byte, error)
 	// TrustedProxies are the addresses whose forwarded headers count.
 	TrustedProxies []netip.Prefix
+	// RelayURL is the origin at which clients reach the streams of this node, of
+	// several that share Parts.Fleet; RelayElsewhere where others carry them all.
+	RelayURL string
+	// RelayLease is how long after its last sign of life another node may take over
+	// the streams of this one; default 6 s, at most 8 s.
+	RelayLease time.Duration
+	relayHost  string // RelayURL's, where it is none of Hosts otherwise
 
 	LoginLife time.Duration // absolute end of a login; default 12 h, at most 24 h
 	LoginIdle time.Duration // a login is narrowed after this long unused; default 1 h
@@ -125,6 +134,11 @@ type Parts struct {
 	Denials relay.Denials
 	// Signals reach the other nodes; nil when there are none.
 	Signals sessions.Signals
+	// Fleet is what the relays of several nodes share; needed with Config.RelayURL.
+	Fleet *Fleet
+	// States tells relays without the database which experiments are off-line; nil
+	// when there are none.
+	States States
 	// Grants keeps what issuers can be asked again with; without it nobody is.
 	Grants *idp.Grants
 	// Audit is the trail of decisions; without it they are not recorded.
@@ -158,6 +172,7 @@ type Gateway struct {
 	hub      *messaging.Hub
 	changes  *changes
 	presence *presence
+	states   States   // may be nil
 	audit    Recorder // may be nil
 	checks   []func(context.Context) error
 	tickets  *tickets
@@ -193,7 +208,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
+		pages: pages, states: parts.States, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -210,22 +225,9 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		Lifetime: cfg.LoginLife, Idle: cfg.LoginIdle,
 	})
 	g.presence = newPresence(g)
-	g.relay = relay.New(access{g}, parts.Clock, relay.Options{
-		BaseURL:       func(*http.Request) string { return "ws" + strings.TrimPrefix(cfg.PublicURL, "http") },
-		Tenant:        func(r *http.Request) lodge.Tenant { return tenantOf(r.Context()) },
-		OriginAllowed: g.originAllowed,
-		Address:       func(r *http.Request) string { return addressOf(r.Context()) },
-		Allowed:       g.scoped,
-		End:           g.endCode,
-		Tokens:        tokens,
-		Denials:       parts.Denials,
-		Hints:         hints(parts.Signals),
-		Decided:       g.recordRelay,
-		Observer:      g.presence,
-		Logger:        parts.Log,
-		LeasePoll:     cfg.LeasePoll,
-		LeaseGrace:    cfg.LeaseGrace,
-	})
+	options := g.relayOptions(tokens, parts)
+	options.Allowed, options.End, options.Decided, options.Observer = g.scoped, g.endCode, g.recordRelay, g.presence
+	g.relay = relay.New(access{parts.Sessions, parts.Clock, g.stateOf}, parts.Clock, options)
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
 		Logger: parts.Log, Seen: g.presence.connected, Moved: g.presence.moved, Merged: g.persons.Merged, Grace: cfg.LeaseGrace,
 		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
@@ -262,6 +264,7 @@ func (c *Config) complete() error {
 		u, _ := url.Parse(c.PublicURL) // checked above
 		c.Hosts = map[string]lodge.Tenant{strings.ToLower(u.Host): lodge.DefaultTenant}
 	}
+	errs = append(errs, c.completeRelay()...)
 	if c.LoginLife > 24*time.Hour {
 		errs = append(errs, errors.New("login_life is at most 24h (NIST SP 800-63B)"))
 	}
@@ -332,7 +335,6 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 // all of it has stopped, or with the first error; requests are to have been
 // answered by then.
 func (g *Gateway) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
 	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
 		"scheduled messages": sender{g}.Run, "retention": retention{g}.Run,
@@ -343,6 +345,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.audit != nil {
 		all["audit"] = g.audit.Run
 	}
+	err := g.runAll(ctx, all)
+	g.surveys.Release()
+	g.register.Release()
+	g.scheduled.release()
+	return err
+}
+
+// runAll runs what a node consists of, and says that it does.
+func (g *Gateway) runAll(ctx context.Context, all map[string]func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
 	for name, run := range all {
 		group.Go(func() error {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
@@ -352,11 +364,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		})
 	}
 	g.once.Do(func() { close(g.ready) })
-	err := group.Wait()
-	g.surveys.Release()
-	g.register.Release()
-	g.scheduled.release()
-	return err
+	return group.Wait()
 }
 
 // Drain asks every socket to go away and come back elsewhere, and returns when

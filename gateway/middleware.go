@@ -47,7 +47,7 @@ func (g *Gateway) identify(next http.Handler) http.Handler {
 		ctx = context.WithValue(ctx, keyAddress, g.clientAddress(r))
 		tenant, known := g.cfg.Hosts[strings.ToLower(r.Host)]
 		// Probes ask for a node's health by its address.
-		if !known && r.URL.Path != "/healthz" {
+		if known && !g.servedAt(r) || !known && r.URL.Path != "/healthz" {
 			writeProblem(w, failure{
 				status: http.StatusMisdirectedRequest, code: lodge.CodeInvalid,
 				detail: "This server does not answer for that host name; use the address the laboratory gave you.",

@@ -85,7 +85,7 @@ func (g *Gateway) wouldEnd(ctx context.Context, s sessions.Session, req RevokeRe
 			return nil, nil
 		}
 		view := g.sessionView(target, s.ID)
-		sockets := g.openSockets(s.Tenant)[view.ID].SocketsView
+		sockets := g.openSockets(ctx, s.Tenant)[view.ID].SocketsView
 		view.Sockets = &sockets
 		return []SessionView{view}, nil
 	}

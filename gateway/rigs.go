@@ -48,7 +48,7 @@ func (g *Gateway) rigsOf(ctx context.Context, s sessions.Session) ([]ExperimentV
 	if err != nil {
 		return nil, err
 	}
-	peers := g.relay.Peers(s.Tenant)
+	peers, _ := g.relay.AllPeers(ctx, s.Tenant) // of the nodes that answer
 	views := []ExperimentView{}
 	for _, name := range sortedKeys(cat.Experiments) {
 		if !p.Can(lodge.RoleTechnician, lodge.ScopeOf("experiment", name)) {

@@ -42,7 +42,7 @@ func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter session
 	}
 	views := []SessionView{}
 	now := g.clock.Now()
-	open := g.openSockets(s.Tenant)
+	open := g.openSockets(ctx, s.Tenant)
 	for _, one := range found {
 		if state := one.State(now); state == sessions.Active || state == sessions.Pending {
 			view := g.sessionView(one, s.ID)
@@ -60,20 +60,22 @@ func (g *Gateway) listed(ctx context.Context, s sessions.Session, filter session
 	return views, nil
 }
 
-// sockets is what is open through a session on this node, and where from: a host
+// sockets is what is open through a session, and where from: a host
 // has no address of its own but that of its streams.
 type sockets struct {
 	SocketsView
 	address string
 }
 
-// openSockets counts what is open on this node, by session.
-func (g *Gateway) openSockets(tenant lodge.Tenant) map[string]sockets {
+// openSockets counts what is open, by session: message connections to this node,
+// and streams at any that answers.
+func (g *Gateway) openSockets(ctx context.Context, tenant lodge.Tenant) map[string]sockets {
 	open := map[string]sockets{}
 	for id, n := range g.hub.Sockets(tenant) {
 		open[id] = sockets{SocketsView: SocketsView{Messages: n}}
 	}
-	for _, peer := range g.relay.Peers(tenant) {
+	peers, _ := g.relay.AllPeers(ctx, tenant)
+	for _, peer := range peers {
 		one := open[peer.Session]
 		one.Streams++
 		one.address = peer.RemoteAddr

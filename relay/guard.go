@@ -102,6 +102,9 @@ func (g *guard) Watch(grant Grant, fn func()) (stop func()) {
 	for _, key := range keysOf(grant) {
 		stops = append(stops, g.watch(hint{grant.Tenant, hash(string(key))}, fn))
 	}
+	if grant.Experiment != "" {
+		stops = append(stops, g.watch(experimentHint(grant.Tenant, grant.Experiment), fn))
+	}
 	return func() {
 		for _, stop := range stops {
 			stop()
@@ -137,6 +140,11 @@ func (g *guard) tell(h hint) {
 	for _, fn := range fns {
 		fn()
 	}
+}
+
+// experimentHint names an experiment whose state has changed.
+func experimentHint(tenant lodge.Tenant, experiment string) hint {
+	return hint{tenant, hash("experiment:" + experiment)}
 }
 
 // keysOf returns what a grant can be denied by. A host is not denied with a
@@ -273,14 +281,18 @@ func (g *guard) deny(ctx context.Context, tenant lodge.Tenant, key DenialKey, un
 	if err := g.denials.Deny(ctx, tenant, key, until.Add(skew), g.clock.Now()); err != nil {
 		return unavailable(err)
 	}
-	h := hint{tenant, hash(string(key))}
+	g.publish(ctx, hint{tenant, hash(string(key))})
+	return nil
+}
+
+// publish has whoever watches what a hint names looked at now, on every node.
+func (g *guard) publish(ctx context.Context, h hint) {
 	g.tell(h)
-	// The denial is stored, and a lost hint is made up for by the lease poll: a
+	// The change is stored, and a lost hint is made up for by the lease poll: a
 	// caller that gives up, or a failure here, must not make it look undone.
-	if err := g.hints.Publish(context.WithoutCancel(ctx), tenant, h.name); err != nil {
+	if err := g.hints.Publish(context.WithoutCancel(ctx), h.tenant, h.name); err != nil {
 		g.logger.WarnContext(ctx, "relay: hint not published; the lease poll will do", "err", err)
 	}
-	return nil
 }
 
 // run listens to the hints of other nodes until ctx ends.

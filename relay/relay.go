@@ -227,6 +227,12 @@ func (r *Relay) Run(ctx context.Context) error {
 	return nil
 }
 
+// Recheck has Access asked now about everybody who is connected to an experiment,
+// on every node: it was taken off-line, or given back.
+func (r *Relay) Recheck(ctx context.Context, tenant lodge.Tenant, experiment string) {
+	r.access.publish(ctx, experimentHint(tenant, experiment))
+}
+
 // every calls fn each period until ctx ends.
 func every(ctx context.Context, period time.Duration, fn func()) {
 	tick := time.NewTicker(period)

@@ -45,6 +45,8 @@ type config struct {
 	NoSelfErasure  bool
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
+	RelayURL       string        // origin of this node's streams, gateway.RelayElsewhere, or empty: public_url's
+	RelayLease     time.Duration // 0: the gateway's default
 	DrainSpread    time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
 	Limits         limits
@@ -104,6 +106,8 @@ var settings = append([]setting{
 	{"self_erasure", "allowed, or refused: then only an administrator erases people (default allowed)", selfErasure},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
+	{"relay_url", "origin at which clients reach the streams of this node, of several that share a redis; or the word elsewhere, for a gateway that carries none (default: public_url, and a balancer keeps an experiment's streams together)", relayURL},
+	{"relay_lease", "another node takes over the streams of one that has been silent for so long (default 6s)", lease(func(c *config) *time.Duration { return &c.RelayLease }, 3*time.Second, 8*time.Second)},
 	{"drain_spread", "a node that shuts down has its message connections come back spread over so long (default 5s)", lease(func(c *config) *time.Duration { return &c.DrainSpread }, 100*time.Millisecond, 5*time.Minute)},
 	{"session_cache", "/auth/verify may use what it read up to so long ago, unless a hint says that it changed; at most 5s (default 0s: each check reads the session store)", lease(func(c *config) *time.Duration { return &c.SessionCache }, 0, sessions.MaxKeep)},
 	{"send_rate", "messages, surveys and registers one person sends in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.SendRate })},

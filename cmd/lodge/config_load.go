@@ -77,12 +77,23 @@ func hostOf(origin string) string {
 
 // read takes every value from its weightiest place. from says where each stood.
 func read(given map[string]string, lookup func(string) (string, bool), file string) (c config, from map[string]source, faults []error) {
+	return readFor("", given, lookup, file)
+}
+
+// readFor is read for a command that takes some of the settings only; the empty
+// one takes all. The others may stand in the environment, and are not for it there;
+// in its own file they are a mistake.
+func readFor(command string, given map[string]string, lookup func(string) (string, bool), file string) (c config, from map[string]source, faults []error) {
 	c = config{
 		Listen: "127.0.0.1:8080", AssetsListen: "127.0.0.1:8081",
 		Retention: gateway.Retention{Notices: 90 * 24 * time.Hour, Classroom: 5 * 365 * 24 * time.Hour},
 	}
 	from, faults = c.readFile(file)
+	faults = append(faults, notFor(command, from)...)
 	for _, s := range settings {
+		if !takes(command, s.key) {
+			continue
+		}
 		if v, ok := lookup(environment(s.key)); ok {
 			from[s.key] = source{value: v, origin: "environment " + environment(s.key), weight: inEnvironment}
 		}
@@ -101,6 +112,7 @@ func read(given map[string]string, lookup func(string) (string, bool), file stri
 		}
 	}
 	faults = append(faults, c.completeStores(from)...)
+	faults = append(faults, c.completeRelay(from)...)
 	return c, from, faults
 }
 

@@ -100,7 +100,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
-		LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
+		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
@@ -124,7 +124,7 @@ func (n *node) sessions(ctx context.Context, s *stores, clock lodge.Clock) (gate
 	if err != nil {
 		return gateway.Parts{}, err
 	}
-	at.Journal, at.Denials, at.Clock = s.journal, s.denials, clock
+	at.Journal, at.Denials, at.States, at.Clock = s.journal, s.denials, s.states, clock
 	rdb, err := redis.Open(at)
 	if err != nil {
 		return gateway.Parts{}, err
@@ -136,6 +136,7 @@ func (n *node) sessions(ctx context.Context, s *stores, clock lodge.Clock) (gate
 	signals := redis.NewSignals(rdb)
 	return gateway.Parts{
 		Sessions: sessions.NewManager(redis.NewSessions(rdb), s.journal, signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
+		Fleet: fleetOn(rdb), States: redis.NewStates(rdb),
 	}, nil
 }
 

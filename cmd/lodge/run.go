@@ -36,6 +36,7 @@ type command struct {
 var commands = []command{
 	{"demo", "everything in one process, to try Lodge out", (*app).demo},
 	{"serve", "the gateway, with the relay", (*app).serve},
+	{"relay", "streams alone, on a machine that reaches the session store and not the database", (*app).relay},
 	{"host", "beside an experiment's hardware: carry its streams to the relay", (*app).host},
 	{"plan", "say what a catalogue file would change, and which bookings that touches", (*app).plan},
 	{"apply", "change the catalogue by a file", (*app).apply},

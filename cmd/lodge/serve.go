@@ -65,18 +65,37 @@ func (n *node) run(ctx context.Context, out io.Writer, public, assets net.Listen
 		{"assets", assets, n.gateway.Assets(n.assets)},
 		{"admin", admin, n.gateway.Admin()},
 	}
+	err = serveAll(ctx, n.log, n.gateway, services, func() {
+		n.log.Info("ready", "url", n.cfg.PublicURL)
+		fmt.Fprintf(out, "lodge: ready at %s\n", n.cfg.PublicURL)
+		if n.onReady != nil {
+			n.onReady()
+		}
+	}, more...)
+	return errors.Join(err, n.Close())
+}
+
+// A lifeCycle is what serves behind handlers: a gateway, or a relay on its own.
+type lifeCycle interface {
+	Run(context.Context) error
+	Ready(context.Context) error
+	Drain(context.Context) error
+}
+
+// serveAll serves until ctx ends, and then drains. more runs beside it.
+func serveAll(ctx context.Context, log *slog.Logger, of lifeCycle, services []service, ready func(), more ...func(context.Context) error) error {
 	// What runs behind the handlers outlives them: it stops when the last
 	// request has been answered.
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	group, gctx := errgroup.WithContext(behind)
-	group.Go(func() error { return n.gateway.Run(gctx) })
+	group.Go(func() error { return of.Run(gctx) })
 	for _, fn := range more {
 		group.Go(func() error { return fn(gctx) })
 	}
 	var servers []*http.Server
 	for _, s := range services {
-		server := newServer(s.handler, n.log)
+		server := newServer(s.handler, log)
 		servers = append(servers, server)
 		group.Go(func() error {
 			if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -92,30 +111,25 @@ func (n *node) run(ctx context.Context, out io.Writer, public, assets net.Listen
 		}
 		drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 		defer cancel()
-		n.log.Info("stopping")
-		if err := n.gateway.Drain(drained); err != nil {
-			n.log.Warn("drain", "err", err)
+		log.Info("stopping")
+		if err := of.Drain(drained); err != nil {
+			log.Warn("drain", "err", err)
 		}
 		for _, server := range servers {
 			if err := server.Shutdown(drained); err != nil {
-				n.log.Warn("shutdown", "err", err)
+				log.Warn("shutdown", "err", err)
 			}
 		}
 		stopBehind()
 		return nil
 	})
-	if err := n.gateway.Ready(gctx); err == nil {
-		n.log.Info("ready", "url", n.cfg.PublicURL)
-		fmt.Fprintf(out, "lodge: ready at %s\n", n.cfg.PublicURL)
-		if n.onReady != nil {
-			n.onReady()
-		}
+	if err := of.Ready(gctx); err == nil {
+		ready()
 	}
-	err = group.Wait()
-	if errors.Is(err, context.Canceled) {
-		err = nil
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return errors.Join(err, n.Close())
+	return nil
 }
 
 // newServer has limits on everything a client can take its time with; sockets
@@ -144,8 +158,10 @@ func (n *node) lockAndListen() (net.Listener, error) {
 	return n.listenAdmin()
 }
 
-func (n *node) listenAdmin() (net.Listener, error) {
-	path := filepath.Join(n.cfg.Data, adminSocket)
+func (n *node) listenAdmin() (net.Listener, error) { return listenAdmin(n.cfg.Data) }
+
+func listenAdmin(data string) (net.Listener, error) {
+	path := filepath.Join(data, adminSocket)
 	// The lock is held: a socket that is there was left by a process that is not.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("admin socket: %w", err)

@@ -22,6 +22,7 @@ type stores struct {
 	audit      audit.Store
 	journal    sessions.Journal
 	denials    redis.DenialJournal
+	states     redis.StateJournal
 	bookings   booking.Store
 	persons    personStore
 	personKeys messaging.PersonKeys
@@ -57,7 +58,7 @@ func embeddedStores(ctx context.Context, cfg config, k keys) (*stores, error) {
 		return nil, err
 	}
 	s := &stores{
-		audit: sqlite.NewAudit(db), journal: sqlite.NewJournal(db), denials: sqlite.NewDenials(db), bookings: sqlite.NewBookings(db),
+		audit: sqlite.NewAudit(db), journal: sqlite.NewJournal(db), denials: sqlite.NewDenials(db), states: sqlite.NewStates(db), bookings: sqlite.NewBookings(db),
 		persons: sqlite.NewPersons(db), personKeys: sqlite.NewPersonKeys(db, k.persons), sessions: sqlite.NewSessions(db),
 		log:   func() messaging.Log { return sqlite.NewLog(db) },
 		ping:  func(context.Context) error { return nil }, // a file is there, or its use fails
@@ -73,7 +74,7 @@ func sharedStores(ctx context.Context, cfg config, k keys, log *slog.Logger) (*s
 		return nil, err
 	}
 	s := &stores{
-		audit: postgres.NewAudit(db), journal: postgres.NewJournal(db), denials: postgres.NewDenials(db), bookings: postgres.NewBookings(db),
+		audit: postgres.NewAudit(db), journal: postgres.NewJournal(db), denials: postgres.NewDenials(db), states: postgres.NewStates(db), bookings: postgres.NewBookings(db),
 		persons: postgres.NewPersons(db), personKeys: postgres.NewPersonKeys(db, k.persons),
 		log:   func() messaging.Log { return postgres.NewLog(db) },
 		ping:  db.Ping,

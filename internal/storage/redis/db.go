@@ -8,9 +8,9 @@
 // it, told apart by its run id, has had that journal applied (see trust.go).
 //
 // Every key of a tenant carries the tenant as its hash tag, so that each script
-// here is legal in a Cluster. Nothing has a time to live: what has ended is
-// removed by Collect, by our clock, and an eviction policy for volatile keys has
-// nothing to take.
+// here is legal in a Cluster. Nothing that matters has a time to live: what has
+// ended is removed by Collect, by our clock. What nodes leave for one another for
+// seconds (see Notes) does, and an eviction policy for volatile keys may take it.
 //
 // One file here implements one interface of a leaf; each takes a *DB.
 package redis
@@ -53,8 +53,11 @@ type Config struct {
 	Journal Journal
 	// Denials is the same for what the relay denies; nil keeps that in Redis alone.
 	Denials DenialJournal
-	Clock   lodge.Clock  // nil means the system's
-	Logger  *slog.Logger // nil means slog.Default
+	// States is the same for experiments that are off-line, which relays without the
+	// database read in Redis.
+	States StateJournal
+	Clock  lodge.Clock  // nil means the system's
+	Logger *slog.Logger // nil means slog.Default
 }
 
 // ParseURL reads the one-line form of a configuration:

@@ -45,6 +45,7 @@ const (
 type trust struct {
 	journal Journal       // static; nil on a node without the database
 	denials DenialJournal // static; may be nil
+	states  StateJournal  // static; may be nil
 	clock   lodge.Clock
 	logger  *slog.Logger
 	plain   func(addr string) *redis.Options // static: for a connection of its own to one node
@@ -56,7 +57,7 @@ type trust struct {
 
 func newTrust(c Config) *trust {
 	return &trust{
-		journal: c.Journal, denials: c.Denials, clock: c.Clock, logger: c.Logger, plain: c.plain,
+		journal: c.Journal, denials: c.Denials, states: c.States, clock: c.Clock, logger: c.Logger, plain: c.plain,
 		known: map[string]bool{}, turns: map[string]chan struct{}{},
 	}
 }
@@ -133,6 +134,9 @@ func (t *trust) earn(ctx context.Context, cn *redis.Conn, life string) error {
 	applied, err := t.apply(ctx, cn)
 	if err == nil {
 		err = t.applyDenials(ctx, cn)
+	}
+	if err == nil {
+		err = t.applyStates(ctx, cn)
 	}
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
