@@ -172,7 +172,17 @@ func (t *tenancy) find(ctx context.Context, topic string) (Holding, error) {
 	if t.holds(topic) {
 		return Holding{Node: t.fleet.Self, Left: t.fleet.Self.Life}, nil
 	}
-	candidates, err := t.candidates(ctx, topic)
+	h, err := t.findAmong(ctx, topic, false)
+	if errors.Is(err, ErrNobody) {
+		h, err = t.findAmong(ctx, topic, true) // somebody may have come since
+	}
+	return h, err
+}
+
+// findAmong finds who holds a topic, or lets the best of the nodes hold it that
+// were there at the last beat, or are there now.
+func (t *tenancy) findAmong(ctx context.Context, topic string, now bool) (Holding, error) {
+	candidates, err := t.candidates(ctx, topic, now)
 	if err != nil {
 		return Holding{}, err
 	}

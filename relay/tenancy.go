@@ -116,11 +116,11 @@ func (t *tenancy) hold(ctx context.Context, topic string, candidates []string) (
 
 // candidates returns the nodes that could hold a topic, in an order that is the
 // same on all nodes and another for each topic.
-func (t *tenancy) candidates(ctx context.Context, topic string) ([]Node, error) {
+func (t *tenancy) candidates(ctx context.Context, topic string, now bool) ([]Node, error) {
 	t.mu.Lock()
 	nodes, leaving := slices.Clone(t.nodes), t.leaving
 	t.mu.Unlock()
-	if len(nodes) == 0 {
+	if now || len(nodes) == 0 {
 		var err error
 		if nodes, err = t.fleet.Leases.Nodes(ctx, t.tenant); err != nil {
 			return nil, err

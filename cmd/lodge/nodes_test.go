@@ -70,6 +70,7 @@ type siteNode struct {
 	data    string
 	file    string // its configuration
 	address string // where it listens
+	command string // serve, or relay
 	process *demoProcess
 }
 
@@ -77,7 +78,7 @@ type siteNode struct {
 // key, with more settings.
 func (s *site) node(name string, more ...string) *siteNode {
 	s.t.Helper()
-	n := &siteNode{site: s, data: filepath.Join(s.dir, name), file: filepath.Join(s.dir, name+".yaml"), address: freeAddress(s.t)}
+	n := &siteNode{site: s, data: filepath.Join(s.dir, name), file: filepath.Join(s.dir, name+".yaml"), address: freeAddress(s.t), command: "serve"}
 	if err := os.Mkdir(n.data, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func (s *site) node(name string, more ...string) *siteNode {
 func (n *siteNode) start() *siteNode {
 	t := n.site.t
 	t.Helper()
-	n.process = &demoProcess{t: t, args: []string{"serve", "--config", n.file}}
+	n.process = &demoProcess{t: t, args: []string{n.command, "--config", n.file}}
 	n.process.start()
 	t.Cleanup(func() {
 		if n.process.cmd != nil {

@@ -1,0 +1,370 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/internal/wstest"
+)
+
+// meetAgain is within which time hosts and viewers are together again after a node
+// has died.
+const meetAgain = 10 * time.Second
+
+// relay writes the configuration of a relay on its own.
+func (s *site) relay(name string, more ...string) *siteNode {
+	s.t.Helper()
+	n := &siteNode{site: s, data: filepath.Join(s.dir, name), file: filepath.Join(s.dir, name+".yaml"), address: freeAddress(s.t), command: "relay"}
+	text := append([]string{
+		"public_url: " + s.base(), "assets_url: http://localhost", "relay_url: http://" + n.address, "listen: " + n.address, "data: " + n.data,
+		"log_level: warn",
+	}, more...)
+	if !strings.Contains(strings.Join(more, " "), "redis: ") {
+		text = append(text, "redis: "+s.redis.URL())
+	}
+	if err := os.WriteFile(n.file, []byte(strings.Join(text, "\n")), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// carrying is a gateway that carries streams itself.
+func (s *site) carrying(name string) *siteNode {
+	s.t.Helper()
+	n := s.node(name)
+	f, err := os.OpenFile(n.file, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = io.WriteString(f, "\nrelay_url: http://"+n.address+"\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// balance listens at the public address, and takes each connection to the first of
+// the nodes that accepts it: a balancer without stickiness.
+func (s *site) balance(nodes ...*siteNode) {
+	l, err := net.Listen("tcp", s.public)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	stopped := make(chan struct{})
+	running.Go(func() {
+		for next := 0; ; next++ {
+			client, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			running.Go(func() { carry(client, nodes, next, stopped) })
+		}
+	})
+	s.t.Cleanup(func() {
+		close(stopped)
+		_ = l.Close() // what it could tell is of no use any more
+		running.Wait()
+	})
+}
+
+func carry(client net.Conn, nodes []*siteNode, first int, stopped <-chan struct{}) {
+	defer client.Close()
+	for i := range nodes {
+		server, err := net.Dial("tcp", nodes[(first+i)%len(nodes)].address)
+		if err != nil {
+			continue
+		}
+		end := sync.OnceFunc(func() { _ = server.Close(); _ = client.Close() }) // either may be closed already
+		defer end()
+		var both sync.WaitGroup
+		both.Go(func() { defer end(); _, _ = io.Copy(server, client) }) // until either side has had enough
+		both.Go(func() { defer end(); _, _ = io.Copy(client, server) })
+		done := make(chan struct{})
+		go func() { both.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-stopped:
+			end()
+			<-done
+		}
+		return
+	}
+}
+
+// A practableClient keeps a stream open as practable's programs do: it ignores the
+// status of the exchange, comes back at once when its connection ends, and after
+// one to ten seconds, longer each time, when it cannot be opened.
+type practableClient struct {
+	url, token string
+	client     *http.Client
+
+	mu   sync.Mutex
+	conn *websocket.Conn // guarded by mu; nil while it is not connected
+	host string          // guarded by mu; where it is connected
+	got  chan string     // what arrived; the newest few
+}
+
+// practable starts one on a stream, until the test ends.
+func practable(t *testing.T, url, token string) *practableClient {
+	c := &practableClient{url: url, token: token, client: &http.Client{Timeout: 15 * time.Second}, got: make(chan string, 1024)}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { c.keep(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		c.client.CloseIdleConnections()
+	})
+	return c
+}
+
+func (c *practableClient) keep(ctx context.Context) {
+	wait := time.Second
+	for ctx.Err() == nil {
+		if c.open(ctx) {
+			wait = time.Second
+			c.read(ctx)
+			continue
+		}
+		timer := time.NewTimer(time.Second + rand.N(wait)) // jittered, as theirs
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		wait = min(2*wait, 9*time.Second)
+	}
+}
+
+func (c *practableClient) open(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Authorization", c.token)
+	res, err := c.client.Do(req)
+	if err != nil {
+		return false
+	}
+	var answer struct{ URI string }
+	err = json.NewDecoder(res.Body).Decode(&answer)
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return false
+	}
+	conn, _, err := websocket.Dial(ctx, answer.URI, nil)
+	if err != nil {
+		return false
+	}
+	at, err := url.Parse(answer.URI)
+	if err != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.host = conn, at.Host
+	return true
+}
+
+// read reads until the connection ends.
+func (c *practableClient) read(ctx context.Context) {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	for {
+		_, body, err := conn.Read(ctx)
+		if err != nil {
+			break
+		}
+		for sent := false; !sent; {
+			select {
+			case c.got <- string(body):
+				sent = true
+			default:
+				<-c.got
+			}
+		}
+	}
+	_ = conn.CloseNow() // it is of no use any more
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = nil
+}
+
+// say sends if it is connected.
+func (c *practableClient) say(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.conn.Write(ctx, websocket.MessageText, []byte(text)) // whether it arrives is what is waited for
+}
+
+// at returns where it is connected, "" while it is not.
+func (c *practableClient) at() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil {
+		return ""
+	}
+	return c.host
+}
+
+// hears waits until what one sends arrives at the other, and returns how long that
+// took.
+func hears(t *testing.T, listener *practableClient, say func(string)) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*meetAgain)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	word := fmt.Sprint("tick ", rand.Uint64())
+	for {
+		say(word)
+		select {
+		case got := <-listener.got:
+			if got == word {
+				return time.Since(begun)
+			}
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("they have not met in %s", 3*meetAgain)
+		}
+	}
+}
+
+// hostCode makes a code for the hardware of pend00.
+func hostCode(t *testing.T, n *siteNode) string {
+	t.Helper()
+	status, code, errs := lodgeRun(t, "codes", "create", "--experiment", "pend00", "--config", n.file)
+	if status != exitDone {
+		t.Fatal(errs)
+	}
+	return strings.TrimSpace(code)
+}
+
+// hostProgram runs lodge host for pend00-data, and returns what local hardware says
+// things with.
+func hostProgram(t *testing.T, s *site, code string) func(string) {
+	t.Helper()
+	local, dir := freeAddress(t), t.TempDir()
+	config := filepath.Join(dir, "host.yaml")
+	for name, text := range map[string]string{
+		"code":      code + "\n",
+		"host.yaml": "relay: " + s.base() + "\ncode_file: code\nlisten: " + local + "\nstreams:\n  - topic: pend00-data\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := running(t, "lodge: status at http://"+local+"\n", "host", "--config", config, "--log-level", "error")
+	t.Cleanup(func() { end() })
+	rig := wstest.Dial(t, http.DefaultClient, "ws://"+local+"/ws/pend00-data", nil)
+	var heard sync.WaitGroup
+	heard.Go(func() {
+		for {
+			if _, _, err := rig.Read(context.Background()); err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = rig.CloseNow() // the host may have closed it
+		heard.Wait()
+	})
+	return func(text string) { wstest.Write(t, rig, websocket.MessageText, text) }
+}
+
+// Two gateways that both carry streams, with a balancer that knows nothing of
+// them: whoever is asked, host and viewer meet; when the node dies that has them,
+// they meet at the other.
+func TestRelaysOfTwoGateways(t *testing.T) {
+	s := newSite(t)
+	one := s.carrying("one")
+	if status, out, errs := lodgeRun(t, "apply", "-f", sampleCatalogue, "--config", one.file); status != exitDone {
+		t.Fatal(out, errs)
+	}
+	one.start()
+	two := s.carrying("two").start()
+	nodes := map[string]*siteNode{one.address: one, two.address: two}
+	s.balance(one, two)
+	code := hostCode(t, one)
+	say := hostProgram(t, s, code)
+
+	ada := newVisitor(t, s.base())
+	if status, body := ada.do("GET", "/login/dev?login_hint=ada", nil); status != http.StatusOK {
+		t.Fatal(status, string(body))
+	}
+	booking := call[gateway.BookingView](ada, 201, "POST", "/api/v1/bookings", gateway.BookRequest{Group: "everyone", Slot: "pend00-everyone", Seconds: 300})
+	activity := call[gateway.Activity](ada, 200, "POST", "/api/v1/bookings/"+booking.ID+"/activity", nil)
+	var stream gateway.StreamView
+	for _, one := range activity.Streams {
+		if strings.HasSuffix(one.URL, "/pend00-data") {
+			stream = one
+		}
+	}
+	viewer := practable(t, stream.URL, stream.Token)
+	hears(t, viewer, say)
+
+	// The other host of the same rig, with a program of practable's.
+	other := practable(t, s.base()+"/session/pend00-data", code)
+	hears(t, viewer, other.say)
+	if viewer.at() != other.at() {
+		t.Errorf("the viewer is at %s, the host at %s", viewer.at(), other.at())
+	}
+
+	for round := range 2 {
+		dead := nodes[viewer.at()]
+		dead.process.stop(syscall.SIGKILL)
+		begun := time.Now()
+		var met [2]time.Duration
+		hears(t, viewer, say)
+		met[0] = time.Since(begun)
+		hears(t, viewer, other.say)
+		met[1] = time.Since(begun)
+		t.Logf("killed -9: the viewer hears lodge host again after %.1f s, practable's host after %.1f s", met[0].Seconds(), met[1].Seconds())
+		if met[0] > meetAgain || met[1] > meetAgain {
+			t.Errorf("round %d: they met again after %s", round, met)
+		}
+		if viewer.at() == dead.address {
+			t.Error("the viewer is where nobody is")
+		}
+		dead.start()
+	}
+
+	// One that stops in good order hands over at once.
+	leaving := nodes[viewer.at()]
+	begun := time.Now()
+	ended := make(chan struct{})
+	go func() { defer close(ended); leaving.process.stop(syscall.SIGTERM) }()
+	for viewer.at() == leaving.address {
+		hears(t, viewer, say)
+	}
+	hears(t, viewer, say)
+	t.Logf("stopped: they meet again %.1f s after the signal", time.Since(begun).Seconds())
+	if viewer.at() == leaving.address || time.Since(begun) > meetAgain/2 {
+		t.Errorf("the viewer is at %s after %s", viewer.at(), time.Since(begun))
+	}
+	<-ended
+}
