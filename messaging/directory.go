@@ -28,7 +28,7 @@ func ClassOf(name string) Class {
 	switch kind {
 	case "all", "group", "user", "booking", "experiment", "instructors", "sent":
 		return ClassNotices
-	case "surveys", "survey", "registers", "register", "handins", "handin":
+	case "surveys", "survey", "ballots", "registers", "register", "handins", "handin":
 		return ClassClassroom
 	case "presence":
 		return ClassPresence
