@@ -1,10 +1,9 @@
 package survey
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -56,7 +55,7 @@ func (d *Desk) index(tenant lodge.Tenant) *messaging.Projection[index] {
 	defer d.mu.Unlock()
 	p := d.indexes[tenant]
 	if p == nil {
-		p = messaging.Project(d.topics, tenant, topicIndex, foldIndex, messaging.JSON[index]("surveys/1"))
+		p = messaging.Project(d.topics, tenant, topicIndex, foldIndex, messaging.JSON[index]("surveys/2", "surveys/1"))
 		d.indexes[tenant] = p
 	}
 	return p
@@ -65,7 +64,7 @@ func (d *Desk) index(tenant lodge.Tenant) *messaging.Projection[index] {
 // Open opens a survey; a rule that the draft breaks is CodeRefused. Repeated
 // with the ID and the content of one by the same person, it returns that, also
 // when an earlier try was cut off half way; with other content it is
-// CodeConflict.
+// CodeConflict. The draft with that ID, if one is kept, is no draft any more.
 func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal, draft Draft) (Survey, error) {
 	e, err := draft.entry(by.Person, d.clock.Now().UTC())
 	if err != nil {
@@ -73,11 +72,20 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal
 	}
 	var opened Survey
 	err = d.surveys.with(tenant, e.Survey, func(p *messaging.Projection[state]) error {
+		there := false
+		if err := p.View(ctx, func(s *state) { there = s.ID != "" }); err != nil {
+			return err
+		}
+		if !there {
+			if err := d.equip(ctx, tenant, &e); err != nil {
+				return err
+			}
+		}
 		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
 			switch {
 			case s.ID == "":
 				return e.messages()
-			case s.By != e.By || s.To != e.To || s.Title != e.Title || !slices.EqualFunc(s.Questions, e.Questions, Question.equal):
+			case s.By != e.By || !s.asksLike(e.draft()):
 				return nil, lodge.E(lodge.CodeConflict, "A different survey was opened with that id; use a new one.")
 			}
 			return nil, nil
@@ -90,7 +98,7 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal
 	if err != nil {
 		return Survey{}, err
 	}
-	e.At = opened.OpenedAt // the first time counts
+	e.At, e.SealedKey, e.Pseudonyms = opened.OpenedAt, nil, nil // the first time counts; secrets stay where they belong
 	return opened, d.index(tenant).Decide(ctx, func(x *index) ([]messaging.Message, error) {
 		if x.Surveys[e.Survey] != nil {
 			return nil, nil
@@ -99,13 +107,15 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal
 	})
 }
 
-// messages is the one message that an entry makes.
-func (e entry) messages() ([]messaging.Message, error) {
-	m, err := e.message()
-	if err != nil {
-		return nil, err
+// equip adds the secrets that a survey's mode needs.
+func (d *Desk) equip(ctx context.Context, tenant lodge.Tenant, e *entry) (err error) {
+	switch e.Mode {
+	case Unlinkable:
+		e.PublicKey, e.SealedKey, err = d.newKey(ctx, tenant, e.Survey)
+	case Pseudonymous:
+		e.Pseudonyms = []byte(rand.Text())
 	}
-	return []messaging.Message{m}, nil
+	return err
 }
 
 // Answer takes a person's answers, by question, in place of any they gave
@@ -130,16 +140,19 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 			return err
 		}
 		err = p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
-			if s.ID == "" {
+			switch {
+			case s.ID == "":
 				return nil, errUnknown
+			case s.Mode == Unlinkable:
+				return nil, errByBallot
 			}
 			accepted, err := accept(s.Questions, answers)
 			r := s.as(merged).Responses[merged.Of(person)]
 			switch {
 			case err == nil && r != nil && maps.EqualFunc(r.opened(id, keys).Answers, accepted, Answer.equal):
 				return nil, nil
-			case !s.open():
-				return nil, lodge.E(lodge.CodeConflict, "The survey is closed; it takes no more answers.")
+			case !s.takes(d.clock.Now()):
+				return nil, errClosed
 			case err != nil:
 				return nil, err
 			}
@@ -155,42 +168,6 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 		return p.View(ctx, func(s *state) { after = s.as(merged).view() })
 	})
 	return after, err
-}
-
-// Close ends a survey: it takes no more answers. It may be repeated; the first
-// time counts.
-func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lodge.Principal) (Survey, error) {
-	merged, err := d.people(ctx, tenant)
-	if err != nil {
-		return Survey{}, err
-	}
-	e := entry{Kind: kindClosed, Survey: id, At: d.clock.Now().UTC(), By: by.Person}
-	var closed Survey
-	err = d.with(ctx, tenant, id, func(p *messaging.Projection[state]) error {
-		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
-			switch {
-			case s.ID == "":
-				return nil, errUnknown
-			case !s.open():
-				return nil, nil
-			}
-			return e.messages()
-		})
-		if err != nil {
-			return err
-		}
-		return p.View(ctx, func(s *state) { closed = s.as(merged).view() })
-	})
-	if err != nil {
-		return Survey{}, err
-	}
-	e.At, e.Answered = closed.ClosedAt, closed.Answered
-	return closed, d.index(tenant).Decide(ctx, func(x *index) ([]messaging.Message, error) {
-		if s := x.Surveys[id]; s == nil || !s.Open() {
-			return nil, nil
-		}
-		return e.messages()
-	})
 }
 
 // with calls fn with the projection of a survey that is on the list, else it is
@@ -232,6 +209,11 @@ func (d *Desk) view(ctx context.Context, tenant lodge.Tenant, id string, fn func
 func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Survey, error) {
 	var got Survey
 	err := d.view(ctx, tenant, id, func(s *state, _ lodge.Merged) { got = s.view() })
+	if err != nil || !got.Unlinkable() {
+		return got, err
+	}
+	box, err := d.box(ctx, tenant, id)
+	got.Answered = len(box.Ballots)
 	return got, err
 }
 
@@ -259,33 +241,6 @@ func (d *Desk) Mine(ctx context.Context, tenant lodge.Tenant, id string, person 
 	return s.mine(merged.Of(person)), nil
 }
 
-// Tally counts a survey's answers. Those of people who were erased are no more
-// than counted as answered.
-func (d *Desk) Tally(ctx context.Context, tenant lodge.Tenant, id string) (Tally, error) {
-	s, _, err := d.read(ctx, tenant, id)
-	if err != nil {
-		return Tally{}, err
-	}
-	return s.tally(), nil
-}
-
-// CSV writes who answered what, one line a person under a heading (RFC 4180,
-// UTF-8, times RFC 3339 in UTC), without anything that a spreadsheet would take
-// for a formula, and without people who were erased. Nothing is written unless the
-// survey can be read.
-func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Writer) error {
-	s, _, err := d.read(ctx, tenant, id)
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	if err := s.writeCSV(&out); err != nil {
-		return err
-	}
-	_, err = out.WriteTo(w)
-	return err
-}
-
 // List returns the surveys of a tenant, newest first. How many have answered one
 // that is closed is as it was then, whoever was merged since.
 func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Survey, error) {
@@ -296,10 +251,9 @@ func (d *Desk) List(ctx context.Context, tenant lodge.Tenant) ([]Survey, error) 
 	var all []Survey
 	err = d.index(tenant).View(ctx, func(x *index) {
 		for _, s := range x.Surveys {
-			s := *s
-			s.By = merged.Of(s.By)
-			s.Questions = clone(s.Questions)
-			all = append(all, s)
+			one := s.survey()
+			one.By = merged.Of(s.By)
+			all = append(all, one)
 		}
 	})
 	if err != nil {

@@ -70,7 +70,7 @@ func written(rt *rapid.T, v any) string {
 
 // A snapshot anywhere, and anything unknown anywhere, changes nothing.
 func TestFoldIsTheSameThroughSnapshotsAndUnknownEntries(t *testing.T) {
-	codec := messaging.JSON[state]("survey/1")
+	codec := messaging.JSON[state]("survey/3")
 	rapid.Check(t, func(rt *rapid.T) {
 		items := history(rt)
 		want := written(rt, folded(items))
@@ -143,7 +143,7 @@ func TestFoldCountsEachPersonOnce(t *testing.T) {
 			}
 		}
 		s := folded(items)
-		tally := s.tally()
+		tally := s.tally(ballotBox{})
 		if tally.Answered != len(last) {
 			rt.Fatalf("%d people, want %d", tally.Answered, len(last))
 		}
@@ -169,8 +169,8 @@ func TestFoldCountsEachPersonOnce(t *testing.T) {
 			}
 			return n
 		}
-		if sum(tally.Counts["how"]) != how || sum(tally.Counts["rate"]) != rate || len(tally.Texts["why"]) != why {
-			rt.Fatalf("counts %v and %d texts, want %d, %d, %d", tally.Counts, len(tally.Texts["why"]), how, rate, why)
+		if sum(tally.Of("how").Counts) != how || sum(tally.Of("rate").Counts) != rate || len(textsOf(tally)["why"]) != why {
+			rt.Fatalf("counts %v and %d texts, want %d, %d, %d", countsOf(tally), len(textsOf(tally)["why"]), how, rate, why)
 		}
 	})
 }
@@ -199,8 +199,8 @@ func FuzzFold(f *testing.F) {
 	f.Add([]byte(`{"kind":"opened","survey":"s","questions":[{"id":"q","kind":"scale","max":-4}]}`), []byte(`{"kind":"answered","survey":"s","by":"p","answers":{"q":{"number":9,"options":[4]}}}`))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		s := folded([]messaging.Item{{Body: first}, {Body: second}})
-		s.tally()
-		if err := s.writeCSV(io.Discard); err != nil {
+		s.tally(ballotBox{})
+		if err := s.writeCSV(io.Discard, ballotBox{}); err != nil {
 			t.Error(err)
 		}
 	})

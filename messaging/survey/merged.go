@@ -28,19 +28,24 @@ func (s *state) as(m lodge.Merged) *state {
 	}
 	one := *s
 	one.By = m.Of(s.By)
-	one.Responses = make(map[lodge.PersonID]*response, len(s.Responses))
-	for _, r := range s.ordered() {
+	one.Responses, one.Counted = as(s.Responses, m), as(s.Counted, m)
+	return &one
+}
+
+func as(all map[lodge.PersonID]*response, m lodge.Merged) map[lodge.PersonID]*response {
+	merged := make(map[lodge.PersonID]*response, len(all))
+	for _, r := range ordered(all) {
 		counts := *r
 		counts.Person, counts.by = m.Of(r.Person), r.Person
-		if earlier := one.Responses[counts.Person]; earlier != nil {
+		if earlier := merged[counts.Person]; earlier != nil {
 			if r.At.Before(earlier.At) {
 				counts = *earlier
 			}
 			counts.Order = earlier.Order
 		}
-		one.Responses[counts.Person] = &counts
+		merged[counts.Person] = &counts
 	}
-	return &one
+	return merged
 }
 
 // An Answered is a person's answer to a survey, as the log has it.

@@ -57,7 +57,7 @@ func (p *pool) take(key poolKey) *pooled {
 	defer p.mu.Unlock()
 	s := p.known[key]
 	if s == nil {
-		s = &pooled{key: key, p: messaging.Project(p.topics, key.tenant, "survey:"+key.id, fold, messaging.JSON[state]("survey/2", "survey/1"))}
+		s = &pooled{key: key, p: messaging.Project(p.topics, key.tenant, "survey:"+key.id, fold, messaging.JSON[state]("survey/3", "survey/2", "survey/1"))}
 		p.known[key] = s
 	}
 	if s.idle != nil {

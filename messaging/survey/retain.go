@@ -14,15 +14,17 @@ import (
 // once, and again after one that failed half way.
 func (d *Desk) Retain(ctx context.Context, tenant lodge.Tenant, before time.Time) (int, error) {
 	var old []string
+	ballots := map[string]bool{}
 	book := d.index(tenant)
 	err := book.View(ctx, func(x *index) {
 		for id, s := range x.Surveys {
 			last := s.ClosedAt
-			if s.Open() {
+			if s.open() {
 				last = s.OpenedAt
 			}
 			if last.Before(before) {
 				old = append(old, id)
+				ballots[id] = s.Mode == Unlinkable
 			}
 		}
 	})
@@ -31,8 +33,15 @@ func (d *Desk) Retain(ctx context.Context, tenant lodge.Tenant, before time.Time
 	}
 	for i, id := range old {
 		// It is on the list until nothing of it is left.
-		if err := d.topics.Drop(ctx, tenant, "survey:"+id); err != nil {
-			return i, err
+		for _, topic := range []string{boxName(id), "survey:" + id} {
+			if err := d.topics.Drop(ctx, tenant, topic); err != nil {
+				return i, err
+			}
+		}
+		if ballots[id] { // if it was never closed, its signing key is there still
+			if err := d.destroyKey(ctx, tenant, id); err != nil {
+				return i, err
+			}
 		}
 		err := book.Decide(ctx, func(x *index) ([]messaging.Message, error) {
 			if x.Surveys[id] == nil {

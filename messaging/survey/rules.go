@@ -1,10 +1,12 @@
 package survey
 
 import (
-	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,6 +25,10 @@ const (
 	maxOption    = 200
 	maxScale     = 10
 	maxText      = 4000
+	maxShort     = 200
+	maxIntro     = 2000
+	maxSmall     = 1000
+	maxNumber    = 1e15 // of a number, either way: a double holds it exactly
 )
 
 // refuse says what a rule does not allow and what to do instead.
@@ -30,31 +36,64 @@ func refuse(format string, args ...any) error {
 	return lodge.E(lodge.CodeRefused, fmt.Sprintf(format, args...))
 }
 
-// entry checks and completes a draft.
-func (d Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
-	e := entry{Kind: kindOpened, Survey: d.ID, At: now, By: by, To: d.To, Title: strings.TrimSpace(d.Title), Questions: clone(d.Questions)}
-	if e.Survey == "" {
-		e.Survey = strings.ToLower(rand.Text())
+// tidy returns a draft without spaces around what was typed and without what its
+// questions do not need.
+func (d Draft) tidy() Draft {
+	d.Title, d.Intro, d.Questions = strings.TrimSpace(d.Title), strings.TrimSpace(d.Intro), clone(d.Questions)
+	if !d.Closes.IsZero() {
+		d.Closes = d.Closes.UTC()
 	}
-	for i := range e.Questions {
-		q := &e.Questions[i]
-		q.Text = strings.TrimSpace(q.Text)
+	for i := range d.Questions {
+		q := &d.Questions[i]
+		q.Text, q.Section = strings.TrimSpace(q.Text), strings.TrimSpace(q.Section)
 		if q.ID == "" {
 			q.ID = fmt.Sprint("q", i+1)
 		}
 		for k := range q.Options {
 			q.Options[k] = strings.TrimSpace(q.Options[k])
 		}
+		for k := range q.Labels {
+			q.Labels[k] = strings.TrimSpace(q.Labels[k])
+		}
+		if q.Correct != nil && q.Correct.isZero() {
+			q.Correct = nil
+		}
+	}
+	return d
+}
+
+// entry checks and completes a draft.
+func (d Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
+	d = d.tidy()
+	if d.ID == "" {
+		d.ID = newID()
 	}
 	switch {
-	case !isID(e.Survey):
+	case !isID(d.ID):
 		return entry{}, refuse("The survey's id must have at most %d letters, digits, - and _.", maxID)
-	case !isAudience(e.To):
+	case !isAudience(d.To):
 		return entry{}, refuse("Say whom the survey is for: all, group:…, experiment:…, booking:… or user:….")
-	case !fits(e.Title, maxTitle):
+	case !fits(d.Title, maxTitle):
 		return entry{}, refuse("The survey needs a title of at most %d characters.", maxTitle)
+	case d.Intro != "" && !fits(d.Intro, maxIntro):
+		return entry{}, refuse("The introduction is plain text of at most %d characters; shorten it.", maxIntro)
+	case d.mode() != Identified && d.mode() != Pseudonymous && d.mode() != Unlinkable:
+		return entry{}, refuse("A survey is identified, pseudonymous or unlinkable; choose one.")
+	case !d.Closes.IsZero() && !d.Closes.After(now):
+		return entry{}, refuse("It would close before it opens; choose a later time to close it.")
+	case d.Small < 0 || d.Small > maxSmall:
+		return entry{}, refuse("Results can be held back until 1 to %d have answered.", maxSmall)
 	}
-	return e, check(e.Questions)
+	if err := check(d.Questions); err != nil {
+		return entry{}, err
+	}
+	if body, err := json.Marshal(d); err != nil || len(body) > maxForm {
+		return entry{}, lodge.E(lodge.CodeTooLarge, "The survey is too long: at most 128 KiB in all. Divide it.")
+	}
+	return entry{
+		Kind: kindOpened, Survey: d.ID, At: now, By: by, To: d.To, Title: d.Title, Intro: d.Intro, Mode: d.mode(), Questions: d.Questions,
+		After: d.After, Closes: d.Closes, Small: d.Small, Tells: true,
+	}, nil
 }
 
 // check returns what is wrong with a survey's questions.
@@ -76,29 +115,66 @@ func check(questions []Question) error {
 }
 
 func (q Question) check(name string) error {
-	chosen := q.Kind == Single || q.Kind == Multiple
 	switch {
 	case !isID(q.ID):
 		return refuse("%s: its id must have at most %d letters, digits, - and _.", name, maxID)
 	case !fits(q.Text, maxQuestion):
 		return refuse("%s: write the question, in at most %d characters.", name, maxQuestion)
-	case !chosen && q.Kind != Scale && q.Kind != Text:
-		return refuse("%s (%q): its kind must be single, multiple, scale or text.", name, q.Text)
-	case !chosen && len(q.Options) > 0:
+	case q.Section != "" && !fits(q.Section, maxTitle):
+		return refuse("%s (%q): shorten the heading of its section to %d characters.", name, q.Text, maxTitle)
+	case !q.Kind.Chosen() && !q.Kind.Worded() && q.Kind != Scale && q.Kind != Number:
+		return refuse("%s (%q): its kind must be single, multiple, scale, number, short or text.", name, q.Text)
+	case !q.Kind.Chosen() && len(q.Options) > 0:
 		return refuse("%s (%q): only single and multiple questions have options; remove them.", name, q.Text)
-	case chosen && (len(q.Options) < 2 || len(q.Options) > maxOptions):
-		return refuse("%s (%q): give it 2 to %d options.", name, q.Text, maxOptions)
-	case q.Kind != Scale && q.Max != 0:
-		return refuse("%s (%q): only a scale has a maximum; remove it.", name, q.Text)
-	case q.Kind == Scale && (q.Max < 2 || q.Max > maxScale):
-		return refuse("%s (%q): let its scale end at 2 to %d.", name, q.Text, maxScale)
+	case q.Kind != Scale && (q.Max != 0 || len(q.Labels) > 0):
+		return refuse("%s (%q): only a scale has a maximum and labels; remove them.", name, q.Text)
+	case q.Kind != Number && (q.Lowest != nil || q.Highest != nil || q.Tolerance != 0):
+		return refuse("%s (%q): only a number has bounds and a tolerance; remove them.", name, q.Text)
+	}
+	if err := q.checkKind(fmt.Sprintf("%s (%q)", name, q.Text)); err != nil || q.Correct == nil {
+		return err
+	}
+	if _, err := q.accept(name, *q.Correct); err != nil {
+		return refuse("%s (%q): its correct answer is none that can be given.", name, q.Text)
+	}
+	return nil
+}
+
+// checkKind checks what goes with a question's kind.
+func (q Question) checkKind(name string) error {
+	switch q.Kind {
+	case Single, Multiple:
+		if len(q.Options) < 2 || len(q.Options) > maxOptions {
+			return refuse("%s: give it 2 to %d options.", name, maxOptions)
+		}
+	case Scale:
+		if q.Max < 2 || q.Max > maxScale {
+			return refuse("%s: let its scale end at 2 to %d.", name, maxScale)
+		}
+		if n := len(q.Labels); n != 0 && n != 2 && n != q.Max {
+			return refuse("%s: give its scale %d labels, one for each number, or 2 for its ends, or none.", name, q.Max)
+		}
+	case Number:
+		for _, n := range []*float64{q.Lowest, q.Highest, &q.Tolerance} {
+			if n != nil && (math.IsNaN(*n) || math.Abs(*n) > maxNumber) {
+				return refuse("%s: its numbers must be between -1e15 and 1e15.", name)
+			}
+		}
+		if q.Lowest != nil && q.Highest != nil && *q.Lowest > *q.Highest || q.Tolerance < 0 {
+			return refuse("%s: its lowest number is above its highest, or its tolerance below 0; correct it.", name)
+		}
+	}
+	for i, l := range q.Labels {
+		if !fits(l, maxOption) {
+			return refuse("%s: write label %d, in at most %d characters.", name, i+1, maxOption)
+		}
 	}
 	for i, o := range q.Options {
 		if !fits(o, maxOption) {
-			return refuse("%s (%q): write option %d, in at most %d characters.", name, q.Text, i+1, maxOption)
+			return refuse("%s: write option %d, in at most %d characters.", name, i+1, maxOption)
 		}
 		if slices.Contains(q.Options[:i], o) {
-			return refuse("%s (%q): option %d is there already; remove one.", name, q.Text, i+1)
+			return refuse("%s: option %d is there already; remove one.", name, i+1)
 		}
 	}
 	return nil
@@ -136,9 +212,12 @@ func (q Question) accept(name string, a Answer) (Answer, error) {
 	a.Options = slices.Clone(a.Options)
 	slices.Sort(a.Options)
 	a.Text = strings.TrimSpace(a.Text)
-	chosen := q.Kind == Single || q.Kind == Multiple
+	limit := maxText
+	if q.Kind == Short {
+		limit = maxShort
+	}
 	switch {
-	case !chosen && len(a.Options) > 0, q.Kind != Scale && a.Number != 0, q.Kind != Text && a.Text != "":
+	case !q.Kind.Chosen() && len(a.Options) > 0, q.Kind != Scale && a.Number != 0, q.Kind != Number && a.Value != nil, !q.Kind.Worded() && a.Text != "":
 		return a, refuse("%s is of kind %s; answer it in that way only.", name, q.Kind)
 	case q.Kind == Single && len(a.Options) > 1:
 		return a, refuse("%s takes one option; choose one.", name)
@@ -148,10 +227,44 @@ func (q Question) accept(name string, a Answer) (Answer, error) {
 		return a, refuse("%s: choose each option once.", name)
 	case q.Kind == Scale && (a.Number < 0 || a.Number > q.Max):
 		return a, refuse("%s: choose a number from 1 to %d.", name, q.Max)
-	case a.Text != "" && !fits(a.Text, maxText):
-		return a, refuse("%s: shorten the answer to %d characters of plain text.", name, maxText)
+	case a.Value != nil && !q.within(*a.Value):
+		return a, refuse("%s: give %s.", name, q.bounds())
+	case a.Text != "" && !fits(a.Text, limit):
+		return a, refuse("%s: shorten the answer to %d characters of plain text.", name, limit)
 	}
 	return a, nil
+}
+
+func (q Question) within(v float64) bool {
+	return !math.IsNaN(v) && math.Abs(v) <= maxNumber && (q.Lowest == nil || v >= *q.Lowest) && (q.Highest == nil || v <= *q.Highest)
+}
+
+// bounds says in words which numbers a question takes.
+func (q Question) bounds() string {
+	number := func(v *float64) string { return strconv.FormatFloat(*v, 'g', -1, 64) }
+	switch {
+	case q.Lowest != nil && q.Highest != nil:
+		return "a number from " + number(q.Lowest) + " to " + number(q.Highest)
+	case q.Lowest != nil:
+		return "a number of at least " + number(q.Lowest)
+	case q.Highest != nil:
+		return "a number of at most " + number(q.Highest)
+	default:
+		return "a number between -1e15 and 1e15"
+	}
+}
+
+// right reports whether an answer is the correct one.
+func (q Question) right(a Answer) bool {
+	switch {
+	case q.Correct == nil:
+		return false
+	case q.Kind == Number:
+		return a.Value != nil && math.Abs(*a.Value-*q.Correct.Value) <= q.Tolerance
+	case q.Kind.Worded():
+		return strings.EqualFold(strings.Join(strings.Fields(a.Text), " "), strings.Join(strings.Fields(q.Correct.Text), " "))
+	}
+	return a.equal(*q.Correct)
 }
 
 // fits reports whether s is text, not empty, of at most limit characters.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -72,12 +73,18 @@ func (r *response) silent() bool { return len(r.Answers) == 0 }
 // apart returns a state that later entries do not change.
 func (s *state) apart() *state {
 	one := *s
-	one.Responses = make(map[lodge.PersonID]*response, len(s.Responses))
-	for person, r := range s.Responses {
-		kept := *r
-		one.Responses[person] = &kept
-	}
+	one.Responses, one.Counted = apart(s.Responses), apart(s.Counted)
+	one.Shown = maps.Clone(s.Shown)
 	return &one
+}
+
+func apart(all map[lodge.PersonID]*response) map[lodge.PersonID]*response {
+	copied := make(map[lodge.PersonID]*response, len(all))
+	for person, r := range all {
+		kept := *r
+		copied[person] = &kept
+	}
+	return copied
 }
 
 // open opens the responses of a state that nobody else has: those of the given
@@ -89,21 +96,26 @@ func (d *Desk) open(ctx context.Context, tenant lodge.Tenant, s *state, people .
 		}
 	}
 	var authors []lodge.PersonID
-	for _, person := range people {
-		if r := s.Responses[person]; r != nil && len(r.Sealed) > 0 {
-			authors = append(authors, r.author())
+	for _, all := range []map[lodge.PersonID]*response{s.Responses, s.Counted} {
+		for _, person := range people {
+			if r := all[person]; r != nil && len(r.Sealed) > 0 {
+				authors = append(authors, r.author())
+			}
 		}
 	}
 	if len(authors) == 0 {
 		return nil
 	}
-	keys, err := d.keys.Keys(ctx, tenant, authors)
+	slices.Sort(authors)
+	keys, err := d.keys.Keys(ctx, tenant, slices.Compact(authors))
 	if err != nil {
 		return err
 	}
-	for _, person := range people {
-		if r := s.Responses[person]; r != nil {
-			s.Responses[person] = r.opened(s.ID, keys)
+	for _, all := range []map[lodge.PersonID]*response{s.Responses, s.Counted} {
+		for _, person := range people {
+			if r := all[person]; r != nil {
+				all[person] = r.opened(s.ID, keys)
+			}
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func TestSec45_AnErasedPersonsAnswersAreGone(t *testing.T) {
 			t.Errorf("she still says %v, %v", mine, err)
 		}
 		tally, err := node.Tally(t.Context(), tenant, s.ID)
-		if err != nil || tally.Answered != 2 || tally.Counts["how"][1] != 1 || strings.Join(tally.Texts["why"], "|") != "hunter-of-eve" {
+		if err != nil || tally.Answered != 2 || tally.Of("how").Counts[1] != 1 || strings.Join(textsOf(tally)["why"], "|") != "hunter-of-eve" {
 			t.Errorf("tally %+v, %v", tally, err)
 		}
 		var csv strings.Builder
@@ -92,7 +92,7 @@ func TestPlainAnswersOfBeforeStillCount(t *testing.T) {
 		if mine, err := d.Mine(t.Context(), tenant, s.ID, "old"); err != nil || asJSON(t, mine) != asJSON(t, answers) {
 			t.Errorf("%v, %v, want %v", mine, err, answers)
 		}
-		if tally, err := d.Tally(t.Context(), tenant, s.ID); err != nil || tally.Answered != 1 || tally.Counts["how"][i] != 1 {
+		if tally, err := d.Tally(t.Context(), tenant, s.ID); err != nil || tally.Answered != 1 || tally.Of("how").Counts[i] != 1 {
 			t.Errorf("%+v, %v", tally, err)
 		}
 	}
