@@ -95,6 +95,11 @@ type Config struct {
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
 	ServiceRate  int   // introspections and revocations with one service code a minute; default 6,000
 
+	BallotRate int // ballots from one address a minute; default 600
+	// SurveySmall is how many have to have answered a survey without names before
+	// its results are shown, at least; default 5.
+	SurveySmall int
+
 	// Message connections of this node and of one person on it, and the frames one
 	// of them may send in a second; defaults 20,000, 32 and 20.
 	MessageConnections, MessageConnectionsPerPerson, MessageFrameRate int
@@ -181,6 +186,7 @@ type Gateway struct {
 	signIns  *rates // by address
 	openings *rates // by booking
 	services *rates // by service code
+	ballots  *rates // by address
 
 	scheduled *schedules
 
@@ -213,6 +219,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
 		services: newRates(parts.Clock, cfg.ServiceRate, "This service code was used too often in the last minute; wait a little."),
+		ballots:  newRates(parts.Clock, cfg.BallotRate, "Too many answers came from your network in the last minute; wait a little. Yours are kept in this browser."),
 		openings: newRates(parts.Clock, cfg.LaunchRate, "This booking was opened too often in the last minute; wait a little and try again."),
 	}
 	for _, origin := range cfg.UIOrigins {
@@ -283,6 +290,8 @@ func (c *Config) complete() error {
 	setDefault(&c.LaunchRate, 60)
 	setDefault(&c.SignInRate, 300)
 	setDefault(&c.ServiceRate, 6000)
+	setDefault(&c.BallotRate, 600)
+	setDefault(&c.SurveySmall, 5)
 	setDefault(&c.RefreshEvery, 10*time.Minute)
 	setDefault(&c.RefreshPoll, 15*time.Second)
 	setDefault(&c.RetainEvery, time.Hour)
@@ -337,7 +346,7 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
-		"scheduled messages": sender{g}.Run, "retention": retention{g}.Run,
+		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "retention": retention{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run

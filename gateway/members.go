@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -144,6 +145,9 @@ func (g *Gateway) addBooking(m *membership, b booking.Booking, now time.Time) {
 	}
 	m.from("experiment:"+b.Experiment, b.Start)
 }
+
+// bookingTopic is the booking that a topic is of.
+func bookingTopic(topic string) (id string, is bool) { return strings.CutPrefix(topic, "booking:") }
 
 // addBindings adds the topics of those who teach and who keep the rigs.
 func (g *Gateway) addBindings(ctx context.Context, s sessions.Session, m *membership) error {

@@ -203,20 +203,21 @@ func (g *Gateway) asked(ctx context.Context, s sessions.Session) ([]web.Survey, 
 	if err != nil {
 		return nil, nil, err
 	}
-	hears := map[string]bool{}
-	for _, topic := range member.topics {
-		hears[topic] = true
-	}
 	var surveys []web.Survey
 	for _, one := range all {
-		if !one.Open() || !hears[one.To] || one.By == s.Person {
+		if !one.Open() || one.By == s.Person {
 			continue
 		}
-		mine, err := g.surveys.Mine(ctx, s.Tenant, one.ID, s.Person)
+		if asks, err := g.asks(ctx, s.Tenant, member.topics, one); err != nil {
+			return nil, nil, err
+		} else if !asks {
+			continue
+		}
+		view, err := g.surveyFor(ctx, s, one, false)
 		if err != nil {
 			return nil, nil, err
 		}
-		surveys = append(surveys, webSurvey(surveyView(one, mine, false)))
+		surveys = append(surveys, webSurvey(view))
 	}
 	registers, err := g.registersOf(ctx, s)
 	if err != nil {
@@ -229,17 +230,6 @@ func (g *Gateway) asked(ctx context.Context, s sessions.Session) ([]web.Survey, 
 		}
 	}
 	return surveys, waiting, nil
-}
-
-func webSurvey(v SurveyView) web.Survey {
-	out := web.Survey{ID: v.ID, To: v.To, Title: v.Title, Open: v.Open, OpenedAt: v.OpenedAt, Done: len(v.Mine) > 0, Mine: map[string]web.Answer{}}
-	for _, q := range v.Questions {
-		out.Questions = append(out.Questions, web.Question{ID: q.ID, Kind: q.Kind, Text: q.Text, Options: q.Options, Max: q.Max, Required: q.Required})
-	}
-	for id, a := range v.Mine {
-		out.Mine[id] = web.Answer(a)
-	}
-	return out
 }
 
 func webRegister(register attendance.Register, person lodge.PersonID) web.Register {
@@ -255,76 +245,6 @@ func webRegister(register attendance.Register, person lodge.PersonID) web.Regist
 		}
 	}
 	return out
-}
-
-func (g *Gateway) surveyPage(w http.ResponseWriter, r *http.Request) error {
-	return g.renderSurvey(w, r, http.StatusOK, nil, nil)
-}
-
-func (g *Gateway) renderSurvey(w http.ResponseWriter, r *http.Request, status int, typed map[string]Answer, problem *web.Problem) error {
-	one, s, _, err := g.ownSurvey(r)
-	if err != nil {
-		return err
-	}
-	mine, err := g.surveys.Mine(r.Context(), s.Tenant, one.ID, s.Person)
-	if err != nil {
-		return err
-	}
-	view := web.SurveyPage{Layout: g.layout(r, "", web.PageSurvey, &s), Survey: webSurvey(surveyView(one, mine, false))}
-	view.Title, view.Problem = one.Title, problem
-	for id, a := range typed {
-		view.Survey.Mine[id] = web.Answer(a)
-	}
-	return g.pages.Render(w, status, web.PageSurvey, view)
-}
-
-// answerForm takes the answers of a plain form: fields q-<question>.
-func (g *Gateway) answerForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.readForm(w, r); err != nil {
-		return err
-	}
-	one, s, _, err := g.ownSurvey(r)
-	if err != nil {
-		return err
-	}
-	typed := map[string]Answer{}
-	for _, q := range one.Questions {
-		values := r.PostForm["q-"+q.ID]
-		if len(values) == 0 || values[0] == "" {
-			continue
-		}
-		switch q.Kind {
-		case "text":
-			typed[q.ID] = Answer{Text: values[0]}
-		case "scale":
-			n, err := strconv.Atoi(values[0])
-			if err != nil {
-				n = -1 // refused by the rules of the question
-			}
-			typed[q.ID] = Answer{Number: n}
-		default:
-			var a Answer
-			for _, v := range values {
-				n, err := strconv.Atoi(v)
-				if err != nil {
-					n = -1 // refused by the rules of the question
-				}
-				a.Options = append(a.Options, n)
-			}
-			typed[q.ID] = a
-		}
-	}
-	sub, err := g.subscriber(r.Context(), s)
-	if err != nil {
-		return err
-	}
-	if _, err := g.answerSurvey(r.Context(), sub, one.ID, typed); err != nil {
-		if problem, status, mendable := problemOf(err, "Your answer is not in yet"); mendable {
-			return g.renderSurvey(w, r, status, typed, problem)
-		}
-		return err
-	}
-	return seeOther(w, r, "/surveys/"+one.ID, "answered")
 }
 
 func (g *Gateway) attendancePage(w http.ResponseWriter, r *http.Request) error {

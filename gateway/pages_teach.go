@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 // teachForms is what was typed into the forms of /teach.
 type teachForms struct {
 	notice   web.NoticeForm
-	survey   web.SurveyForm
 	register web.RegisterForm
 	problem  *web.Problem
 }
@@ -38,13 +35,13 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 		return lodge.E(lodge.CodeForbidden, "Only an instructor sees this; ask your laboratory if that should be you.")
 	}
 	ctx := r.Context()
-	for _, key := range []*string{&forms.notice.Key, &forms.survey.Key, &forms.register.Key} {
+	for _, key := range []*string{&forms.notice.Key, &forms.register.Key} {
 		if *key == "" {
 			*key = rand.Text()
 		}
 	}
 	view := web.Teach{
-		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice, Survey: forms.survey, Register: forms.register,
+		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice, Register: forms.register,
 	}
 	view.Problem = forms.problem
 	audiences, err := g.audiences(ctx, s, true)
@@ -64,7 +61,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err := g.teachMessages(ctx, s, cat, &view); err != nil {
 		return err
 	}
-	if view.Surveys, err = g.webTallies(ctx, s); err != nil {
+	if view.Surveys, err = g.webOpen(ctx, view.Say, s, cat); err != nil {
 		return err
 	}
 	registers, err := g.registersOf(ctx, s)
@@ -84,23 +81,24 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	return g.pages.Render(w, status, web.PageTeach, view)
 }
 
-func (g *Gateway) webTallies(ctx context.Context, s sessions.Session) ([]web.Tally, error) {
+// webOpen are the open surveys that somebody conducts.
+func (g *Gateway) webOpen(ctx context.Context, say *web.Printer, s sessions.Session, cat *booking.Catalogue) ([]web.Survey, error) {
 	all, err := g.surveysOf(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var out []web.Tally
+	var out []web.Survey
 	for _, one := range all {
-		if !g.conducts(s.Principal(), one) {
+		if !one.Open() || !g.conducts(s.Principal(), one) {
 			continue
 		}
-		t, err := g.surveys.Tally(ctx, s.Tenant, one.ID)
+		names, err := g.namesOf(ctx, s, []string{one.To})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, web.Tally{
-			Survey: webSurvey(surveyView(one, nil, true)), Answered: t.Answered, Counts: t.Counts, Texts: t.Texts, CSV: "/api/v1/surveys/" + one.ID + ".csv",
-		})
+		row := webSurvey(surveyView(one, nil, true))
+		row.To = audienceInWords(cat, say, names, s, one.To)
+		out = append(out, row)
 	}
 	return out, nil
 }
@@ -138,77 +136,6 @@ func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error, tit
 	}
 	forms.problem = problem
 	return g.renderTeach(w, r, status, forms)
-}
-
-// surveyForm reads questions from fields q-text-N, q-kind-N and q-options-N.
-func (g *Gateway) surveyForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.readForm(w, r); err != nil {
-		return err
-	}
-	s, err := g.person(r)
-	if err != nil {
-		return err
-	}
-	form := web.SurveyForm{To: r.PostFormValue("to"), Title: r.PostFormValue("title"), Key: r.PostFormValue("key")}
-	req := SurveyRequest{To: form.To, Title: form.Title}
-	for _, n := range questionNumbers(r.PostForm) {
-		q := web.QuestionForm{Text: r.PostFormValue("q-text-" + n), Kind: r.PostFormValue("q-kind-" + n), Options: r.PostFormValue("q-options-" + n)}
-		form.Questions = append(form.Questions, q)
-		if strings.TrimSpace(q.Text) != "" {
-			req.Questions = append(req.Questions, question(q))
-		}
-	}
-	if _, err := g.startSurvey(r.Context(), s, req, form.Key); err != nil {
-		return g.refused(w, r, err, "The survey was not opened", teachForms{survey: form})
-	}
-	return seeOther(w, r, "/teach", "opened")
-}
-
-// questionNumbers are the numbers of the form's questions, in order.
-func questionNumbers(form map[string][]string) []string {
-	var numbers []int
-	for field := range form {
-		if n, err := strconv.Atoi(strings.TrimPrefix(field, "q-text-")); err == nil && strings.HasPrefix(field, "q-text-") {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	var out []string
-	for _, n := range numbers {
-		out = append(out, strconv.Itoa(n))
-	}
-	return out
-}
-
-func question(q web.QuestionForm) QuestionView {
-	var options []string
-	for line := range strings.Lines(q.Options) {
-		if line = strings.TrimSpace(line); line != "" {
-			options = append(options, line)
-		}
-	}
-	view := QuestionView{Kind: q.Kind, Text: strings.TrimSpace(q.Text)}
-	switch q.Kind {
-	case "scale":
-		view.Max = 5
-		if len(options) > 0 {
-			n, err := strconv.Atoi(options[0])
-			if err != nil {
-				n = -1 // refused by the survey's rules
-			}
-			view.Max = n
-		}
-	case "single", "multiple":
-		view.Options = options
-	}
-	return view
-}
-
-func (g *Gateway) closeSurveyForm(w http.ResponseWriter, r *http.Request) error {
-	if _, err := g.endSurvey(r); err != nil {
-		return err
-	}
-	return seeOther(w, r, "/teach", "closed")
 }
 
 func (g *Gateway) registerForm(w http.ResponseWriter, r *http.Request) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/survey"
 )
 
 // OpenAPI is the OpenAPI 3.1 document of this surface, in YAML.
@@ -38,6 +39,9 @@ func (g *Gateway) routes() chi.Router {
 	r.Get("/api/openapi.yaml", document("application/yaml", OpenAPI))
 	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))
 	r.Post("/backchannel-logout/{idp}", g.api(g.backchannelLogout)) // from issuers, with a signed token
+
+	r.Get("/api/survey.schema.json", document("application/schema+json", survey.Schema))
+	r.Post(ballotsPath, g.api(g.castBallot)) // from nobody in particular: no cookie, no code
 
 	r.Post("/oauth2/introspect", g.oauth(g.introspect)) // from services, with a code
 	r.Post("/oauth2/revoke", g.oauth(g.revoke))
@@ -118,11 +122,23 @@ func (g *Gateway) routes() chi.Router {
 
 		r.Get("/api/v1/surveys", g.api(g.listSurveys))
 		r.Post("/api/v1/surveys", g.api(g.openSurvey))
+		r.Get("/api/v1/surveys/drafts", g.api(g.listDrafts))
+		r.Post("/api/v1/surveys/drafts", g.api(g.postDraft))
+		r.Get("/api/v1/surveys/drafts/{id}", g.api(g.getDraft))
+		r.Put("/api/v1/surveys/drafts/{id}", g.api(g.putDraft))
+		r.Delete("/api/v1/surveys/drafts/{id}", g.api(g.deleteDraft))
+		r.Post("/api/v1/surveys/drafts/{id}/open", g.api(g.postOpenDraft))
+		r.Post("/api/v1/surveys/import", g.api(g.importSurvey))
+		r.Get("/api/v1/surveys/{id}/document", g.api(g.exportSurvey))
 		r.Get("/api/v1/surveys/{id}.csv", g.api(g.surveyCSV))
 		r.Get("/api/v1/surveys/{id}", g.api(g.getSurvey))
 		r.Post("/api/v1/surveys/{id}/answers", g.api(g.postAnswer))
 		r.Post("/api/v1/surveys/{id}/close", g.api(g.closeSurvey))
+		r.Post("/api/v1/surveys/{id}/ballot", g.api(g.postBallot))
+		r.Post("/api/v1/surveys/{id}/release", g.api(g.releaseSurvey))
+		r.Put("/api/v1/surveys/{id}/words/{words}", g.api(g.putWords))
 		r.Get("/api/v1/surveys/{id}/results", g.api(g.surveyResults))
+		r.Get("/api/v1/surveys/{id}/answers", g.api(g.surveyAnswers))
 
 		r.Get("/api/v1/registers", g.api(g.listRegisters))
 		r.Post("/api/v1/registers", g.api(g.openRegister))
@@ -206,8 +222,14 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/teach/notices/{id}", g.page(g.scheduledPage))
 	r.Post("/teach/notices/{id}", g.page(g.rescheduleForm))
 	r.Post("/teach/notices/{id}/cancel", g.page(g.unscheduleForm))
-	r.Post("/teach/surveys", g.page(g.surveyForm))
-	r.Post("/teach/surveys/{id}/close", g.page(g.closeSurveyForm))
+	r.Get("/teach/surveys", g.page(g.surveysPage))
+	r.Post("/teach/surveys", g.page(g.beginSurveyForm))
+	r.Post("/teach/surveys/import", g.page(g.importSurveyForm))
+	r.Get("/teach/surveys/drafts/{id}", g.page(g.draftPage))
+	r.Post("/teach/surveys/drafts/{id}", g.page(g.draftForm))
+	r.Get("/teach/surveys/{id}", g.page(g.resultsPage))
+	r.Post("/teach/surveys/{id}", g.page(g.surveyStepForm))
+	r.Get("/teach/surveys/{id}/wall", g.page(g.wallPage))
 	r.Post("/teach/registers", g.page(g.registerForm))
 	r.Post("/teach/registers/{id}/close", g.page(g.closeRegisterForm))
 	r.Post("/teach/bookings/{id}/cancel", g.page(g.teachCancelForm))
@@ -250,6 +272,12 @@ func (g *Gateway) page(h handler) http.HandlerFunc {
 // is the caller's to know, and, where it was refused for want of a right, for the
 // audit trail.
 func (g *Gateway) logFailure(r *http.Request, err error) {
+	if r.URL.Path == ballotsPath {
+		if lodge.CodeOf(err) == lodge.CodeInternal {
+			g.log.Error("a ballot could not be taken", "err", err) // and nothing of whose, or when it was asked for
+		}
+		return
+	}
 	g.recordDenial(r, err)
 	if code := lodge.CodeOf(err); code == lodge.CodeInternal || code == lodge.CodeUnavailable {
 		if r.Context().Err() == nil {

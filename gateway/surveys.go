@@ -18,7 +18,7 @@ import (
 type SurveyChanged struct {
 	Survey string `json:"survey"`
 	Title  string `json:"title"`
-	Change string `json:"change"` // opened, answered, closed
+	Change string `json:"change"` // opened, answered, closed, released
 }
 
 func (g *Gateway) openSurvey(w http.ResponseWriter, r *http.Request) error {
@@ -43,34 +43,52 @@ func (g *Gateway) openSurvey(w http.ResponseWriter, r *http.Request) error {
 
 // startSurvey opens a survey and tells its audience.
 func (g *Gateway) startSurvey(ctx context.Context, s sessions.Session, req SurveyRequest, key string) (survey.Survey, error) {
-	if err := g.maySend(s.Principal(), req.To); err != nil {
-		return survey.Survey{}, err
-	}
-	if err := g.exists(ctx, s.Tenant, req.To); err != nil {
-		return survey.Survey{}, err
-	}
 	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
 		return survey.Survey{}, err
 	}
-	draft := survey.Draft{ID: keyed(s, key), To: req.To, Title: req.Title}
-	for _, q := range req.Questions {
-		draft.Questions = append(draft.Questions, survey.Question{
-			ID: q.ID, Kind: survey.Kind(q.Kind), Text: q.Text, Options: q.Options, Max: q.Max, Required: q.Required,
-		})
+	draft := g.draft(req)
+	draft.ID = keyed(s, key)
+	return g.openDraft(ctx, s, draft)
+}
+
+// openDraft opens a survey, for whoever may, and tells its audience.
+func (g *Gateway) openDraft(ctx context.Context, s sessions.Session, draft survey.Draft) (survey.Survey, error) {
+	if err := g.maySend(s.Principal(), draft.To); err != nil {
+		return survey.Survey{}, err
+	}
+	if err := g.exists(ctx, s.Tenant, draft.To); err != nil {
+		return survey.Survey{}, err
+	}
+	if draft.Small < g.cfg.SurveySmall {
+		draft.Small = g.cfg.SurveySmall
 	}
 	opened, err := g.surveys.Open(ctx, s.Tenant, s.Principal(), draft)
 	if err != nil {
 		return survey.Survey{}, err
 	}
-	g.recordBy(ctx, s, audit.SurveyOpen, "survey:"+opened.ID, "to "+opened.To+": "+opened.Title)
-	return opened, g.surveyChanged(ctx, opened, s.Tenant, "opened")
+	g.recordBy(ctx, s, audit.SurveyOpen, "survey:"+opened.ID, "to "+opened.To+", "+string(opened.Mode)+": "+opened.Title)
+	return opened, g.tellSurvey(ctx, s.Tenant, opened)
 }
 
-// surveyChanged tells the audience; of each kind of change once.
-func (g *Gateway) surveyChanged(ctx context.Context, one survey.Survey, tenant lodge.Tenant, change string) error {
-	return g.publish(ctx, tenant, one.To, messaging.TypeSurvey, "survey-"+one.ID+"-"+change,
-		SurveyChanged{Survey: one.ID, Title: one.Title, Change: change})
+// tellSurvey tells the audience that a survey opened, or closed: of each kind of
+// change once, whoever of the nodes does. Of one that goes with each person's
+// experiment nobody is told before that ended (afterwards).
+func (g *Gateway) tellSurvey(ctx context.Context, tenant lodge.Tenant, one survey.Survey) error {
+	change := survey.Opened
+	if !one.Open() {
+		change = survey.Closed
+	}
+	if !one.After {
+		if err := g.publish(ctx, tenant, one.To, messaging.TypeSurvey, surveyMessage(one.ID, change), SurveyChanged{Survey: one.ID, Title: one.Title, Change: change}); err != nil {
+			return err
+		}
+	}
+	return g.surveys.Told(ctx, tenant, one.ID, change)
 }
+
+// surveyMessage is the id of the message about a change of a survey, of which each
+// topic has one.
+func surveyMessage(id, change string) string { return "survey-" + id + "-" + change }
 
 // conducts reports whether a principal may see a survey's results and close it:
 // who opened it, for as long as they might do so again, and the instructors of
@@ -102,10 +120,22 @@ func (g *Gateway) ownSurvey(r *http.Request) (one survey.Survey, s sessions.Sess
 		return one, s, true, nil
 	}
 	member, err := g.membership(r.Context(), s)
-	if err == nil && !slices.Contains(member.topics, one.To) {
+	if err != nil {
+		return one, s, false, err
+	}
+	asked, err := g.asks(r.Context(), s.Tenant, member.topics, one)
+	if err == nil && !asked {
 		err = errNotThere("survey")
 	}
 	return one, s, false, err
+}
+
+// asks reports whether a survey is put to whoever hears some topics.
+func (g *Gateway) asks(ctx context.Context, tenant lodge.Tenant, topics []string, one survey.Survey) (bool, error) {
+	if one.After {
+		return g.finished(ctx, tenant, topics, one)
+	}
+	return slices.Contains(topics, one.To), nil
 }
 
 // conducted returns a survey that the caller conducts.
@@ -128,11 +158,11 @@ func (g *Gateway) listSurveys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, one := range all {
-		mine, err := g.surveys.Mine(r.Context(), s.Tenant, one.ID, s.Person)
+		view, err := g.surveyFor(r.Context(), s, one, g.conducts(s.Principal(), one))
 		if err != nil {
 			return err
 		}
-		views = append(views, surveyView(one, mine, g.conducts(s.Principal(), one)))
+		views = append(views, view)
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"surveys": views})
 }
@@ -147,11 +177,32 @@ func (g *Gateway) surveysOf(ctx context.Context, s sessions.Session) ([]survey.S
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(one survey.Survey) bool {
-		return !slices.Contains(member.topics, one.To) && !g.conducts(s.Principal(), one)
-	})
-	slices.SortStableFunc(all, func(a, b survey.Survey) int { return b.OpenedAt.Compare(a.OpenedAt) })
-	return all, nil
+	var mine []survey.Survey
+	for _, one := range all {
+		asked := g.conducts(s.Principal(), one)
+		if !asked {
+			if asked, err = g.asks(ctx, s.Tenant, member.topics, one); err != nil {
+				return nil, err
+			}
+		}
+		if asked {
+			mine = append(mine, one)
+		}
+	}
+	return mine, nil
+}
+
+// surveyFor is a survey as a session's holder sees it.
+func (g *Gateway) surveyFor(ctx context.Context, s sessions.Session, one survey.Survey, conducts bool) (SurveyView, error) {
+	mine, err := g.surveys.Mine(ctx, s.Tenant, one.ID, s.Person)
+	if err != nil {
+		return SurveyView{}, err
+	}
+	view := surveyView(one, mine, conducts)
+	if one.Unlinkable() {
+		view.HasBallot, err = g.surveys.HasBallot(ctx, s.Tenant, one.ID, s.Person)
+	}
+	return view, err
 }
 
 func (g *Gateway) getSurvey(w http.ResponseWriter, r *http.Request) error {
@@ -159,59 +210,11 @@ func (g *Gateway) getSurvey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mine, err := g.surveys.Mine(r.Context(), s.Tenant, one.ID, s.Person)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, surveyView(one, mine, conducts))
-}
-
-func (g *Gateway) postAnswer(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.caller(r)
-	if err != nil {
-		return err
-	}
-	var req AnswerRequest
-	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
-		return err
-	}
-	sub, err := g.subscriber(r.Context(), s)
-	if err != nil {
-		return err
-	}
-	view, err := g.answerSurvey(r.Context(), sub, chi.URLParam(r, "id"), req.Answers)
+	view, err := g.surveyFor(r.Context(), s, one, conducts)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
-}
-
-// answerSurvey takes a person's answer, in place of an earlier one, if the
-// survey is put to them now.
-func (g *Gateway) answerSurvey(ctx context.Context, sub messaging.Subscriber, id string, answers map[string]Answer) (SurveyView, error) {
-	one, err := g.survey(ctx, sub.Tenant, id)
-	if err != nil {
-		return SurveyView{}, err
-	}
-	if !slices.Contains(sub.Topics, one.To) {
-		return SurveyView{}, errNotThere("survey")
-	}
-	given := make(map[string]survey.Answer, len(answers))
-	for question, a := range answers {
-		given[question] = survey.Answer(a)
-	}
-	if one, err = g.surveys.Answer(ctx, sub.Tenant, id, sub.Person, sub.Name, given); err != nil {
-		return SurveyView{}, err
-	}
-	mine, err := g.surveys.Mine(ctx, sub.Tenant, id, sub.Person)
-	if err != nil {
-		return SurveyView{}, err
-	}
-	// Who conducts it is told that the tally moved; nobody else is.
-	if err := g.notify(sub.Tenant, "user:"+string(one.By), messaging.TypeSurvey, SurveyChanged{Survey: one.ID, Title: one.Title, Change: "answered"}); err != nil {
-		return SurveyView{}, err
-	}
-	return surveyView(one, mine, false), nil
 }
 
 func (g *Gateway) closeSurvey(w http.ResponseWriter, r *http.Request) error {
@@ -231,47 +234,5 @@ func (g *Gateway) endSurvey(r *http.Request) (survey.Survey, error) {
 		return one, err
 	}
 	g.recordBy(r.Context(), s, audit.SurveyClose, "survey:"+one.ID, "to "+one.To+": "+one.Title)
-	return one, g.surveyChanged(r.Context(), one, s.Tenant, "closed")
-}
-
-func (g *Gateway) surveyResults(w http.ResponseWriter, r *http.Request) error {
-	one, s, err := g.conducted(r)
-	if err != nil {
-		return err
-	}
-	t, err := g.surveys.Tally(r.Context(), s.Tenant, one.ID)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, TallyView{ID: t.ID, Title: t.Title, Open: t.Open(), Answered: t.Answered, Counts: t.Counts, Texts: t.Texts})
-}
-
-func (g *Gateway) surveyCSV(w http.ResponseWriter, r *http.Request) error {
-	one, s, err := g.conducted(r)
-	if err != nil {
-		return err
-	}
-	csvHeader(w, "survey")
-	return g.surveys.CSV(r.Context(), s.Tenant, one.ID, w)
-}
-
-// surveyView is a survey for those it is put to; how many have answered is for
-// who conducts it.
-func surveyView(one survey.Survey, mine map[string]survey.Answer, conducts bool) SurveyView {
-	view := SurveyView{ID: one.ID, To: one.To, Title: one.Title, Questions: []QuestionView{}, Open: one.Open(), OpenedAt: one.OpenedAt}
-	for _, q := range one.Questions {
-		view.Questions = append(view.Questions, QuestionView{
-			ID: q.ID, Kind: string(q.Kind), Text: q.Text, Options: q.Options, Max: q.Max, Required: q.Required,
-		})
-	}
-	for question, a := range mine {
-		if view.Mine == nil {
-			view.Mine = map[string]Answer{}
-		}
-		view.Mine[question] = Answer(a)
-	}
-	if conducts {
-		view.Answered = one.Answered
-	}
-	return view
+	return one, g.tellSurvey(r.Context(), s.Tenant, one)
 }

@@ -268,59 +268,6 @@ type ReceiptView struct {
 	Online bool   `json:"online"`
 }
 
-// SurveyRequest is the body of POST /api/v1/surveys: the survey opens at once.
-type SurveyRequest struct {
-	To        string         `json:"to"`
-	Title     string         `json:"title"`
-	Questions []QuestionView `json:"questions"`
-}
-
-// QuestionView is one question.
-type QuestionView struct {
-	ID       string   `json:"id"`
-	Kind     string   `json:"kind"` // single, multiple, scale, text
-	Text     string   `json:"text"`
-	Options  []string `json:"options,omitempty"` // single, multiple
-	Max      int      `json:"max,omitempty"`     // scale: 1…max
-	Required bool     `json:"required,omitempty"`
-}
-
-// SurveyView is a survey as a student or its instructor sees it.
-type SurveyView struct {
-	ID        string            `json:"id"`
-	To        string            `json:"to"`
-	Title     string            `json:"title"`
-	Questions []QuestionView    `json:"questions"`
-	Open      bool              `json:"open"`
-	OpenedAt  time.Time         `json:"opened_at"`
-	Mine      map[string]Answer `json:"mine,omitempty"` // the reader's own answer, by question
-	Answered  int               `json:"answered"`       // how many people answered; to instructors only
-}
-
-// Answer is the answer to one question: option indexes from 0, a number of a
-// scale, or text.
-type Answer struct {
-	Options []int  `json:"options,omitempty"`
-	Number  int    `json:"number,omitempty"`
-	Text    string `json:"text,omitempty"`
-}
-
-// AnswerRequest is the body of POST /api/v1/surveys/{id}/answers; it replaces
-// the person's earlier answer while the survey is open.
-type AnswerRequest struct {
-	Answers map[string]Answer `json:"answers"`
-}
-
-// TallyView answers GET /api/v1/surveys/{id}/results.
-type TallyView struct {
-	ID       string              `json:"id"`
-	Title    string              `json:"title"`
-	Open     bool                `json:"open"`
-	Answered int                 `json:"answered"`
-	Counts   map[string][]int    `json:"counts"` // question → count by option or by number from 1
-	Texts    map[string][]string `json:"texts"`  // question → texts
-}
-
 // RegisterRequest is the body of POST /api/v1/registers.
 type RegisterRequest struct {
 	Title string    `json:"title"`

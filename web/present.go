@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -192,59 +191,6 @@ func (s Session) Open() *Sockets {
 	return &s.Sockets
 }
 
-// Chosen reports whether option i is part of the answer.
-func (a Answer) Chosen(i int) bool {
-	for _, o := range a.Options {
-		if o == i {
-			return true
-		}
-	}
-	return false
-}
-
-// Numbers returns 1…Max of a scale.
-func (q Question) Numbers() []int {
-	n := q.Max
-	if n < 2 {
-		n = 5
-	}
-	numbers := make([]int, n)
-	for i := range numbers {
-		numbers[i] = i + 1
-	}
-	return numbers
-}
-
-// Bar is one row of a tally.
-type Bar struct {
-	Label   string
-	Count   int
-	Width   string // of the bar, in percent of the people who answered
-	Percent int
-}
-
-// Bars returns the counts of a question, in the order of its options.
-func (t Tally) Bars(q Question) []Bar {
-	labels := q.Options
-	if q.Kind == "scale" {
-		labels = nil
-		for _, n := range q.Numbers() {
-			labels = append(labels, strconv.Itoa(n))
-		}
-	}
-	counts := t.Counts[q.ID]
-	bars := make([]Bar, len(labels))
-	for i, label := range labels {
-		bars[i] = Bar{Label: label, Width: "0%"}
-		if i < len(counts) && t.Answered > 0 {
-			bars[i].Count = counts[i]
-			bars[i].Percent = min(100, int(math.Round(100*float64(counts[i])/float64(t.Answered))))
-			bars[i].Width = strconv.Itoa(bars[i].Percent) + "%"
-		}
-	}
-	return bars
-}
-
 // Count returns how many marks are in a state.
 func (r Register) Count(state string) int {
 	n := 0
@@ -272,17 +218,4 @@ func (m Mark) Because() string {
 	default:
 		return ""
 	}
-}
-
-// blanks is how many empty questions a new survey form shows; blank ones are
-// left out by the gateway.
-const blanks = 3
-
-// Rows returns the questions to show: what was typed, filled up with blank ones.
-func (f SurveyForm) Rows() []QuestionForm {
-	rows := append([]QuestionForm(nil), f.Questions...)
-	for len(rows) < blanks {
-		rows = append(rows, QuestionForm{Kind: "single"})
-	}
-	return rows
 }

@@ -102,14 +102,29 @@ func TestSlotOffersOnlyWhatCanBeBooked(t *testing.T) {
 }
 
 func TestTallyBarsStayWithinTheirRail(t *testing.T) {
-	q := Question{ID: "q", Kind: "scale", Max: 3}
-	tally := Tally{Answered: 2, Counts: map[string][]int{"q": {5, 1}}} // more counts than people: several answers each
-	got := tally.Bars(q)
-	want := []Bar{{"1", 5, "100%", 100}, {"2", 1, "50%", 50}, {"3", 0, "0%", 0}}
+	q := Question{ID: "q", Kind: "scale", Max: 3, Labels: []string{"low", "high"}}
+	got := Result{Question: q, Answered: 2, Counts: []int{5, 1}}.Bars() // more counts than people: several answers each
+	want := []Bar{{"1 · low", 5, "100%", 100}, {"2", 1, "50%", 50}, {"3 · high", 0, "0%", 0}}
 	if !slices.Equal(got, want) {
 		t.Errorf("bars %v, want %v", got, want)
 	}
-	if bars := (Tally{}).Bars(q); len(bars) != 3 || bars[0].Count != 0 {
+	if bars := (Result{Question: q}).Bars(); len(bars) != 3 || bars[0].Count != 0 {
 		t.Errorf("bars of no answers: %v", bars)
 	}
+}
+
+// However numbers lie, each is in one bar.
+func TestNumbersAreGatheredInBars(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		values := rapid.SliceOf(rapid.Float64Range(-1e6, 1e6)).Draw(rt, "values")
+		slices.Sort(values)
+		bars := Result{Question: Question{Kind: "number"}, Answered: len(values), Values: values}.Bars()
+		n := 0
+		for _, b := range bars {
+			n += b.Count
+		}
+		if n != len(values) || len(bars) > maxBins {
+			rt.Fatalf("%d of %d in %d bars", n, len(values), len(bars))
+		}
+	})
 }

@@ -208,41 +208,6 @@ func (m Message) Asks() bool {
 // ReplyForm is a reply as typed to the message with an ID.
 type ReplyForm struct{ ID, Text, Key string }
 
-// SurveyPage is /surveys/{id}.
-type SurveyPage struct {
-	Layout
-	Survey Survey
-}
-
-// Survey is a survey to be answered.
-type Survey struct {
-	ID        string
-	To        string
-	Title     string
-	Questions []Question
-	Open      bool
-	OpenedAt  time.Time
-	Mine      map[string]Answer // the reader's own answer, or what was typed
-	Done      bool              // the reader has answered
-}
-
-// Question is one question.
-type Question struct {
-	ID       string
-	Kind     string // single, multiple, scale, text
-	Text     string
-	Options  []string
-	Max      int // scale: 1…Max
-	Required bool
-}
-
-// Answer answers one question: option indexes from 0, a number, or text.
-type Answer struct {
-	Options []int
-	Number  int
-	Text    string
-}
-
 // Attendance is /attendance: the reader's own record.
 type Attendance struct {
 	Layout
@@ -306,20 +271,19 @@ type Session struct {
 type Sockets struct{ Messages, Streams int }
 
 // Teach is /teach. Its forms share field names, so the keys of Problem.Fields
-// are prefixed here: notice-to, notice-title, notice-text, survey-title,
-// q-options-N, register-title.
+// are prefixed here: notice-to, notice-title, notice-text,
+// register-title.
 type Teach struct {
 	Layout
 	Audience  []Audience
 	Groups    []Group // whose registers they may open
 	Notice    NoticeForm
-	Survey    SurveyForm
 	Register  RegisterForm
 	Sent      []Sent // newest first
 	Scheduled []Scheduled
 	Inbox     bool      // the reader's groups may reply to notices
 	Replies   []Message // newest first
-	Surveys   []Tally
+	Surveys   []Survey  // open
 	Registers []Register
 	Bookings  []Booking // under way
 }
@@ -356,16 +320,6 @@ type Scheduled struct {
 	Reason                        string
 }
 
-// SurveyForm is what was typed. Key makes a repeated post one survey.
-type SurveyForm struct {
-	To, Title string
-	Questions []QuestionForm
-	Key       string
-}
-
-// QuestionForm is one question as typed; Options has one a line.
-type QuestionForm struct{ Text, Kind, Options string }
-
 // RegisterForm is what was typed. Key makes a repeated post one register.
 type RegisterForm struct{ Title, Group, Key string }
 
@@ -383,15 +337,6 @@ type Receipt struct {
 	Person, Name string
 	State        string // sent, delivered, read, acknowledged
 	Online       bool
-}
-
-// Tally is a survey with its results so far.
-type Tally struct {
-	Survey
-	Answered int
-	Counts   map[string][]int    // question → count by option, or by number from 1
-	Texts    map[string][]string // question → texts
-	CSV      string              // address of the export
 }
 
 // Rigs is /rigs: the experiments of a technician.

@@ -23,7 +23,8 @@ func emptyViews() []fixture {
 		all = append(all,
 			fixture{PageHome, Home{Layout: l}}, fixture{PageLogin, Login{Layout: l}}, fixture{PageLookup, Lookup{Layout: l}},
 			fixture{PageBooking, BookingPage{Layout: l}}, fixture{PageBook, Book{Layout: l}}, fixture{PageLaunch, Launch{Layout: l}},
-			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}},
+			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}}, fixture{PageSurveys, Surveys{Layout: l}},
+			fixture{PageSurveyEdit, SurveyEdit{Layout: l}}, fixture{PageResults, SurveyResults{Layout: l, Tally: Tally{Survey: Survey{Title: "T"}}}}, fixture{PageWall, SurveyResults{Layout: l}},
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l}}, fixture{PageAudit, Audit{Layout: l}},
@@ -37,7 +38,7 @@ func emptyViews() []fixture {
 func fullViews(t string) []fixture {
 	l := Layout{Title: t, Nav: PageHome, Path: "/here", Site: t, Flash: t, Now: testNow, Unread: 3,
 		Person:  &Person{ID: t, Name: t, Kind: "login", Instructor: true, Technician: true, Administrator: true},
-		Problem: &Problem{Title: t, Detail: t, Fields: map[string]string{"surname": t, "reference": t, "notice-to": t, "notice-text": t, "notice-title": t, "survey-title": t, "q-options-1": t, "register-title": t, "start": t, "seconds": t}},
+		Problem: &Problem{Title: t, Detail: t, Fields: map[string]string{"surname": t, "reference": t, "notice-to": t, "notice-text": t, "notice-title": t, "register-title": t, "start": t, "seconds": t}},
 		Resume:  map[string]string{"all": t}}
 	limited := l
 	limited.Person = &Person{ID: t, Name: t, Kind: "booking", Booking: "b1"}
@@ -49,10 +50,7 @@ func fullViews(t string) []fixture {
 	cancelled := under
 	cancelled.State, cancelled.Reason = "cancelled", t
 	message := Message{ID: t, Topic: t, Position: t, Type: "lodge.notice", Time: testNow, Title: t, Text: t, Priority: "important", From: t, To: t, Unread: true, About: t, Replies: true, Reply: t, Key: t}
-	survey := Survey{ID: "s1", To: t, Title: t, Open: true, OpenedAt: testNow, Questions: []Question{
-		{ID: "q1", Kind: "single", Text: t, Options: []string{t, "b"}, Required: true}, {ID: "q2", Kind: "multiple", Text: t, Options: []string{t, "b"}},
-		{ID: "q3", Kind: "scale", Text: t, Max: 5}, {ID: "q4", Kind: "text", Text: t}},
-		Mine: map[string]Answer{"q1": {Options: []int{1}}, "q3": {Number: 4}, "q4": {Text: t}}}
+	survey, secret, tally := fullSurvey(t)
 	mark := Mark{Person: t, Name: t, State: "present", Source: "experiment", Confirmed: true, Seconds: 250, FirstSeen: testNow, LastSeen: testNow}
 	register := Register{ID: "r1", Title: t, Group: t, Start: testNow, End: testNow.Add(time.Hour), Open: true, Mine: Mark{State: "expected"}, Marks: []Mark{mark, {Name: t, State: "absent", Source: "closed"}}, CSV: "/api/v1/registers/r1.csv"}
 	confirmed := register
@@ -82,13 +80,19 @@ func fullViews(t string) []fixture {
 		{PageLaunch, Launch{Layout: limited, Booking: under, UI: &ui, UIs: []UI{ui, {Name: "simple"}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
 		{PageLaunch, Launch{Layout: l, Booking: cancelled, Closed: t}},
 		{PageMessages, Messages{Layout: l, Messages: []Message{message}, Older: "/messages?before=x"}},
-		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
+		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageSurvey, SurveyPage{Layout: l, Survey: secret, Results: &tally}},
+		{PageSurveys, Surveys{Layout: l, Audience: audience, Templates: []SurveyDraft{{ID: "s1", Title: t, Mode: "unlinkable", Questions: 1}}, To: "all", Key: t, Open: []Survey{survey}, Past: []Survey{secret},
+			Drafts: []SurveyDraft{{ID: "s2", Title: t, To: t, Mode: "identified", Questions: 2, Opens: testNow, Changed: testNow, Own: true, Problem: t}}}},
+		{PageSurveyEdit, SurveyEdit{Layout: l, Audience: audience, Small: 5, Form: SurveyForm{ID: "s1", Rev: 2, To: "all", Title: t, Intro: t, Mode: "pseudonymous", After: true, Opens: "2026-05-04T09:00", Closes: "2026-05-04T09:00", Small: "7", Template: true, Planned: testNow, Why: t,
+			Questions: []QuestionForm{{"q1", t, t, "scale", t, "5", "0", "9", t, true}, {Kind: "text"}}, Key: t}}},
+		{PageResults, SurveyResults{Layout: l, Tally: tally, Answer: t}}, {PageResults, SurveyResults{Layout: l, Tally: Tally{Survey: survey, Answered: 2, Small: 5, Held: true}}},
+		{PageWall, SurveyResults{Layout: l, Tally: tally, Answer: t}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
 		{PageSessions, Sessions{Layout: l, Sessions: []Session{session, ended}}},
-		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "important", Key: t, Replies: true, At: "2026-05-04T09:00", Expires: "2026-05-05T09:00", Zone: t}, Survey: SurveyForm{"all", t, []QuestionForm{{t, "scale", t}}, t}, Register: RegisterForm{t, t, t},
+		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "important", Key: t, Replies: true, At: "2026-05-04T09:00", Expires: "2026-05-05T09:00", Zone: t}, Register: RegisterForm{t, t, t},
 			Sent:  []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, Online: 2, Acknowledge: true, Expired: true, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
 			Inbox: true, Replies: []Message{{ID: "r1", Time: testNow, Text: t, From: t, To: t, About: t, Unread: true}},
 			Scheduled: []Scheduled{{"s1", t, t, t, "safety", testNow, testNow, "waiting", ""}, {"s2", t, t, t, "info", testNow, time.Time{}, "refused", t}},
-			Surveys:   []Tally{{Survey: survey, Answered: 4, Counts: map[string][]int{"q1": {3, 1}, "q3": {0, 0, 1, 2, 1}}, Texts: map[string][]string{"q4": {t}}, CSV: "/api/v1/surveys/s1/results.csv"}}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
+			Surveys:   []Survey{survey}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
 		{PageScheduled, ScheduledPage{Layout: l, ID: "s1", Audience: audience, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "safety", At: "2026-05-04T09:00", Zone: "UTC"}}},
 		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
 		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, Sessions: []Session{session, host}, More: 3}},
@@ -102,4 +106,26 @@ func fullViews(t string) []fixture {
 			Answers: []MergeItem{{t, "", t}, {t, "", ""}}, Marks: []MergeItem{{t, t, t}, {t, t, ""}}, Sessions: []Session{session}}},
 		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
 	}
+}
+
+// fullSurvey is a survey with every kind of question, one that is answered by
+// ballot, and results.
+func fullSurvey(t string) (open, secret Survey, tally Tally) {
+	low, high := 0.5, 9.0
+	open = Survey{ID: "s1", To: t, Title: t, Intro: t, Mode: "identified", Open: true, OpenedAt: testNow, Closes: testNow, After: true, Answered: 3, Questions: []Question{
+		{ID: "q1", Section: t, Kind: "single", Text: t, Options: []string{t, "b"}, Required: true}, {ID: "q2", Kind: "multiple", Text: t, Options: []string{t, "b"}},
+		{ID: "q3", Kind: "scale", Text: t, Max: 5, Labels: []string{t, t}}, {ID: "q4", Kind: "text", Text: t}, {ID: "q5", Kind: "scale", Text: t, Max: 2, Labels: []string{t, t}},
+		{ID: "q6", Kind: "number", Text: t, Lowest: &low, Highest: &high, Required: true}, {ID: "q7", Kind: "short", Text: t, Correct: t}, {ID: "q8", Kind: "number", Text: t, Lowest: &low}},
+		Mine: map[string]Answer{"q1": {Options: []int{1}}, "q3": {Number: 4}, "q4": {Text: t}, "q6": {Value: &low}, "q7": {Text: t}}, Done: true}
+	secret = open
+	secret.Mode, secret.KeyN, secret.KeyE, secret.Mine, secret.Released = "unlinkable", t, t, nil, true
+	tally = Tally{Survey: open, Answered: 9, Counted: 5, Small: 5}
+	for i, q := range open.Questions {
+		r := Result{Question: q, Answered: 4, Counts: []int{3, 1}, Values: []float64{1, 2, 2}, Mean: 2, Median: 2, Right: 1, Held: i == 1}
+		if q.Worded() {
+			r.Texts = []Words{{ID: t, Text: t, Shown: true}, {ID: "w2", Text: t}}
+		}
+		tally.Results = append(tally.Results, r)
+	}
+	return open, secret, tally
 }

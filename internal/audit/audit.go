@@ -81,6 +81,7 @@ const (
 	Send            Action = "send"               // object: audience of a message
 	SurveyOpen      Action = "survey-open"        // object: survey; reason: audience
 	SurveyClose     Action = "survey-close"       // object: survey
+	SurveyRelease   Action = "survey-release"     // object: survey
 	RegisterOpen    Action = "register-open"      // object: register; reason: group
 	RegisterClose   Action = "register-close"     // object: register
 	Omitted         Action = "omitted"            // refusals that were only counted (Rule)
@@ -93,7 +94,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, LogRead, CodeCreate, CodeRevoke,
-		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
+		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 //go:embed schema.json
 var Schema []byte
 
+// MaxDocument bounds a Document, in bytes.
+const MaxDocument = maxForm
+
 // documentVersion is what the first member of a Document says.
 const documentVersion = "v1"
 

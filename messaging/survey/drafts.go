@@ -153,7 +153,7 @@ func (d *Desk) Draft(ctx context.Context, tenant lodge.Tenant, id string, person
 	if err != nil {
 		return Saved{}, err
 	}
-	for _, one := range append(all, builtIn()...) {
+	for _, one := range append(all, Templates()...) {
 		if one.ID == id {
 			return one, nil
 		}

@@ -130,6 +130,11 @@ func (d Draft) asksLike(o Draft) bool {
 		d.Closes.Equal(o.Closes) && d.Small == o.Small && slices.EqualFunc(d.Questions, o.Questions, Question.equal)
 }
 
+// Copy is a draft that asks the same, of nobody yet.
+func (d Draft) Copy() Draft {
+	return Draft{Title: d.Title, Intro: d.Intro, Mode: d.mode(), Questions: clone(d.Questions), After: d.After}
+}
+
 func (d Draft) mode() Mode {
 	if d.Mode == "" {
 		return Identified

@@ -1,8 +1,8 @@
 package survey
 
-// builtIn are the templates that every installation has: what is asked most often
-// in a laboratory class, each open in two clicks.
-func builtIn() []Saved {
+// Templates are those that every installation has: what is asked most often in a
+// laboratory class, each open in two clicks.
+func Templates() []Saved {
 	agree := []string{"Strongly disagree", "Disagree", "Neither", "Agree", "Strongly agree"}
 	template := func(id, title, intro string, mode Mode, questions ...Question) Saved {
 		for i := range questions {

@@ -217,16 +217,18 @@ step('Grace cancels the booking', async () => {
 
 step('the survey reaches Ada after the experiment', async () => {
   const {page} = grace
+  await page.getByTestId('surveys-page').click()
   await page.getByTestId('new-survey').click()
-  const form = page.getByTestId('survey-compose')
+  const form = page.getByTestId('survey-edit')
   await form.getByTestId('to').selectOption('experiment:pend00')
   await form.getByTestId('survey-title').fill('How was it?')
-  await form.getByTestId('q-text-1').fill('Did the pendulum obey?')
-  await form.getByTestId('q-options-1').fill('Yes\nNo')
-  await form.getByTestId('q-text-2').fill('What should change?')
-  await form.getByTestId('q-kind-2').selectOption('text')
+  await form.getByTestId('q-text-0').fill('Did the pendulum obey?')
+  await form.getByTestId('q-options-0').fill('Yes\nNo')
+  await form.getByTestId('add-question').click()
+  await form.getByTestId('q-text-1').fill('What should change?')
+  await form.getByTestId('q-kind-1').selectOption('text')
   await form.getByTestId('survey-open').click()
-  const tally = page.getByTestId('tally')
+  const tally = page.getByTestId('results')
   await tally.waitFor()
   await grace.live()
   await page.evaluate(() => { window.same = true })
@@ -242,13 +244,14 @@ step('the survey reaches Ada after the experiment', async () => {
   await eventually('the tally', async () => await tally.getByTestId('answered').textContent() === '1')
   await eventually('the bar', async () => await tally.getByTestId('bar-count').first().textContent() === '1')
   assert.ok(await page.evaluate(() => window.same), 'the page was loaded again')
-  const [csv] = await Promise.all([page.waitForEvent('download'), tally.getByTestId('survey-csv').click()])
+  const [csv] = await Promise.all([page.waitForEvent('download'), page.getByTestId('survey-csv').click()])
   assert.match(csv.suggestedFilename(), /\.csv$/)
   assert.match(await readFile(await csv.path(), 'utf8'), /'=more drive/)
 })
 
 step('the register knows that Ada was there, and Søren was not', async () => {
   const {page} = grace
+  await grace.goto('/teach')
   await page.getByTestId('new-register').click()
   const form = page.getByTestId('register-compose')
   await form.getByTestId('register-title').fill('Physics 1, this hour')

@@ -1,32 +1,17 @@
-// compose.js: more questions in the form of a new survey, and the choices only
-// where a question has some.
+// compose.js: in the editor of a survey, shows of each question what goes with how
+// it is answered. Without it all of it shows.
 
-/** keepCompose lets the survey form grow. */
+/** keepCompose keeps the editor's questions in step with their kinds. */
 export function keepCompose(root) {
-  const form = root.querySelector('[data-compose]')
+  const form = root.querySelector('[data-survey-edit]')
   if (!form) return
   const fit = () => {
     for (const row of form.querySelectorAll('[data-question-row]')) {
-      row.querySelector('textarea').closest('label').hidden = row.querySelector('select').value === 'text'
+      const kind = row.querySelector('[data-kind]').value
+      for (const part of row.querySelectorAll('[data-for]')) part.hidden = !part.dataset.for.split(' ').includes(kind)
     }
   }
-  const more = form.querySelector('[data-add-question]')
-  more.hidden = false
-  more.addEventListener('click', () => {
-    const rows = form.querySelectorAll('[data-question-row]')
-    const last = rows[rows.length - 1]
-    const row = last.cloneNode(true)
-    const n = rows.length + 1
-    row.querySelector('[data-number]').textContent = n
-    for (const control of row.querySelectorAll('[name]')) {
-      control.name = control.name.replace(/\d+$/, n)
-      control.dataset.testid = control.name
-      if (control.localName !== 'select') control.value = ''
-    }
-    last.after(row)
-    fit()
-    row.querySelector('input').focus()
-  })
   form.addEventListener('change', fit)
   fit()
+  if (location.hash.startsWith('#question-')) root.querySelector(location.hash)?.querySelector('input:not([type=hidden])')?.focus()
 }
