@@ -82,40 +82,42 @@ func (w *writer) close() {
 }
 
 // commit runs a batch in one transaction. Each job has a savepoint of its own,
-// so that one that fails takes back only what it did. When the transaction
-// itself is lost (disk full, input or output error), every job that thought it
-// had succeeded is told so.
+// so that one that fails takes back only what it did. It too is answered when the
+// transaction is on disk: what made it fail may be what a job before it did. When
+// the transaction itself is lost (disk full, input or output error), every job
+// that thought it had an outcome is told so.
 func (w *writer) commit(batch []*job) {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		answer(batch, fmt.Errorf("sqlite: begin: %w", err))
 		return
 	}
 	tx := &Tx{ctx: context.Background(), prepare: w.prepare}
-	var ok []*job
+	var ran []*job
+	failed := map[*job]error{}
 	for i, j := range batch {
 		if !j.started.CompareAndSwap(false, true) {
 			continue // its caller gave up before it began
 		}
 		err := w.attempt(tx, j)
-		if err == nil {
-			ok = append(ok, j)
-			continue
-		}
-		j.done <- err
-		if lost(err) {
+		if err != nil && lost(err) {
+			j.done <- err
 			w.rollback()
-			answer(ok, fmt.Errorf("sqlite: transaction lost: %w", err))
+			answer(ran, fmt.Errorf("sqlite: transaction lost: %w", err))
 			answer(batch[i+1:], fmt.Errorf("sqlite: transaction lost: %w", err))
 			return
+		}
+		ran = append(ran, j)
+		if err != nil {
+			failed[j] = err
 		}
 	}
 	if err := w.exec("COMMIT"); err != nil {
 		w.rollback()
-		answer(ok, fmt.Errorf("sqlite: commit: %w", err))
+		answer(ran, fmt.Errorf("sqlite: commit: %w", err))
 		return
 	}
-	for _, j := range ok {
-		j.done <- nil
+	for _, j := range ran {
+		j.done <- failed[j] // nil for those that succeeded
 	}
 }
 
