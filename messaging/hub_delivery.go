@@ -13,6 +13,7 @@ import (
 type delivery struct {
 	conn   *hubConn  // static
 	feed   *feed     // static
+	tail   *Tail     // static: the feed's
 	at     int       // in feed.conns; guarded by feed.mu
 	seen   uint64    // the version of the tail behind which there was nothing; 0: it was not looked at
 	cursor Pos       // everything up to here was written; changed under conn.mu
@@ -37,7 +38,7 @@ func (c *hubConn) begin(ctx context.Context, names []string) []*delivery {
 		deliveries[i] = &block[i]
 		deliveries[i].conn = c
 		c.hub.join(deliveries[i], name) // register, then read
-		tails[i] = deliveries[i].feed.tail
+		tails[i] = deliveries[i].tail
 	}
 	failed := c.hub.topics.begin(ctx, tails)
 	begun := deliveries[:0]
@@ -96,7 +97,7 @@ func (c *hubConn) lose(d *delivery, floor Pos) {
 // deliver writes up to a batch of a topic, or as much as was read from the log
 // for lack of the ring. It reports whether there may be more.
 func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block bool) (more bool, err error) {
-	if d.gap == nil && d.seen == d.feed.tail.version.Load() {
+	if d.gap == nil && d.seen == d.tail.version.Load() {
 		return false, nil
 	}
 	if c.stale.Load() {
@@ -108,7 +109,7 @@ func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block boo
 		}
 	}
 	if len(d.left) == 0 {
-		if b, ok := w.batch(d.feed.tail, d.cursor); ok {
+		if b, ok := w.batch(d.tail, d.cursor); ok {
 			return c.pass(w, d, b, block)
 		}
 	}
@@ -126,7 +127,7 @@ func (c *hubConn) deliver(ctx context.Context, w *writer, d *delivery, block boo
 // read reads what comes next from the log, into left if it is not in the ring
 // then. It reports whether there may be more to do at once.
 func (c *hubConn) read(ctx context.Context, d *delivery) (more bool) {
-	version := d.feed.tail.version.Load()
+	version := d.tail.version.Load()
 	page, kept, err := d.feed.read(ctx, d.cursor)
 	if lost, ok := errors.AsType[*PosLostError](err); ok {
 		c.lose(d, lost.Floor)
@@ -151,7 +152,7 @@ func (c *hubConn) read(ctx context.Context, d *delivery) (more bool) {
 	}
 	d.left = make([]*frame, 0, len(page.Items))
 	for _, item := range page.Items {
-		d.left = append(d.left, d.feed.tail.frame(item))
+		d.left = append(d.left, d.tail.frame(item))
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package messaging
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 )
@@ -17,9 +18,21 @@ type feed struct {
 
 	fill sync.Mutex // held by who reads the log for all
 
-	mu    sync.Mutex // guards what follows
-	conns []*delivery
+	mu      sync.Mutex // guards what follows
+	conns   []*delivery
+	round   time.Time   // when all were last had to look
+	seq     uint64      // of the topic's end then
+	carried uint64      // how many entries there were to look at
+	later   *time.Timer // has all look again; nil: nobody waits for it
 }
+
+// A topic on which several entries come at a time, to many, is looked at so often
+// at the most, since to write several at once costs little more than to write one.
+const (
+	roundEvery = 25 * time.Millisecond
+	crowd      = 64 // connections
+	flood      = 3  // entries since the round before
+)
 
 type topicKey struct {
 	tenant lodge.Tenant
@@ -38,7 +51,7 @@ func (h *Hub) join(d *delivery, topic string) {
 		f.unwatch = f.tail.watch(f.news)
 		h.feeds[key] = f
 	}
-	d.feed = f
+	d.feed, d.tail = f, f.tail
 	f.mu.Lock()
 	d.at = len(f.conns)
 	f.conns = append(f.conns, d)
@@ -55,6 +68,9 @@ func (h *Hub) part(d *delivery) {
 	f.conns[d.at].at = d.at
 	f.conns[last] = nil
 	f.conns = f.conns[:last]
+	if last == 0 && f.later != nil {
+		f.later.Stop() // if it looks all the same, there is nobody
+	}
 	f.mu.Unlock()
 	if last == 0 {
 		delete(h.feeds, f.key)
@@ -63,10 +79,34 @@ func (h *Hub) part(d *delivery) {
 	}
 }
 
-// news has all who deliver the topic look at it. The tail calls it.
+// news has all who deliver the topic look at it, at once or, amid a flood, a moment
+// later. The tail calls it.
 func (f *feed) news() {
+	end, _ := f.tail.end()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	wait := roundEvery - time.Since(f.round)
+	switch {
+	case len(f.conns) < crowd || f.carried < flood || wait <= 0 || end.Seq-min(f.seq, end.Seq) >= pageSize:
+		f.rouseLocked(end)
+	case f.later == nil:
+		f.later = time.AfterFunc(wait, func() {
+			end, _ := f.tail.end()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.rouseLocked(end)
+		})
+	}
+}
+
+// rouseLocked has all look at a topic that ends there.
+func (f *feed) rouseLocked(end Pos) {
+	if f.later != nil {
+		f.later.Stop()
+		f.later = nil
+	}
+	f.carried = end.Seq - min(f.seq, end.Seq)
+	f.round, f.seq = time.Now(), end.Seq
 	due := make([]*hubConn, 0, len(f.conns))
 	for _, d := range f.conns {
 		if c := d.conn; c.rouse() {

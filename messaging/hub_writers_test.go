@@ -146,6 +146,39 @@ func TestBatchedFramesKeepTheirBoundaries(t *testing.T) {
 	}
 }
 
+// A flood to a crowd is gathered: everybody gets all of it in one order, and the
+// last of it without anything that follows.
+func TestAFloodReachesACrowdWhole(t *testing.T) {
+	const sockets, writers, each = 80, 5, 20
+	h := newHouse(t, houseOptions{})
+	clients := make([]*socketClient, sockets)
+	for i := range clients {
+		session := fmt.Sprint("s", i)
+		h.let(session, lodge.PersonID(fmt.Sprint("p", i)), "all")
+		clients[i] = h.dial(session, "")
+		clients[i].caughtUp()
+	}
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			for i := range each {
+				h.say("all", fmt.Sprint(w, "-", i))
+			}
+		})
+	}
+	group.Wait()
+	want := clients[0].notices(writers * each)
+	for i, c := range clients[1:] {
+		if got := c.notices(writers * each); !slices.Equal(got, want) {
+			t.Fatalf("socket %d got %q, the first %q", i+1, got, want)
+		}
+	}
+	h.say("all", "afterwards")
+	for _, c := range clients {
+		same(t, c.notices(1), "afterwards")
+	}
+}
+
 // What a slow socket has not begun to take when its right ends, it never gets.
 func TestSec31_SlowSocketsGetNothingAfterTheChange(t *testing.T) {
 	const messages = 60
