@@ -135,9 +135,7 @@ func (t *liveTable) overdue(since time.Time) []*watch {
 		sh.mu.Lock()
 		for _, e := range sh.entries {
 			if e.good.Before(since) {
-				for _, w := range e.watches {
-					list = append(list, w)
-				}
+				list = append(list, e.watches...)
 			}
 		}
 		sh.mu.Unlock()
