@@ -150,7 +150,8 @@ func TestBatchedFramesKeepTheirBoundaries(t *testing.T) {
 // last of it without anything that follows.
 func TestAFloodReachesACrowdWhole(t *testing.T) {
 	const sockets, writers, each = 80, 5, 20
-	h := newHouse(t, houseOptions{})
+	// They are read one after the other, and answer pings only while they are.
+	h := newHouse(t, houseOptions{hub: messaging.HubOptions{PingEvery: time.Hour}})
 	clients := make([]*socketClient, sockets)
 	for i := range clients {
 		session := fmt.Sprint("s", i)
