@@ -57,6 +57,7 @@ func (g *Gateway) getErasePreview(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	g.looked(r.Context(), s, lodge.PersonID(preview.Person), "what erasing would take away")
 	return writeJSON(w, http.StatusOK, preview)
 }
 
@@ -109,18 +110,27 @@ func (g *Gateway) eraseAs(w http.ResponseWriter, r *http.Request, s sessions.Ses
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	preview, ids, err := g.previewErase(r.Context(), s.Tenant, id)
+	done, err := g.eraseShown(r.Context(), s, id, req.Version)
 	if err != nil {
 		return err
 	}
-	if preview.Version != req.Version {
-		return lodge.E(lodge.CodeConflict, "What would be erased has changed since it was shown; look at it again.")
+	return writeJSON(w, http.StatusOK, done)
+}
+
+// eraseShown erases a person if what there is of them is still what was shown.
+func (g *Gateway) eraseShown(ctx context.Context, s sessions.Session, id lodge.PersonID, version string) (Erased, error) {
+	preview, ids, err := g.previewErase(ctx, s.Tenant, id)
+	if err != nil {
+		return Erased{}, err
 	}
-	g.recordBy(r.Context(), s, audit.Erase, "person:"+preview.Person, fmt.Sprintf("%d ids, %d bookings", len(ids), preview.Bookings))
-	if err := g.erase(r.Context(), s.Tenant, ids); err != nil {
-		return lodge.Wrap(lodge.CodeUnavailable, "The person is barred, but not all of it is erased yet; let an administrator erase the person again.", err)
+	if preview.Version != version {
+		return Erased{}, lodge.E(lodge.CodeConflict, "What would be erased has changed since it was shown; look at it again.")
 	}
-	return writeJSON(w, http.StatusOK, Erased{Person: preview.Person})
+	g.recordBy(ctx, s, audit.Erase, "person:"+preview.Person, fmt.Sprintf("%d ids, %d bookings", len(ids), preview.Bookings))
+	if err := g.erase(ctx, s.Tenant, ids); err != nil {
+		return Erased{}, lodge.Wrap(lodge.CodeUnavailable, "The person is barred, but not all of it is erased yet; let an administrator erase the person again.", err)
+	}
+	return Erased{Person: preview.Person}, nil
 }
 
 // previewErase finds what erasing a person would do now, and every id of theirs.

@@ -71,6 +71,7 @@ func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
 	if len(found) == 0 {
 		return errNotThere("person")
 	}
+	g.looked(ctx, s, id, "sign-ins, groups and roles")
 	signIns, err := g.persons.SignIns(ctx, s.Tenant, id)
 	if err != nil {
 		return err

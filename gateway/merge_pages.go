@@ -64,6 +64,9 @@ func (g *Gateway) renderMerge(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
+	for _, shown := range []string{p.From.ID, p.Into.ID} {
+		g.looked(r.Context(), s, lodge.PersonID(shown), "bookings, answers and marks, before a merge")
+	}
 	view := web.Merge{
 		Layout: g.layout(r, "Merge two people", web.PageAdmin, &s), Version: p.Version, From: personRow(p.From), Into: personRow(p.Into),
 	}

@@ -67,6 +67,7 @@ var flashes = map[string]string{
 	"offline":   web.Text("The experiment is off-line. Its bookings stay."),
 	"online":    web.Text("The experiment is back."),
 
+	"erased":          web.Text("You are erased here. Thank you for having been with us."),
 	"signed-out":      web.Text("You are signed out."),
 	"signed-out-here": web.Text("You are signed out here. Your institution did not answer: on a shared computer, sign out there too."),
 }

@@ -213,6 +213,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post("/sessions/others/end", g.page(g.endOthersForm))
 	r.Post("/sessions/{id}/end", g.page(g.endSessionForm))
 
+	r.Get("/privacy", g.page(g.privacyPage))
+	r.Post("/privacy/erase", g.page(g.eraseForm))
 	r.Get("/identities", g.page(g.identitiesPage))
 	r.Post("/identities/{id}/unlink", g.page(g.unlinkForm))
 	r.Post("/claims", g.page(g.claimForm))

@@ -28,7 +28,7 @@ func emptyViews() []fixture {
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l}}, fixture{PageAudit, Audit{Layout: l}},
-			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
+			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
 	return all
@@ -100,6 +100,8 @@ func fullViews(t string) []fixture {
 			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
 		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},
 		{PageIdentities, Identities{Layout: l, Issuers: issuers, Identities: []Identity{{"i1", t, t, true}, {"i2", t, t, false}}, Claim: LookupForm{t, t}}},
+		{PagePrivacy, Privacy{Layout: l, Version: t, Bookings: 2, Cancelled: 1, Entries: []AuditEntry{{Time: testNow, Actor: t, ActorName: t, Action: "look", Reason: t}, {Actor: "cli", Action: t}}}},
+		{PagePrivacy, Privacy{Layout: l, Confirm: "/login/dev?fresh=true"}}, {PagePrivacy, Privacy{Layout: l, Refused: true}},
 		{PagePersons, Persons{Layout: l, Query: t, People: []PersonRow{row, merged}, More: "/admin/persons?after=p1"}},
 		{PagePersons, Persons{Layout: l, Merging: &row, People: []PersonRow{row, {ID: "p3"}}}},
 		{PageMerge, Merge{Layout: l, Version: t, From: row, Into: PersonRow{ID: "p3"}, Bookings: []MergeBooking{{t, testNow, testNow.Add(time.Hour), true}},

@@ -63,6 +63,7 @@ const (
 	Unmerge         Action = "unmerge"            // object: person; reason: whom they counted as
 	Erase           Action = "erase"              // object: person; reason: how many ids and bookings went with them
 	Export          Action = "export"             // object: person; all that is held about them, to themselves
+	Look            Action = "look"               // object: person; reason: what of theirs somebody in authority was shown
 	LogRead         Action = "log-read"           // object: topic of the message log, read by an operator
 	CodeCreate      Action = "code-create"        // object: session of a host or a service
 	CodeRevoke      Action = "code-revoke"        // object: session of a host or a service
@@ -93,7 +94,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
-		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, LogRead, CodeCreate, CodeRevoke,
+		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, Look, LogRead, CodeCreate, CodeRevoke,
 		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
 	}
 }
