@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/pprof" // what it adds to the default mux is served nowhere
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -66,7 +67,7 @@ func (g *Gateway) logRelay(r *http.Request, d relay.Decision) {
 // Handler serves the public routes.
 func (n *RelayNode) Handler() http.Handler {
 	g, r := n.g, chi.NewRouter()
-	r.Use(g.protect, g.identify, g.observe)
+	r.Use(g.bare, g.identify, g.observe)
 	r.NotFound(g.api(func(http.ResponseWriter, *http.Request) error {
 		return lodge.E(lodge.CodeNotFound, "Only streams are here. Everything else is at "+g.cfg.PublicURL+".")
 	}))
@@ -77,6 +78,20 @@ func (n *RelayNode) Handler() http.Handler {
 		r.Get("/status", g.relay.Status)
 	})
 	return r
+}
+
+// bare sets the headers that matter where there are no pages.
+func (g *Gateway) bare(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		if strings.HasPrefix(g.cfg.RelayURL, "https:") {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Admin returns the routes of the admin listener; see Gateway.Admin.

@@ -45,8 +45,8 @@ func TestRelayURLOfAGateway(t *testing.T) {
 		"redis: redis://h\nrelay_url: https://RELAY1.lab.example:443/\n": "",
 		"redis: redis://h\nrelay_url: elsewhere\n":                       "",
 		"relay_url: https://relay1.lab.example\n":                        "redis (not set)",
-		"relay_lease: 4s\n":                                              "it is for several nodes",
-		"redis: redis://h\nrelay_url: here\n":                            "is not an origin",
+		"relay_lease: 4s\n":                   "it is for several nodes",
+		"redis: redis://h\nrelay_url: here\n": "is not an origin",
 	} {
 		file := filepath.Join(t.TempDir(), "lodge.yaml")
 		if err := os.WriteFile(file, []byte(whole+text), 0o600); err != nil {
