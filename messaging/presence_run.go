@@ -42,6 +42,30 @@ func (h *Hub) here(tp *tenantPresence) map[stayKey]localStay {
 	return all
 }
 
+// stillHere is here for some stays alone: it costs as much as there are to look at.
+func (h *Hub) stillHere(tp *tenantPresence, keys map[stayKey]struct{}) map[stayKey]localStay {
+	all := make(map[stayKey]localStay, len(keys))
+	now := h.clock.Now()
+	lapsed := h.lapsed(now)
+	h.mu.Lock()
+	for key := range keys {
+		if a := h.people[personKey{tp.tenant, key.person}]; key.place == inMessages && a != nil {
+			if p := a.presence(key.person); p.count > 0 && p.seen.After(lapsed) {
+				all[key] = localStay{placeStay{p.name, p.since.UnixMilli()}, p.seen}
+			}
+		}
+	}
+	h.mu.Unlock()
+	h.presence.mu.Lock()
+	defer h.presence.mu.Unlock()
+	for key := range keys {
+		if s := tp.stays[key]; s != nil {
+			all[key] = localStay{placeStay{s.name, s.since.UnixMilli()}, now}
+		}
+	}
+	return all
+}
+
 // lapsed is since when a client must have shown life to count as there: two pings
 // and a pong ago.
 func (h *Hub) lapsed(now time.Time) time.Time { return now.Add(-2*h.opts.PingEvery - h.opts.PongLimit) }
@@ -110,12 +134,18 @@ func (h *Hub) runTenant(ctx context.Context, tp *tenantPresence) {
 // which the topic differs from what is so. It reports whether that is done.
 func (h *Hub) tell(ctx context.Context, tp *tenantPresence, heartbeat bool) bool {
 	due := h.presence.takeDue(tp)
-	here := h.here(tp)
+	var here map[stayKey]localStay
+	if heartbeat {
+		here = h.here(tp)
+	} else {
+		here = h.stillHere(tp, due)
+	}
 	var in, out []presenceStay
 	err := tp.book.View(ctx, func(s *presences) {
 		own := s.Nodes[h.presence.node]
-		check := maps.Clone(due)
+		check := due
 		if heartbeat {
+			check = maps.Clone(due)
 			for key := range here {
 				check[key] = struct{}{}
 			}
