@@ -1,6 +1,7 @@
 package booking
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -18,13 +19,14 @@ const (
 	MailMoved     MailKind = "moved"
 	MailExtended  MailKind = "extended"
 	MailCancelled MailKind = "cancelled"
+	MailRotated   MailKind = "rotated"
 	MailReminder  MailKind = "reminder"
 	MailOffer     MailKind = "offer" // something that the person waits for is free
 	MailLink      MailKind = "link"  // opens a booking instead of surname and reference
 )
 
 // aboutBookings are the kinds that an effect on a booking is followed by.
-var aboutBookings = []MailKind{MailBooked, MailMoved, MailExtended, MailCancelled, MailReminder}
+var aboutBookings = []MailKind{MailBooked, MailMoved, MailExtended, MailCancelled, MailRotated, MailReminder}
 
 // A Mail waits to be written and sent. It is queued in the transaction that gave
 // rise to it, and holds nothing but what it is about: address, reference and text
@@ -35,7 +37,7 @@ type Mail struct {
 	Kind    MailKind
 	Booking string         // empty for MailOffer, and for a MailLink that nobody gets
 	Person  lodge.PersonID // whom MailOffer is for; of all others the booking's owner
-	Pool    string         // MailOffer: what they wait for
+	Pool    string         // MailOffer: the pool they wait for, else the slot
 	Reason  string
 	Free    Interval  // MailOffer: what can be booked
 	Until   time.Time // worth nothing from then on; zero: no such time
@@ -66,14 +68,15 @@ type Offer struct {
 	ID     string // the mail's: the same again is one mail
 	Tenant lodge.Tenant
 	Person lodge.PersonID
-	Pool   string
+	Pool   string // what they wait for; empty: the slot
+	Slot   string // what they can have
 	Free   Interval
 	Until  time.Time // the offer holds so long; zero: until somebody takes it
 }
 
 // MailOffer queues the mail about an offer, in the transaction that makes it.
 func (d *Desk) MailOffer(tx Tx, o Offer) error {
-	return d.post(tx, Mail{ID: o.ID, Tenant: o.Tenant, Kind: MailOffer, Person: o.Person, Pool: o.Pool, Free: o.Free, Until: o.Until, At: d.now()})
+	return d.post(tx, Mail{ID: o.ID, Tenant: o.Tenant, Kind: MailOffer, Person: o.Person, Pool: cmp.Or(o.Pool, o.Slot), Free: o.Free, Until: o.Until, At: d.now()})
 }
 
 // post queues a mail, where mail is sent at all.

@@ -37,7 +37,7 @@ func (d *Desk) Rotate(ctx context.Context, t lodge.Tenant, id string, conditions
 			return err
 		}
 		b.Version++
-		return tx.Enqueue(bookingSubject(b).Name, Effect{
+		return d.follow(tx, Effect{
 			ID: newID(), Tenant: t, Kind: EffectRotated, Booking: b, Experiment: b.Experiment, At: now,
 		})
 	})

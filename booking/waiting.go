@@ -337,7 +337,7 @@ func (s *serving) serve(w Wait, first bool) (*Wait, error) {
 		return nil, err
 	}
 	e := Effect{ID: newID(), Tenant: w.Tenant, Kind: EffectFreed, Wait: w, Experiment: s.snap.cat.Slots[offer.Slot].Experiment, At: s.now}
-	if err := s.desk.MailOffer(s.tx, Offer{ID: e.ID, Tenant: w.Tenant, Person: w.Person, Pool: w.Pool, Free: offer.Interval, Until: w.TurnUntil}); err != nil {
+	if err := s.desk.MailOffer(s.tx, Offer{ID: e.ID, Tenant: w.Tenant, Person: w.Person, Pool: w.Pool, Slot: offer.Slot, Free: offer.Interval, Until: w.TurnUntil}); err != nil {
 		return nil, err
 	}
 	return &w, s.tx.Enqueue(waitSubject(w).Name, e)

@@ -8,6 +8,7 @@ import (
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/mail"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -17,6 +18,7 @@ type OnBehalf struct {
 	Person  string `json:"person,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Surname string `json:"surname,omitempty"` // also of a member whose institution gave none
+	Email   string `json:"email,omitempty"`   // a guest's: where confirmations go
 }
 
 // maxGuestName bounds a guest's name, in characters.
@@ -50,6 +52,13 @@ func (g *Gateway) bookForGuest(ctx context.Context, s sessions.Session, req book
 	if who.Name == "" || len([]rune(who.Name)) > maxGuestName {
 		return booking.Booking{}, "", lodge.E(lodge.CodeRefused, "Say whom the booking is for: a name of at most 200 characters.")
 	}
+	var address string
+	if who.Email != "" {
+		var ok bool
+		if address, ok = mail.Address(who.Email); !ok {
+			return booking.Booking{}, "", lodge.E(lodge.CodeRefused, "That is no e-mail address; write it like ada@example.org, or leave it out.")
+		}
+	}
 	req.Person, req.Name, req.Surname, req.Groups = idp.NewPersonID(), who.Name, who.Surname, []string{req.Group}
 	if req.Key != "" {
 		req.Person = lodge.PersonID("guest-" + keyID(s.Person, req.Key))
@@ -57,6 +66,12 @@ func (g *Gateway) bookForGuest(ctx context.Context, s sessions.Session, req book
 	b, reference, err := g.desk.Book(ctx, req)
 	if !happened(err) {
 		return b, reference, err
+	}
+	// First the address: whoever finds the guest is to find it too.
+	if address != "" {
+		if failed := g.persons.NoteMailbox(ctx, s.Tenant, req.Person, address, ""); failed != nil {
+			return b, reference, failed
+		}
 	}
 	if _, failed := g.persons.Guest(ctx, s.Tenant, req.Person, who.Name, who.Surname); failed != nil {
 		return b, reference, failed

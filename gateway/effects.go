@@ -12,7 +12,7 @@ import (
 // BookingChanged is the data of a lodge.booking event.
 type BookingChanged struct {
 	Booking    string `json:"booking"`
-	Change     string `json:"change"` // booked, extended, moved, renewed, rotated, cancelled
+	Change     string `json:"change"` // booked, extended, moved, renewed, rotated, cancelled, reminder
 	Experiment string `json:"experiment"`
 	Start      string `json:"start"`
 	End        string `json:"end"`
@@ -73,6 +73,11 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		}
 	case booking.EffectCatalogue:
 		return e.catalogueChanged(ctx, ef)
+	case booking.EffectReminder:
+		box, err := g.persons.Mailbox(ctx, ef.Tenant, b.Owner)
+		if err != nil || box.NoReminders {
+			return err
+		}
 	case booking.EffectBooked:
 	}
 	g.membershipChanged(ctx, ef.Tenant, b)

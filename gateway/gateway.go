@@ -35,6 +35,7 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/mail"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/attendance"
 	"github.com/lodge-gateway/lodge/messaging/survey"
@@ -88,6 +89,12 @@ type Config struct {
 	// default UTC.
 	Zone *time.Location
 
+	// MailPoll is how often it is looked whether mail waits to be sent; default 1 s.
+	MailPoll time.Duration
+	// MailLanguage is what people are written in whose language is not known (BCP
+	// 47); default English.
+	MailLanguage string
+
 	MaxBody      int64 // bytes of a JSON or form body; default 64 KiB
 	CodesPerBook int   // live experiment codes of one booking; default 16
 	SendRate     int   // messages, surveys and registers of one person a minute; default 60
@@ -121,7 +128,7 @@ type Config struct {
 	RetainEvery time.Duration
 }
 
-// Parts are the leaves the gateway joins. All but the last four are required.
+// Parts are the leaves the gateway joins. Those from Denials on may be absent.
 type Parts struct {
 	Clock    lodge.Clock
 	Sessions *sessions.Manager
@@ -146,6 +153,8 @@ type Parts struct {
 	States States
 	// Grants keeps what issuers can be asked again with; without it nobody is.
 	Grants *idp.Grants
+	// Mail hands letters over; without it none are written.
+	Mail mail.Sender
 	// Audit is the trail of decisions; without it they are not recorded.
 	Audit Recorder
 	// Checks are what must answer besides the session store before the node is
@@ -177,8 +186,10 @@ type Gateway struct {
 	hub      *messaging.Hub
 	changes  *changes
 	presence *presence
-	states   States   // may be nil
-	audit    Recorder // may be nil
+	states   States      // may be nil
+	audit    Recorder    // may be nil
+	mail     mail.Sender // may be nil
+	mailed   mailCounters
 	checks   []func(context.Context) error
 	tickets  *tickets
 	sends    *rates // by person
@@ -214,7 +225,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, states: parts.States, audit: parts.Audit, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
+		pages: pages, states: parts.States, audit: parts.Audit, mail: parts.Mail, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -295,6 +306,7 @@ func (c *Config) complete() error {
 	setDefault(&c.RefreshEvery, 10*time.Minute)
 	setDefault(&c.RefreshPoll, 15*time.Second)
 	setDefault(&c.RetainEvery, time.Hour)
+	setDefault(&c.MailPoll, time.Second)
 	return errors.Join(errs...)
 }
 
@@ -350,6 +362,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run
+	}
+	if g.mail != nil {
+		all["mail"] = postman{g}.Run
 	}
 	if g.audit != nil {
 		all["audit"] = g.audit.Run

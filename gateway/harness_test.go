@@ -19,6 +19,7 @@ import (
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/idp/idptest"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/mail"
 	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -70,6 +71,9 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
+// reminders are those of a lab that sends mail.
+var reminders = map[bool][]time.Duration{true: {24 * time.Hour, 15 * time.Minute}}
+
 // A lab is a whole gateway on real listeners: embedded stores in a directory of
 // the test's, the development issuer, the sample laboratory. Its time stands
 // still unless the test moves it.
@@ -96,6 +100,12 @@ type lab struct {
 // newLab starts a lab; change adjusts the gateway's configuration.
 func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	t.Helper()
+	return newLabWithMail(t, nil, change...)
+}
+
+// newLabWithMail is newLab for a laboratory that sends mail, and reminders.
+func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Config)) *lab {
+	t.Helper()
 	l := &lab{T: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)}, log: &logged{}}
 	log := slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	public, assets, issuer := l.listen("127.0.0.1:0"), l.listen("localhost:0"), l.listen("localhost:0")
@@ -110,7 +120,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 	l.stumbles = &stumblingLog{Log: logs}
 	l.topics = l.newTopics()
-	l.desk, err = booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log})
+	l.desk, err = booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log, Mail: sender != nil, Reminders: reminders[sender != nil]})
 	l.must(err)
 	catalogue, _, err := booking.ReadManifest(bytes.NewReader(samples.Lodge), "lodge.yaml", false)
 	l.must(err)
@@ -147,6 +157,7 @@ func newLab(t *testing.T, change ...func(*gateway.Config)) *lab {
 		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: l.topics, Log: log, PersonKeys: personKeys(t, db),
 		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail,
 	}
+	l.parts.Mail = sender
 	l.gateway, err = gateway.New(cfg, l.parts)
 	l.must(err)
 	l.run(l.gateway)

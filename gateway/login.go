@@ -97,6 +97,7 @@ func (g *Gateway) finishLogin(w http.ResponseWriter, r *http.Request) (err error
 		return err
 	}
 	g.recordReplaced(ctx, s, replaced)
+	g.noteMailbox(r, person, who)
 	g.keepIDToken(ctx, who.IDToken)
 	refresher{g}.keep(ctx, s, who.Grant)
 	if linked {

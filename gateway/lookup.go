@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -27,18 +28,27 @@ func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, refere
 	defer func() { g.recordLookup(ctx, s, err) }()
 	b, err := g.desk.Lookup(ctx, tenant, surname, reference, addressOf(ctx))
 	if err != nil {
+		return BookingView{}, g.otherWays(err)
+	}
+	if s, err = g.openBooking(w, r, b); err != nil {
 		return BookingView{}, err
 	}
+	return g.bookingView(ctx, b, false)
+}
+
+// openBooking gives the browser a booking session, in a cookie of its own.
+func (g *Gateway) openBooking(w http.ResponseWriter, r *http.Request, b booking.Booking) (s sessions.Session, err error) {
+	ctx, tenant := r.Context(), tenantOf(r.Context())
 	if err := g.openings.allow(tenant, b.ID); err != nil {
-		return BookingView{}, err
+		return s, err
 	}
 	// The cookie holds one booking: what it held before is over.
 	if c, err := g.holds(r); err != nil {
-		return BookingView{}, err
+		return s, err
 	} else if c.booking != nil && c.booking.Booking != b.ID {
 		const reason = "Another booking was opened in this browser."
 		if err := g.sessions.Revoke(ctx, tenant, c.booking.ID, reason); err != nil {
-			return BookingView{}, err
+			return s, err
 		}
 		g.recordBy(ctx, *c.booking, audit.SessionEnd, "session:"+string(c.booking.ID), reason)
 	}
@@ -51,8 +61,8 @@ func (g *Gateway) lookUp(w http.ResponseWriter, r *http.Request, surname, refere
 		err = g.barred(ctx, s)
 	}
 	if err != nil {
-		return BookingView{}, err
+		return s, err
 	}
 	http.SetCookie(w, g.newBookingCookie(code, int(keep.Sub(g.clock.Now()).Seconds())))
-	return g.bookingView(ctx, b, false)
+	return s, nil
 }

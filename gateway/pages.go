@@ -41,6 +41,7 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 var flashes = map[string]string{
 	"booked":    web.Text("Booked. Your reference is below; with your surname it opens this booking on any device."),
 	"extended":  web.Text("Extended. What you have open goes on."),
+	"mail":      web.Text("Saved."),
 	"cancelled": web.Text("Cancelled. Messages about it still reach you."),
 	"answered":  web.Text("Thank you: your answer is in. You can change it until the survey closes."),
 	"confirmed": web.Text("Thank you: your attendance is confirmed."),

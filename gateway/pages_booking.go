@@ -19,6 +19,7 @@ func (g *Gateway) lookupPage(w http.ResponseWriter, r *http.Request) error {
 func (g *Gateway) renderLookup(w http.ResponseWriter, r *http.Request, status int, form web.LookupForm, problem *web.Problem) error {
 	view := web.Lookup{Layout: g.layout(r, "Open a booking", web.PageLookup, nil), Form: form}
 	view.Problem = problem
+	view.Limited, view.Mails = status == http.StatusTooManyRequests, g.mail != nil
 	return g.pages.Render(w, status, web.PageLookup, view)
 }
 

@@ -11,7 +11,7 @@ import (
 // Mail is a letter to one person, about a booking or what they wait for. Times are
 // in the zone they are said in.
 type Mail struct {
-	Kind       string // booked, moved, extended, cancelled, reminder, offer, link
+	Kind       string // booked, moved, extended, cancelled, rotated, reminder, offer, link
 	Name       string // whom it is to; may be empty
 	Title      string // of the experiment, or of what is waited for
 	Reference  string // empty: not told

@@ -71,7 +71,9 @@ type Issuer struct{ ID, Name, URL string }
 // Lookup is /lookup.
 type Lookup struct {
 	Layout
-	Form LookupForm
+	Form    LookupForm
+	Limited bool // there were too many tries: other ways are offered,
+	Mails   bool // a mailed link among them
 }
 
 // LookupForm is what was typed.

@@ -28,6 +28,7 @@ func emptyViews() []fixture {
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l}}, fixture{PageAudit, Audit{Layout: l}},
+			fixture{PageMail, MailPage{Layout: l}}, fixture{PageLookupLink, LookupLink{Layout: l}},
 			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
@@ -72,7 +73,8 @@ func fullViews(t string) []fixture {
 	return []fixture{
 		{PageHome, Home{Layout: l, Bookings: []Booking{under, coming}, Past: []Booking{cancelled}, Groups: []Group{group, {Name: t}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
 		{PageHome, Home{Layout: Layout{Title: t, Now: testNow, Problem: l.Problem}, Issuers: issuers, Lookup: LookupForm{t, t}}},
-		{PageLogin, Login{Layout: l, Issuers: issuers, Lookup: LookupForm{t, t}}}, {PageLookup, Lookup{Layout: l, Form: LookupForm{t, t}}},
+		{PageLogin, Login{Layout: l, Issuers: issuers, Lookup: LookupForm{t, t}}}, {PageLookup, Lookup{Layout: l, Form: LookupForm{t, t}, Limited: true, Mails: true}},
+		{PageMail, MailPage{Layout: l, Sends: true, Address: t, Bookings: true}}, {PageLookupLink, LookupLink{Layout: l, Key: t}},
 		{PageBooking, BookingPage{Layout: l, Booking: under, Surveys: []Survey{survey}, Registers: []Register{register, confirmed}}},
 		{PageBooking, BookingPage{Layout: limited, Booking: coming}}, {PageBooking, BookingPage{Layout: l, Booking: cancelled}},
 		{PageBook, Book{Layout: l, Group: group, Groups: []Group{group, {Name: "g2"}}, From: testNow, Until: testNow.Add(24 * time.Hour), Days: Days(testNow, 7, time.UTC), Earlier: "2026-07-22", Later: "2026-08-05", AskSurname: true, Form: BookForm{Slot: t, Seconds: 600, Surname: t, Key: t}}},

@@ -50,6 +50,7 @@ type config struct {
 	DrainSpread    time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
 	Limits         limits
+	Mail           mailConfig
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
 	IssuerLimits   idp.Options
@@ -70,7 +71,7 @@ type setting struct {
 	set   func(c *config, from source) error
 }
 
-var settings = append([]setting{
+var settings = slices.Concat([]setting{
 	{"listen", "address to serve the gateway on (default 127.0.0.1:8080)", address(func(c *config) *string { return &c.Listen })},
 	{"public_url", "origin people use, such as https://lab.example.org", origin(func(c *config) *string { return &c.PublicURL })},
 	{"assets_listen", "address to serve experiment UIs on (default 127.0.0.1:8081)", address(func(c *config) *string { return &c.AssetsListen })},
@@ -118,7 +119,7 @@ var settings = append([]setting{
 	{"message_connections_per_person", "message connections of one person on one node (default 32)", limit(func(c *config) *int { return &c.Limits.PersonConnections })},
 	{"message_frame_rate", "frames a client sends on one message connection in a second, on average (default 20)", limit(func(c *config) *int { return &c.Limits.FrameRate })},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
-}, issuerSettings...)
+}, mailSettings, issuerSettings)
 
 // flagName is how a key is written on the command line.
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }

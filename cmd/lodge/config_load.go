@@ -86,6 +86,7 @@ func read(given map[string]string, lookup func(string) (string, bool), file stri
 func readFor(command string, given map[string]string, lookup func(string) (string, bool), file string) (c config, from map[string]source, faults []error) {
 	c = config{
 		Listen: "127.0.0.1:8080", AssetsListen: "127.0.0.1:8081",
+		Mail:      mailConfig{Reminders: defaultReminders},
 		Retention: gateway.Retention{Notices: 90 * 24 * time.Hour, Classroom: 5 * 365 * 24 * time.Hour},
 	}
 	from, faults = c.readFile(file)
@@ -113,6 +114,7 @@ func readFor(command string, given map[string]string, lookup func(string) (strin
 	}
 	faults = append(faults, c.completeStores(from)...)
 	faults = append(faults, c.completeRelay(from)...)
+	faults = append(faults, c.completeMail(from)...)
 	return c, from, faults
 }
 

@@ -373,7 +373,7 @@ func TestConfigExample(t *testing.T) {
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
 		"redis.url": "redis://127.0.0.1:6379/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n", "nats.creds": "creds\n",
-		"example.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
+		"example.secret": "secret\n", "mail.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
 		t.Errorf("as it stands: %v", err)

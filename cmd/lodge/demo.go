@@ -37,6 +37,9 @@ type demo struct {
 	codes    map[string]string
 }
 
+// mailFolder is where the demo's mail is, in its data directory.
+const mailFolder = "mail"
+
 // addresses are kept in the data directory, so that a restart comes back where
 // pages, cookies and redirect addresses know it.
 type addresses struct {
@@ -110,7 +113,7 @@ func (a *app) newDemo(ctx context.Context, data, listen, redisURL string, log *s
 
 	cfg := config{
 		PublicURL: "http://127.0.0.1:" + strconv.Itoa(at.Public), AssetsURL: "http://localhost:" + strconv.Itoa(at.Assets),
-		Data: data, Redis: redisURL,
+		Data: data, Redis: redisURL, Mail: mailConfig{Folder: filepath.Join(data, mailFolder), Reminders: defaultReminders},
 		Issuers: []idp.IssuerConfig{{
 			ID: "dev", Name: "Development sign-in", URL: "http://localhost:" + strconv.Itoa(at.Issuer), ClientID: "lodge", Insecure: true,
 		}},
@@ -142,9 +145,13 @@ func (d *demo) seed(ctx context.Context) error {
 	}
 	for _, account := range idptest.DemoAccounts() {
 		person, err := d.persons.SignedIn(ctx, lodge.DefaultTenant, idp.Identity{
-			Issuer: "dev", Subject: account.Name, Name: account.FullName, FamilyName: account.FamilyName, Email: account.Email, Groups: account.Groups,
+			Issuer: "dev", Subject: account.Name, Name: account.FullName, FamilyName: account.FamilyName, Email: account.Email, EmailVerified: true, Groups: account.Groups,
 		})
 		if err != nil {
+			return err
+		}
+		// What a sign-in would note: the first booking is made before one.
+		if err := d.persons.NoteMailbox(ctx, lodge.DefaultTenant, person.ID, account.Email, ""); err != nil {
 			return err
 		}
 		if account.Name == "soren" {
@@ -254,6 +261,7 @@ func (a *app) welcome(d *demo) {
 	for _, line := range d.references(context.Background()) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
+	fmt.Fprintf(w, "\nMail about bookings\tis not sent but kept as %s\n", filepath.Join(d.cfg.Mail.Folder, "*.eml"))
 	fmt.Fprintln(w, "\nTo try\n  As ada, book Pendulum 0 for five minutes and launch it; as grace, in another browser, send a notice at /teach;"+
 		"\n  as linus, take Pendulum 0 off-line at /rigs and give it back. Kill this process and start it again: everything is still there.")
 	if err := w.Flush(); err != nil {

@@ -68,12 +68,12 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, logs.Close)
-	log.Info("stores", "database", cfg.databaseName(), "sessions", cfg.sessionsName(), "log", cfg.MessageLog.Backend)
+	log.Info("stores", "database", cfg.databaseName(), "sessions", cfg.sessionsName(), "log", cfg.MessageLog.Backend, "mail", cfg.Mail.where())
 	topics, err := messaging.NewTopics(logs, keys.messages, messaging.TopicsOptions{Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	n.desk, err = booking.NewDesk(store.bookings, keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, Logger: log})
+	n.desk, err = booking.NewDesk(store.bookings, keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, Mail: cfg.Mail.sends(), Reminders: cfg.Mail.Reminders, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +89,9 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
 	}
+	if parts.Mail, err = cfg.Mail.sender(); err != nil {
+		return nil, err
+	}
 	parts.Checks = []func(context.Context) error{
 		answers("The database does not answer.", store.ping),
 		answers("The message log does not answer.", func(ctx context.Context) error {
@@ -101,7 +104,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
-		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure,
+		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,

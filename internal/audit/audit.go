@@ -85,6 +85,7 @@ const (
 	SurveyRelease   Action = "survey-release"     // object: survey
 	RegisterOpen    Action = "register-open"      // object: register; reason: group
 	RegisterClose   Action = "register-close"     // object: register
+	MailGivenUp     Action = "mail-given-up"      // object: booking, or the person it was for; reason: which mail, and why
 	Omitted         Action = "omitted"            // refusals that were only counted (Rule)
 	NodeJoin        Action = "node-join"          // a node began its head file with the trail as it was
 	Broken          Action = "broken"             // the trail did not contain its head: a finding of every later Verify
