@@ -186,6 +186,7 @@ type Gateway struct {
 	hub      *messaging.Hub
 	changes  *changes
 	presence *presence
+	rates    streamRates
 	states   States      // may be nil
 	audit    Recorder    // may be nil
 	mail     mail.Sender // may be nil

@@ -66,6 +66,7 @@ var flashes = map[string]string{
 	"merged":    web.Text("Merged. They count as one person from now on."),
 	"unmerged":  web.Text("Un-merged. Each has what was theirs."),
 	"offline":   web.Text("The experiment is off-line. Its bookings stay."),
+	"tested":    web.Text("The test is over. Give the experiment back when it is well."),
 	"online":    web.Text("The experiment is back."),
 
 	"erased":          web.Text("You are erased here. Thank you for having been with us."),

@@ -71,11 +71,15 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	for _, register := range registers {
 		if teaches(p, register.Group) {
 			one := webRegister(register, "")
+			one.Group = cat.Title(cat.Groups[register.Group].Description, register.Group)
 			one.CSV = "/api/v1/registers/" + register.ID + ".csv"
 			view.Registers = append(view.Registers, one)
 		}
 	}
 	if view.Bookings, err = g.underWay(ctx, s, cat); err != nil {
+		return err
+	}
+	if view.Present, err = g.webPresent(ctx, s, cat); err != nil {
 		return err
 	}
 	return g.pages.Render(w, status, web.PageTeach, view)

@@ -12,7 +12,6 @@ import (
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
-	"github.com/lodge-gateway/lodge/web"
 )
 
 // matches reports whether any field holds the query, whatever its case.
@@ -139,50 +138,4 @@ func (g *Gateway) setState(r *http.Request, req ExperimentStateRequest) error {
 		g.recordBy(r.Context(), s, audit.ExperimentState, "experiment:"+name, state)
 	}
 	return err
-}
-
-func (g *Gateway) rigsPage(w http.ResponseWriter, r *http.Request) error {
-	return g.renderRigs(w, r, http.StatusOK, nil)
-}
-
-func (g *Gateway) renderRigs(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem) error {
-	s, err := g.person(r)
-	if err != nil {
-		return err
-	}
-	views, err := g.rigsOf(r.Context(), s)
-	if err != nil {
-		return err
-	}
-	page := web.Rigs{Layout: g.layout(r, "Experiments", web.PageRigs, &s)}
-	page.Problem = problem
-	for _, v := range views {
-		one := web.Experiment{Experiment: v.Experiment, Title: v.Title, Online: v.Online, Reason: v.Reason}
-		for _, peer := range v.Peers {
-			one.Peers = append(one.Peers, web.Peer{Topic: peer.Topic, Kind: peer.Kind, Name: peer.Name, ConnectedAt: peer.ConnectedAt})
-		}
-		if v.Booking != nil {
-			b := webBooking(*v.Booking)
-			one.Booking = &b
-		}
-		page.Experiments = append(page.Experiments, one)
-	}
-	return g.pages.Render(w, status, web.PageRigs, page)
-}
-
-func (g *Gateway) rigForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.readForm(w, r); err != nil {
-		return err
-	}
-	online := r.PostFormValue("online") == "true"
-	if err := g.setState(r, ExperimentStateRequest{Online: online, Reason: r.PostFormValue("reason")}); err != nil {
-		if problem, status, mendable := problemOf(err, "That could not be changed"); mendable {
-			return g.renderRigs(w, r, status, problem)
-		}
-		return err
-	}
-	if online {
-		return seeOther(w, r, "/rigs", "online")
-	}
-	return seeOther(w, r, "/rigs", "offline")
 }

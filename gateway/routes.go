@@ -246,6 +246,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 
 	r.Get("/rigs", g.page(g.rigsPage))
 	r.Post("/rigs/{id}", g.page(g.rigForm))
+	r.Post("/rigs/{id}/test", g.page(g.testForm))
+	r.Post("/rigs/{id}/test/end", g.page(g.endTestForm))
 	r.Get("/admin", g.page(g.adminPage))
 	r.Get("/admin/persons", g.page(g.personsPage))
 	r.Get("/admin/persons/{id}/merge", g.page(g.mergePage))
@@ -254,6 +256,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/admin/end", g.page(g.adminEndPage))
 	r.Post("/admin/end", g.page(g.adminEndForm))
 	r.Get("/admin/audit", g.page(g.auditPage))
+	r.Get("/admin/providers", g.page(g.providersPage))
+	r.Get("/admin/system", g.page(g.systemPage))
 }
 
 // api answers errors as problem documents.

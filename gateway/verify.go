@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/lodge-gateway/lodge"
@@ -96,6 +97,13 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
 // readyz says that requests will be served: everything runs, nothing is about to
 // stop, and the stores answer.
 func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := g.isReady(r.Context()); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (g *Gateway) isReady(ctx context.Context) error {
 	select {
 	case <-g.ready:
 	default:
@@ -104,13 +112,13 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	if g.draining.Load() {
 		return lodge.E(lodge.CodeUnavailable, "Stopping; ask another node.")
 	}
-	if err := g.sessions.Ping(r.Context()); err != nil {
+	if err := g.sessions.Ping(ctx); err != nil {
 		return lodge.Wrap(lodge.CodeUnavailable, "The session store does not answer.", err)
 	}
 	for _, check := range g.checks {
-		if err := check(r.Context()); err != nil {
+		if err := check(ctx); err != nil {
 			return err
 		}
 	}
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
 }

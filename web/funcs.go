@@ -37,6 +37,7 @@ func (p *Pages) funcs(say *Printer) template.FuncMap {
 		"day":          say.dayName,
 		"dayshort":     say.dayShort,
 		"roughly":      say.roughly,
+		"flow":         flow,
 		"last":         func(days []Day) Day { return days[len(days)-1] },
 		"zone":         func(name string) template.HTML { return element("span", "data-zone", name) },
 		"minutes":      say.span,

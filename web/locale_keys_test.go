@@ -85,7 +85,7 @@ var texts = map[string]int{
 
 // forMachines are the files whose errors only programs and those who call the API
 // by hand ever see: they stay English.
-var forMachines = regexp.MustCompile(`/(oauth2.*|codes|introspect|interop|log_read|admin_commands|backchannel|routes|errors|catalogue|messages|sockets|tickets|verify|forward_auth.*|message_receipts|audit_list|schedule_node|snapshot|state_machine|asyncapi|hub.*|receipts|presence_book|watch|browser|merged)\.go$`)
+var forMachines = regexp.MustCompile(`/(oauth2.*|codes|introspect|interop|log_read|admin_commands|backchannel|routes|errors|catalogue|messages|sockets|tickets|verify|forward_auth.*|message_receipts|audit_list|schedule_node|snapshot|state_machine|asyncapi|relay_node|socket|socket|hub.*|receipts|presence_book|watch|browser|merged)\.go$`)
 
 // sourceTexts adds the texts of a package's code.
 func sourceTexts(t *testing.T, dir string, used, plural map[string]bool) {

@@ -288,6 +288,7 @@ type Teach struct {
 	Surveys   []Survey  // open
 	Registers []Register
 	Bookings  []Booking // under way
+	Present   []Present
 }
 
 // Audience is one value of `to` with its words and how many people it reaches
@@ -356,6 +357,7 @@ type Experiment struct {
 	Typed      string // the reason typed in a form that was refused
 	Peers      []Peer
 	Booking    *Booking // the one under way
+	History    []AuditEntry
 }
 
 // Peer is one live relay connection.
@@ -364,6 +366,8 @@ type Peer struct {
 	Kind        string
 	Name        string
 	ConnectedAt time.Time
+	In, Out     float64 // messages a second from it and to it
+	Dropped     uint64  // messages that did not reach it, or came from it and went nowhere
 }
 
 // Admin is /admin.

@@ -29,7 +29,7 @@ func emptyViews() []fixture {
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
 			fixture{PageAdminEnd, AdminEnd{Layout: l}}, fixture{PageAudit, Audit{Layout: l}},
 			fixture{PageMail, MailPage{Layout: l}}, fixture{PageLookupLink, LookupLink{Layout: l}},
-			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
+			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PageRigTest, RigTest{Layout: l, Until: testNow}}, fixture{PageProviders, Providers{Layout: l}}, fixture{PageSystem, System{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
 	return all
@@ -94,9 +94,11 @@ func fullViews(t string) []fixture {
 			Sent:  []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, Online: 2, Acknowledge: true, Expired: true, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},
 			Inbox: true, Replies: []Message{{ID: "r1", Time: testNow, Text: t, From: t, To: t, About: t, Unread: true}},
 			Scheduled: []Scheduled{{"s1", t, t, t, "safety", testNow, testNow, "waiting", ""}, {"s2", t, t, t, "info", testNow, time.Time{}, "refused", t}},
-			Surveys:   []Survey{survey}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}}},
+			Surveys:   []Survey{survey}, Registers: []Register{register, confirmed}, Bookings: []Booking{under}, Present: []Present{{t, t, true, []string{t}}, {Name: t}}}},
 		{PageScheduled, ScheduledPage{Layout: l, ID: "s1", Audience: audience, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "safety", At: "2026-05-04T09:00", Zone: "UTC"}}},
-		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow}, {t, "experiment", t, testNow}}, Booking: &under}, {Experiment: "pend01", Title: t, Reason: t}}}},
+		{PageRigs, Rigs{Layout: l, Experiments: []Experiment{{Experiment: t, Title: t, Online: true, Typed: t, Peers: []Peer{{t, "host", t, testNow, 50, 0.4, 0}, {t, "experiment", t, testNow, 0, 50, 3}}, Booking: &under, History: []AuditEntry{{Time: testNow, ActorName: t, Action: "experiment-state", Reason: t}, {Time: testNow, Action: "test-start"}}}, {Experiment: "pend01", Title: t, Reason: t}}}},
+		{PageProviders, Providers{Layout: l, Providers: []Provider{{t, t, t, true, 3}, {ID: "x"}}}}, {PageSystem, System{Layout: l, Version: t, Ready: true, Online: 3}}, {PageSystem, System{Layout: l, Trouble: t}},
+		{PageRigTest, RigTest{Layout: l, Experiment: t, Until: testNow, UIs: []UI{ui}}},
 		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, Sessions: []Session{session, host}, More: 3}},
 		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{
 			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
