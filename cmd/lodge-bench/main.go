@@ -12,6 +12,7 @@
 //	stale.go    how long a check that was kept lets through a login that was ended
 //	messages.go message sockets that idle, get broadcasts, come back all at once; publishing
 //	logbench.go the message log on each back end; logbench_limits.go what it costs bare
+//	booking.go  the booking register; booking_limits.go what it costs bare, booking_data.go what is booked
 //	mute.go     a network that loses what is published
 //	relaybench.go streams through the relay, of streams.go; rawrelay.go is the bare limit
 //	limits.go   the bare limits; rawhub.go, that of message sockets
@@ -32,12 +33,13 @@ import (
 )
 
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"verify": verify,
-	"revoke": revoke,
-	"stale":  stale,
-	"relay":  relayBench,
-	"log":    logCommand,
-	"idle":   idle, "fanout": fanout, "publish": publish, "storm": storm,
+	"verify":  verify,
+	"revoke":  revoke,
+	"stale":   stale,
+	"relay":   relayBench,
+	"log":     logCommand,
+	"booking": bookingCommand,
+	"idle":    idle, "fanout": fanout, "publish": publish, "storm": storm,
 }
 
 // children are the parts that run in processes of their own; the commands start
@@ -64,7 +66,7 @@ func run(ctx context.Context, args []string) int {
 		known, args = children, args[1:]
 	}
 	if len(args) == 0 || known[args[0]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|stale|idle|fanout|publish|storm|relay [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
+		fmt.Fprintln(os.Stderr, "usage: lodge-bench verify|revoke|stale|idle|fanout|publish|storm|relay|log|booking [FLAGS]\n\nlodge-bench COMMAND -h shows a command's flags.")
 		return 2
 	}
 	switch err := known[args[0]](ctx, args[1:]); {
