@@ -46,8 +46,8 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 		return err
 	}
 	defer giveBack()
+	e, tries, err := d.next(ctx, s)
 	for {
-		e, tries, err := d.next(ctx, s)
 		if errors.Is(err, ErrUnknown) {
 			return nil
 		}
@@ -60,8 +60,8 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 		if err := effects.Carry(ctx, e); err != nil {
 			return errors.Join(fmt.Errorf("booking: %s: %w", e.Kind, err), d.postpone(ctx, e, tries))
 		}
-		if err := d.store.Update(ctx, func(tx Tx) error { return tx.Done(e.Tenant, e.ID) }); err != nil {
-			return fmt.Errorf("booking: mark an effect done: %w", err)
+		if e, tries, err = d.done(ctx, s, e); err != nil && !errors.Is(err, ErrUnknown) {
+			err = fmt.Errorf("booking: mark an effect done: %w", err)
 		}
 	}
 }
@@ -69,26 +69,52 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 // next returns a subject's oldest effect with the booking as it is now.
 func (d *Desk) next(ctx context.Context, s Subject) (e Effect, tries int, err error) {
 	err = d.store.View(ctx, func(tx Tx) error {
-		if e, tries, err = tx.Next(s.Tenant, s.Name); err != nil {
-			return err
-		}
-		if e.Wait.ID != "" {
-			w, err := tx.Wait(s.Tenant, e.Wait.ID)
-			if !errors.Is(err, ErrUnknown) { // else it ended: there is nobody to tell
-				e.Wait = w
-				return err
-			}
-		}
-		if e.Booking.ID == "" {
-			return nil
-		}
-		rec, err := tx.Booking(s.Tenant, e.Booking.ID)
-		if errors.Is(err, ErrUnknown) { // which says of an effect that there is none
-			return errOrphan
-		}
-		e.Booking = d.seen(rec.Booking)
+		e, tries, err = d.oldest(tx, s)
 		return err
 	})
+	return e, tries, err
+}
+
+// done removes an effect that was carried out and returns the next one as next
+// does, in one step.
+func (d *Desk) done(ctx context.Context, s Subject, carried Effect) (e Effect, tries int, err error) {
+	none := false
+	err = d.store.Update(ctx, func(tx Tx) error {
+		if err := tx.Done(carried.Tenant, carried.ID); err != nil {
+			return err
+		}
+		var err error
+		e, tries, err = d.oldest(tx, s)
+		if none = errors.Is(err, ErrUnknown); none {
+			return nil // what was done stays done
+		}
+		return err
+	})
+	if none && err == nil {
+		err = ErrUnknown
+	}
+	return e, tries, err
+}
+
+func (d *Desk) oldest(tx Tx, s Subject) (e Effect, tries int, err error) {
+	if e, tries, err = tx.Next(s.Tenant, s.Name); err != nil {
+		return e, tries, err
+	}
+	if e.Wait.ID != "" {
+		w, err := tx.Wait(s.Tenant, e.Wait.ID)
+		if !errors.Is(err, ErrUnknown) { // else it ended: there is nobody to tell
+			e.Wait = w
+			return e, tries, err
+		}
+	}
+	if e.Booking.ID == "" {
+		return e, tries, nil
+	}
+	rec, err := tx.Booking(s.Tenant, e.Booking.ID)
+	if errors.Is(err, ErrUnknown) { // which says of an effect that there is none
+		return e, tries, errOrphan
+	}
+	e.Booking = d.seen(rec.Booking)
 	return e, tries, err
 }
 

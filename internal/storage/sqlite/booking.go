@@ -26,7 +26,9 @@ func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error 
 	return s.db.View(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
 }
 
-// bookingTx implements booking.Tx.
+// bookingTx implements booking.Tx. Its queries end in LIMIT ?+0, not LIMIT ?: a
+// bare parameter there has SQLite prepare the statement anew whenever its value is
+// bound, which takes ten times as long as running it.
 type bookingTx struct{ tx *Tx }
 
 func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {

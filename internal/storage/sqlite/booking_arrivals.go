@@ -22,7 +22,7 @@ func (b bookingTx) Awaited(now time.Time, limit int) ([]booking.Awaited, error) 
 		err := scan(&a.Tenant, &a.Booking)
 		list = append(list, a)
 		return err
-	}, `SELECT tenant, id FROM bookings WHERE come_by > 0 AND come_by <= ? ORDER BY come_by LIMIT ?`, Micros(now), limit)
+	}, `SELECT tenant, id FROM bookings WHERE come_by > 0 AND come_by <= ? ORDER BY come_by LIMIT ?+0`, Micros(now), limit)
 	return list, bookingErr("awaited", err)
 }
 

@@ -104,7 +104,7 @@ func (b bookingTx) Busy(t lodge.Tenant, experiment, except string, within bookin
 	}
 	err = b.each(scan, `SELECT start_at, end_at FROM bookings
 		WHERE tenant = ? AND experiment = ? AND exclusive = 1 AND cancelled_at = 0 AND start_at >= ? AND start_at < ? AND id <> ?
-		ORDER BY start_at LIMIT ?`, t, experiment, from, until, except, limit)
+		ORDER BY start_at LIMIT ?+0`, t, experiment, from, until, except, limit)
 	return list, bookingErr("diary", err)
 }
 
@@ -116,7 +116,7 @@ func (b bookingTx) List(t lodge.Tenant, f booking.Filter) ([]booking.Booking, er
 	// To sort up to a bound, SQLite makes a table for what it sorts, which takes
 	// ten times as long as finding a person's few bookings: those are counted here.
 	query, args := `SELECT `+bookingColumns+` FROM bookings
-		WHERE tenant = ? AND end_at > ? AND start_at < ? ORDER BY start_at, id LIMIT ?`, []any{t, from, until, f.Limit}
+		WHERE tenant = ? AND end_at > ? AND start_at < ? ORDER BY start_at, id LIMIT ?+0`, []any{t, from, until, f.Limit}
 	switch {
 	case f.Owner != "" && f.Experiment != "":
 		query, args = `SELECT `+bookingColumns+` FROM bookings
@@ -128,7 +128,7 @@ func (b bookingTx) List(t lodge.Tenant, f booking.Filter) ([]booking.Booking, er
 			[]any{t, f.Owner, from, until}
 	case f.Experiment != "":
 		query, args = `SELECT `+bookingColumns+` FROM bookings
-			WHERE tenant = ? AND experiment = ? AND end_at > ? AND start_at < ? ORDER BY start_at, id LIMIT ?`,
+			WHERE tenant = ? AND experiment = ? AND end_at > ? AND start_at < ? ORDER BY start_at, id LIMIT ?+0`,
 			[]any{t, f.Experiment, from, until, f.Limit}
 	}
 	var list []booking.Booking

@@ -24,7 +24,7 @@ func (b bookingTx) DueMails(now time.Time, limit int) ([]booking.Mail, error) {
 		list = append(list, m)
 		return err
 	}, `SELECT tenant, id, kind, booking, person, pool, reason, free_from, free_to, until, at, tries FROM booking_mails
-		WHERE next_at <= ? ORDER BY next_at, at, id LIMIT ?`, Micros(now), limit)
+		WHERE next_at <= ? ORDER BY next_at, at, id LIMIT ?+0`, Micros(now), limit)
 	return list, bookingErr("due mails", err)
 }
 
@@ -62,7 +62,7 @@ func (b bookingTx) DueReminders(now time.Time, limit int) ([]booking.DueReminder
 		err := scan(&r.Tenant, &r.Booking)
 		list = append(list, r)
 		return err
-	}, `SELECT tenant, booking FROM booking_reminders WHERE at <= ? GROUP BY tenant, booking ORDER BY min(at), tenant, booking LIMIT ?`, Micros(now), limit)
+	}, `SELECT tenant, booking FROM booking_reminders WHERE at <= ? GROUP BY tenant, booking ORDER BY min(at), tenant, booking LIMIT ?+0`, Micros(now), limit)
 	return list, bookingErr("due reminders", err)
 }
 

@@ -100,7 +100,7 @@ func (b bookingTx) Due(now time.Time, limit int) ([]booking.Subject, error) {
 		return err
 	}, `SELECT tenant, subject FROM booking_outbox
 		WHERE seq IN (SELECT min(seq) FROM booking_outbox GROUP BY tenant, subject) AND next_at <= ?
-		ORDER BY next_at, seq LIMIT ?`, Micros(now), limit)
+		ORDER BY next_at, seq LIMIT ?+0`, Micros(now), limit)
 	return list, bookingErr("due effects", err)
 }
 

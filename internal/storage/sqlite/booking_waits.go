@@ -42,7 +42,7 @@ func (b bookingTx) WaitsOf(t lodge.Tenant, person lodge.PersonID) ([]booking.Wai
 }
 
 func (b bookingTx) WaitsFor(t lodge.Tenant, target string, limit int) ([]booking.Wait, error) {
-	return b.waits(`SELECT `+waitColumns+` FROM booking_waits WHERE tenant = ? AND target = ? ORDER BY since, id LIMIT ?`, t, target, limit)
+	return b.waits(`SELECT `+waitColumns+` FROM booking_waits WHERE tenant = ? AND target = ? ORDER BY since, id LIMIT ?+0`, t, target, limit)
 }
 
 func (b bookingTx) waits(query string, args ...any) ([]booking.Wait, error) {
@@ -80,6 +80,6 @@ func (b bookingTx) DueWaits(now time.Time, limit int) ([]booking.Subject, error)
 		err := scan(&s.Tenant, &s.Name)
 		list = append(list, s)
 		return err
-	}, `SELECT DISTINCT tenant, target FROM booking_waits WHERE due_at <= ? LIMIT ?`, Micros(now), limit)
+	}, `SELECT DISTINCT tenant, target FROM booking_waits WHERE due_at <= ? LIMIT ?+0`, Micros(now), limit)
 	return list, bookingErr("due waits", err)
 }
