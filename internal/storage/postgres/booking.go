@@ -19,13 +19,18 @@ import (
 // Transactions are serializable: whatever a desk decides by, the server gives up
 // one of two that could not have come one after the other, and it is run again.
 // That no two bookings overlap is held by the table too.
-type bookings struct{ db *DB }
+type bookings struct {
+	db      *DB
+	updates *group
+}
 
 // NewBookings returns the booking store of a database.
-func NewBookings(db *DB) booking.Store { return bookings{db} }
+func NewBookings(db *DB) booking.Store { return newBookings(db) }
+
+func newBookings(db *DB) bookings { return bookings{db, &group{db: db}} }
 
 func (s bookings) Update(ctx context.Context, fn func(tx booking.Tx) error) error {
-	return s.db.Update(ctx, func(ctx context.Context, tx pgx.Tx) error { return fn(bookingTx{ctx, tx}) })
+	return s.updates.Update(ctx, fn)
 }
 
 func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error {

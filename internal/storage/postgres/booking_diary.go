@@ -24,12 +24,10 @@ func scanBooking(scan scanner) (booking.Record, error) {
 }
 
 func (b bookingTx) Insert(r booking.Record) error {
-	if err := b.vacant(r.Booking); err != nil {
-		return err
-	}
-	// Without an error, so that the transaction can go on.
+	// A key that is there is no error, so that the transaction can go on; an overlap
+	// is the table's to find, and is one.
 	n, err := b.exec(`INSERT INTO bookings (`+bookingColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT (tenant, made_for, idem_key) WHERE idem_key IS NOT NULL DO NOTHING`,
 		r.Tenant, r.ID, r.Owner, cleaned(r.OwnerName), cleaned(r.Surname), r.Experiment, r.Slot, r.Policy, r.Group, r.UISet,
 		moment(r.Start), moment(r.End), r.Exclusive, moment(r.CreatedAt), moment(r.CancelledAt), cleaned(r.CancelReason),
 		r.Charged.Microseconds(), r.Key, r.Digest, r.Sealed, r.SealedKey, r.MadeFor,

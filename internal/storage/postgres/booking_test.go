@@ -97,7 +97,7 @@ func TestEffectsAreCarriedOutByOneNode(t *testing.T) {
 // A node that dies keeps its claim no longer than it asked for.
 func TestClaimsRunOut(t *testing.T) {
 	url := fresh(t)
-	one, other := bookings{open(t, url)}, bookings{open(t, url)}
+	one, other := newBookings(open(t, url)), newBookings(open(t, url))
 	subject := booking.Subject{Tenant: "t1", Name: "booking:b1"}
 	claim := func(s bookings, node string, life time.Duration, want bool) {
 		t.Helper()
