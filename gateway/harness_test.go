@@ -144,7 +144,7 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 		l.must(err)
 	}
 	l.issuer, err = idptest.New(idptest.Config{
-		Issuer: issuerURL, Accounts: idptest.DemoAccounts(), Clock: l.clock,
+		Issuer: issuerURL, Accounts: append(idptest.DemoAccounts(), students()...), Clock: l.clock,
 		Clients: []idptest.Client{{ID: "lodge", RedirectURIs: []string{l.url + "/callback/dev"}}},
 	})
 	l.must(err)

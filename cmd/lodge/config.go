@@ -60,6 +60,7 @@ type config struct {
 // node. Zero stands for the default.
 type limits struct {
 	SendRate, LaunchRate, SignInRate, ServiceRate int // a minute
+	BallotRate, SurveySmall                       int // a minute; answers
 	Connections, PersonConnections                int // message connections
 	FrameRate                                     int // frames a second of one message connection
 }
@@ -114,6 +115,8 @@ var settings = slices.Concat([]setting{
 	{"send_rate", "messages, surveys and registers one person sends in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.SendRate })},
 	{"launch_rate", "experiment codes, and openings by reference, of one booking in a minute (default 60)", limit(func(c *config) *int { return &c.Limits.LaunchRate })},
 	{"sign_in_rate", "sign-ins begun at one address in a minute (default 300)", limit(func(c *config) *int { return &c.Limits.SignInRate })},
+	{"survey_small_group", "answers to a survey without names that have to be in before its results are shown, at least (default 5)", number(func(c *config) *int { return &c.Limits.SurveySmall }, 1000)},
+	{"ballot_rate", "ballots of unlinkable surveys from one address in a minute (default 600)", limit(func(c *config) *int { return &c.Limits.BallotRate })},
 	{"service_rate", "introspections and revocations with one service code in a minute (default 6000)", limit(func(c *config) *int { return &c.Limits.ServiceRate })},
 	{"message_connections", "message connections of one node (default 20000)", limit(func(c *config) *int { return &c.Limits.Connections })},
 	{"message_connections_per_person", "message connections of one person on one node (default 32)", limit(func(c *config) *int { return &c.Limits.PersonConnections })},

@@ -106,7 +106,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
-		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate,
+		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate, BallotRate: cfg.Limits.BallotRate, SurveySmall: cfg.Limits.SurveySmall,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)
 	return n, err
