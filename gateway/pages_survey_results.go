@@ -44,6 +44,12 @@ func (g *Gateway) renderResults(w http.ResponseWriter, r *http.Request, status i
 		t = t.Public()
 	}
 	view.Tally = webTally(cat, view.Say, s, names, t)
+	if page == web.PageWall && one.ReleasedAt.IsZero() {
+		// Whoever has not answered yet is not to read it off the wall.
+		for i := range view.Tally.Results {
+			view.Tally.Results[i].Correct = ""
+		}
+	}
 	return g.pages.Render(w, status, page, view)
 }
 

@@ -139,7 +139,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/surveys/{id}/close", g.api(g.closeSurvey))
 		r.Post("/api/v1/surveys/{id}/ballot", g.api(g.postBallot))
 		r.Post("/api/v1/surveys/{id}/release", g.api(g.releaseSurvey))
-		r.Put("/api/v1/surveys/{id}/words/{words}", g.api(g.putWords))
+		r.Put("/api/v1/surveys/{id}/words", g.api(g.putWords))
 		r.Get("/api/v1/surveys/{id}/results", g.api(g.surveyResults))
 		r.Get("/api/v1/surveys/{id}/answers", g.api(g.surveyAnswers))
 

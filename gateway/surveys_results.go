@@ -3,8 +3,6 @@ package gateway
 import (
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -87,7 +85,7 @@ func (g *Gateway) putWords(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	if err := g.showWords(r, chi.URLParam(r, "words"), req.Shown); err != nil {
+	if err := g.showWords(r, req.Words, req.Shown); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

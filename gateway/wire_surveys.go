@@ -164,9 +164,10 @@ type WordsView struct {
 	Shown bool   `json:"shown"` // those asked may read it once the results are released
 }
 
-// WordsRequest is the body of PUT /api/v1/surveys/{id}/words/{words}.
+// WordsRequest is the body of PUT /api/v1/surveys/{id}/words.
 type WordsRequest struct {
-	Shown bool `json:"shown"`
+	Words string `json:"words"` // the id of what somebody wrote
+	Shown bool   `json:"shown"`
 }
 
 // LinesView answers GET /api/v1/surveys/{id}/answers.

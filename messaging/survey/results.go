@@ -89,12 +89,12 @@ func (s *state) rows(box ballotBox) []row {
 	case Pseudonymous:
 		for _, r := range ordered(s.countable()) {
 			name := s.pseudonym(r.Person)
-			all = append(all, row{id: fmt.Sprint(name, ".", r.Version), name: name, answers: r.Answers})
+			all = append(all, row{id: fmt.Sprint(name, "~", r.Version), name: name, answers: r.Answers})
 		}
 		slices.SortFunc(all, func(a, b row) int { return strings.Compare(a.name, b.name) })
 	default:
 		for _, r := range ordered(s.Responses) {
-			all = append(all, row{id: fmt.Sprint(r.Order, ".", r.Version), person: r.Person, name: r.Name, at: r.At, answers: r.Answers})
+			all = append(all, row{id: fmt.Sprint(r.Order, "~", r.Version), person: r.Person, name: r.Name, at: r.At, answers: r.Answers})
 		}
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return len(r.answers) == 0 }) // of people who were erased
@@ -193,7 +193,7 @@ func (r *Result) middle() {
 }
 
 // textID names what one person wrote to one question, until they change it.
-func textID(question, row string) string { return question + "." + row }
+func textID(question, row string) string { return question + "~" + row }
 
 // add adds one, unless the answer is none of the question's.
 func add(counts []int, i int) {

@@ -67,7 +67,10 @@ function begin(form) {
     form.querySelector('[data-draft-kept]').hidden = false
   }
   const button = form.querySelector('[data-ballot-send]')
-  if (button) button.hidden = false
+  if (button) {
+    button.hidden = false
+    form.querySelector('[data-needs-script]').remove()
+  }
 }
 
 async function send(form) {
