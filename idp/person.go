@@ -16,7 +16,7 @@ type Person struct {
 	FamilyName string // from the issuer, or typed for a guest; may be empty
 	Email      string // for display and mail; never an identifier
 	// Groups is the sorted union of what each linked issuer said at the person's
-	// last sign-in there.
+	// last sign-in there, and of the groups they joined.
 	Groups []string
 	// Bindings likewise are the roles that rules of the issuers gave; the
 	// catalogue may give more.
@@ -49,6 +49,7 @@ type Store interface {
 	Links
 	Merges
 	Erasures
+	JoinStore
 	Mailboxes
 
 	// SignedIn returns the person that (Issuer, Subject) signs in, a new one when

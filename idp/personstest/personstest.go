@@ -61,6 +61,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"UnreachableIsUnavailable", testBroken},
 		{"SurvivesARestart", testReopen},
 		{"Mailboxes", testMailboxes},
+		{"JoinCodes", testJoinCodes},
+		{"JoinCodesOfFiles", testJoinCodesOfFiles},
+		{"UseLimitsHold", testUseLimits},
+		{"Memberships", testMemberships},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

@@ -106,8 +106,10 @@ func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, id lodge.Perso
 // InGroup implements idp.Store.
 func (s *Persons) InGroup(ctx context.Context, tenant lodge.Tenant, group string) ([]idp.Person, error) {
 	list, err := s.query(ctx, tenant, selectPersons+` AND NOT p.disabled AND p.id IN
-		(SELECT coalesce(nullif(m.merged_into, ''), m.id) FROM person_groups g JOIN persons m ON m.tenant = g.tenant AND m.id = g.person
-			WHERE g.tenant = $1 AND g.group_name = $2)`, tenant, escaped(group))
+		(SELECT coalesce(nullif(m.merged_into, ''), m.id) FROM
+			(SELECT tenant, person FROM person_groups WHERE tenant = $1 AND group_name = $2
+				UNION SELECT tenant, person FROM group_members WHERE tenant = $1 AND group_name = $2) g
+			JOIN persons m ON m.tenant = g.tenant AND m.id = g.person)`, tenant, escaped(group))
 	slices.SortFunc(list, func(a, b idp.Person) int {
 		return cmp.Or(cmp.Compare(a.FamilyName, b.FamilyName), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})

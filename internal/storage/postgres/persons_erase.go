@@ -17,6 +17,9 @@ func (s *Persons) Erase(ctx context.Context, tenant lodge.Tenant, ids ...lodge.P
 			if err := tx.exec(`DELETE FROM person_mailboxes WHERE tenant = $1 AND person = $2`, tenant, id); err != nil {
 				return idp.Person{}, err
 			}
+			if err := tx.exec(`DELETE FROM group_members WHERE tenant = $1 AND person = $2`, tenant, id); err != nil {
+				return idp.Person{}, err
+			}
 			if err := tx.exec(`DELETE FROM person_subjects WHERE tenant = $1 AND person = $2`, tenant, id); err != nil {
 				return idp.Person{}, err
 			}

@@ -72,8 +72,9 @@ const sameAs = `(SELECT p.id WHERE p.merged_into = '' UNION ALL
 const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.disabled, p.merged_into,
 	(SELECT coalesce(json_agg(json_build_object('Issuer', s.issuer, 'Subject', s.subject)), '[]')
 		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `),
-	(SELECT coalesce(json_agg(DISTINCT g.group_name), '[]')
-		FROM person_groups g WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
+	(SELECT coalesce(json_agg(g.group_name), '[]') FROM (
+		SELECT group_name FROM person_groups WHERE tenant = p.tenant AND person IN ` + sameAs + `
+		UNION SELECT group_name FROM group_members WHERE tenant = p.tenant AND person IN ` + sameAs + `) g),
 	(SELECT coalesce(json_agg(b), '[]')
 		FROM person_subjects s, json_array_elements(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
 	FROM persons p WHERE p.tenant = $1`

@@ -138,8 +138,10 @@ func (s *Persons) Guest(ctx context.Context, tenant lodge.Tenant, id lodge.Perso
 // InGroup implements idp.Store.
 func (s *Persons) InGroup(ctx context.Context, tenant lodge.Tenant, group string) ([]idp.Person, error) {
 	persons, err := s.query(ctx, tenant, selectPersons+` AND p.disabled = 0 AND p.id IN
-		(SELECT coalesce(nullif(m.merged_into, ''), m.id) FROM person_groups g JOIN persons m ON m.tenant = g.tenant AND m.id = g.person
-			WHERE g.tenant = ? AND g.group_name = ?)`, tenant, tenant, group)
+		(SELECT coalesce(nullif(m.merged_into, ''), m.id) FROM
+			(SELECT tenant, person FROM person_groups WHERE tenant = ?2 AND group_name = ?3
+				UNION SELECT tenant, person FROM group_members WHERE tenant = ?2 AND group_name = ?3) g
+			JOIN persons m ON m.tenant = g.tenant AND m.id = g.person)`, tenant, tenant, group)
 	slices.SortFunc(persons, func(a, b idp.Person) int {
 		return cmp.Or(cmp.Compare(a.FamilyName, b.FamilyName), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
@@ -173,8 +175,9 @@ const sameAs = `(SELECT p.id WHERE p.merged_into = '' UNION ALL
 const selectPersons = `SELECT p.id, p.name, p.family_name, p.email, p.guest, p.disabled, p.merged_into,
 	(SELECT json_group_array(json_object('Issuer', s.issuer, 'Subject', s.subject))
 		FROM person_subjects s WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `),
-	(SELECT json_group_array(DISTINCT g.group_name)
-		FROM person_groups g INDEXED BY person_groups_by_person WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `),
+	(SELECT json_group_array(group_name) FROM (
+		SELECT g.group_name FROM person_groups g INDEXED BY person_groups_by_person WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `
+		UNION SELECT g.group_name FROM group_members g INDEXED BY group_members_by_person WHERE g.tenant = p.tenant AND g.person IN ` + sameAs + `)),
 	(SELECT json_group_array(json(b.value))
 		FROM person_subjects s INDEXED BY person_subjects_by_person, json_each(s.bindings) b WHERE s.tenant = p.tenant AND s.person IN ` + sameAs + `)
 	FROM persons p WHERE p.tenant = ?`

@@ -16,6 +16,9 @@ func (s *Persons) Erase(ctx context.Context, tenant lodge.Tenant, ids ...lodge.P
 			if _, err := tx.Exec(`DELETE FROM person_mailboxes WHERE tenant = ? AND person = ?`, tenant, id); err != nil {
 				return err
 			}
+			if _, err := tx.Exec(`DELETE FROM group_members WHERE tenant = ? AND person = ?`, tenant, id); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(`DELETE FROM person_subjects WHERE tenant = ? AND person = ?`, tenant, id); err != nil {
 				return err
 			}
