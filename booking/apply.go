@@ -187,7 +187,7 @@ func (a *application) unchanged(w *weighed) error {
 		return nil
 	}
 	e := lodge.E(lodge.CodeConflict, "Somebody else has changed the catalogue since you planned this; plan again and look.")
-	e.Details = map[string]any{"revision": w.before.revision, "changed": names}
+	e.Details = map[string]any{"revision": w.before.revision, "changed": append([]string{}, names...)}
 	return e
 }
 

@@ -97,7 +97,7 @@ func (g *Gateway) recordDenial(r *http.Request, err error) {
 			}
 		}
 	}
-	g.record(r.Context(), tenantOf(r.Context()), actor, audit.Deny, r.Method+" "+r.URL.Path, reasonOf(err))
+	g.record(r.Context(), tenantOf(r.Context()), actor, audit.Deny, r.Method+" "+shownPath(r), reasonOf(err))
 }
 
 // recordSignIn records how a sign-in ended.

@@ -119,6 +119,10 @@ type Config struct {
 	// looked who is due; default 15 s.
 	RefreshEvery, RefreshPoll time.Duration
 
+	// JoinCodesFile is a file of join codes (idp.ReadJoinCodes) of the default
+	// tenant, beside those in the store. It is read each time one is needed.
+	JoinCodesFile string
+
 	// RefuseSelfErasure leaves it to administrators to erase people.
 	RefuseSelfErasure bool
 
@@ -137,6 +141,8 @@ type Parts struct {
 	Logouts  idp.LogoutTokens
 	Desk     *booking.Desk
 	Topics   *messaging.Topics
+	// Joins make join codes, and keep who joined by them.
+	Joins *idp.Joins
 	// PersonKeys keep what people's answers and marks are sealed under.
 	PersonKeys messaging.PersonKeys
 	Log        *slog.Logger
@@ -175,6 +181,7 @@ type Gateway struct {
 	persons  idp.Store
 	logouts  idp.LogoutTokens
 	grants   *idp.Grants // may be nil
+	joins    *idp.Joins
 	desk     *booking.Desk
 	topics   *messaging.Topics
 	keys     messaging.PersonKeys
@@ -224,7 +231,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
-		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
+		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, joins: parts.Joins, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
 		pages: pages, states: parts.States, audit: parts.Audit, mail: parts.Mail, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),

@@ -153,9 +153,11 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), audit.Rule{}, l.clock, log)
 	l.must(err)
 	l.atEnd(l.trail.Close)
+	joins, err := idp.NewJoins(l.persons, key(6))
+	l.must(err)
 	l.cfg, l.parts = cfg, gateway.Parts{
 		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: l.topics, Log: log, PersonKeys: personKeys(t, db),
-		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail,
+		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail, Joins: joins,
 	}
 	l.parts.Mail = sender
 	l.gateway, err = gateway.New(cfg, l.parts)

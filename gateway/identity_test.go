@@ -57,6 +57,7 @@ type idWorld struct {
 	provider *idptest.Issuer
 	persons  *sqlite.Persons
 	sessions *sessions.Manager
+	desk     *booking.Desk
 	trail    *audit.Trail
 }
 
@@ -95,7 +96,7 @@ func newIDWorld(t *testing.T, opts idOptions) *idWorld {
 		t.Fatal(err)
 	}
 	w.sessions = sessions.NewManager(sqlite.NewSessions(db), sqlite.NewJournal(db), sessions.NewLocalSignals(), w.clock, sessions.Options{Logger: log, LoginCap: opts.cap})
-	w.persons = sqlite.NewPersons(db)
+	w.persons, w.desk = sqlite.NewPersons(db), desk
 
 	var handler http.Handler
 	w.issuer = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.provider.ServeHTTP(rw, r) }))

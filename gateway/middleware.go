@@ -105,6 +105,15 @@ func (g *Gateway) trusted(address string) bool {
 	return false
 }
 
+// shownPath is a request's path as logs and the audit trail have it: a join link
+// holds its code.
+func shownPath(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, joinPath) {
+		return joinPath + "…"
+	}
+	return r.URL.Path
+}
+
 // observe logs each request once, without its query (which may hold a ticket),
 // and turns a panic into a 500 instead of a dropped connection.
 func (g *Gateway) observe(next http.Handler) http.Handler {
@@ -116,7 +125,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
-				g.log.ErrorContext(r.Context(), "panic", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				g.log.ErrorContext(r.Context(), "panic", "path", shownPath(r), "panic", p, "stack", string(debug.Stack()))
 				if ww.Status() == 0 {
 					writeProblem(ww, explain(errors.New("panic")))
 				}
@@ -130,7 +139,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			}
 			id, _ := r.Context().Value(keyRequestID).(string)
 			g.log.LogAttrs(r.Context(), level, "request", slog.String("id", id), slog.String("method", r.Method),
-				slog.String("path", r.URL.Path), slog.Int("status", ww.Status()), slog.Duration("took", time.Since(start)))
+				slog.String("path", shownPath(r)), slog.Int("status", ww.Status()), slog.Duration("took", time.Since(start)))
 		}()
 		next.ServeHTTP(ww, r)
 	})

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,7 +106,7 @@ func (d *apiDocument) at(path ...string) map[string]any {
 
 func (d *apiDocument) operation(path, method string) (operation, error) {
 	at := []string{"paths", path, method}
-	op := operation{method: strings.ToUpper(method), path: path, segments: strings.Split(strings.Replace(path, "{idp}", "{id}", 1), "/"), responses: map[string]response{}}
+	op := operation{method: strings.ToUpper(method), path: path, segments: strings.Split(regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(path, "{id}"), "/"), responses: map[string]response{}}
 	var err error
 	if d.at(append(at, "requestBody")...) != nil {
 		for mediaType := range d.at(append(at, "requestBody", "content")...) {

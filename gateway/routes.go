@@ -173,6 +173,15 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/admin/catalogue/plan", g.api(g.postPlan))
 		r.Post("/api/v1/admin/catalogue/apply", g.api(g.postApply))
 		r.Get("/api/v1/admin/catalogue/export", g.api(g.getExport))
+		r.With(g.browser.Middleware).Post("/api/v1/groups/join", g.api(g.postJoin))
+		r.Post("/api/v1/groups/{id}/leave", g.api(g.leave))
+		r.Get("/api/v1/admin/groups/{id}/codes", g.api(g.listJoinCodes))
+		r.Post("/api/v1/admin/groups/{id}/codes", g.api(g.postJoinCode))
+		r.Post("/api/v1/admin/groups/{id}/codes/{code}/rotate", g.api(g.rotateJoinCode))
+		r.Delete("/api/v1/admin/groups/{id}/codes/{code}", g.api(g.deleteJoinCode))
+		r.Get("/api/v1/admin/groups/{id}/codes/{code}/qr.svg", g.api(g.joinQR))
+		r.Get("/api/v1/admin/groups/{id}/members", g.api(g.listMembers))
+		r.Delete("/api/v1/admin/groups/{id}/members/{person}", g.api(g.removeMember))
 		r.Get("/api/v1/admin/roles", g.api(g.listRoles))
 		r.Post("/api/v1/admin/roles", g.api(g.postRole))
 		r.Delete("/api/v1/admin/roles/{name}", g.api(g.deleteRole))
@@ -296,7 +305,7 @@ func (g *Gateway) logFailure(r *http.Request, err error) {
 	if code := lodge.CodeOf(err); code == lodge.CodeInternal || code == lodge.CodeUnavailable {
 		if r.Context().Err() == nil {
 			id, _ := r.Context().Value(keyRequestID).(string)
-			g.log.ErrorContext(r.Context(), "request failed", "id", id, "path", r.URL.Path, "err", err)
+			g.log.ErrorContext(r.Context(), "request failed", "id", id, "path", shownPath(r), "err", err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type config struct {
 	PublicURL      string                 // the origin people use
 	AssetsListen   string                 // address the experiment UIs are served on
 	AssetsURL      string                 // their origin: another host name
+	JoinCodesFile  string                 // join codes beside those in the store; empty: none
 	AssetsDir      string                 // directory of namespaces; empty: the built-in samples
 	Data           string                 // directory of the embedded stores and keys
 	Database       string                 // URL of the PostgreSQL that nodes share; empty: the embedded database
@@ -94,6 +95,7 @@ var settings = slices.Concat([]setting{
 	{"trusted_proxies", "addresses or CIDR ranges, comma separated, whose forwarded headers count (default: none)", prefixes},
 	{"ui_origins", "further origins of experiment UIs, comma separated", origins},
 	{"jwt_secret_file", "file that holds the secret of practable's signed tokens, 32 bytes at least (default: only codes are accepted)", jwtSecret},
+	{"join_codes_file", "file of join codes, beside those in the store; it is read each time one is needed (default: none)", joinCodesFile},
 	{"login_life", "absolute life of a login (default 12h, at most 24h)", duration(func(c *config) *time.Duration { return &c.LoginLife }, 24*time.Hour)},
 	{"login_idle", "a login is narrowed after so long unused (default 1h)", duration(func(c *config) *time.Duration { return &c.LoginIdle }, 24*time.Hour)},
 	{"login_cap", "logins a person may have at once; one more ends the one unused the longest (default 0: any number)", number(func(c *config) *int { return &c.LoginCap }, 1000)},

@@ -6,10 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/idp"
 )
 
 // The functions here read one value each. What they return says what is wrong
@@ -218,6 +222,17 @@ func jwtSecret(c *config, from source) error {
 	var err error
 	c.JWTSecret, err = c.JWTSecretFresh()
 	return err
+}
+
+// joinCodesFile is a file that can be read now; what it holds may change later.
+func joinCodesFile(c *config, from source) error {
+	c.JoinCodesFile = from.path(from.value)
+	f, err := os.Open(c.JoinCodesFile)
+	if err != nil {
+		return err
+	}
+	_, err = idp.ReadJoinCodes(f, lodge.DefaultTenant)
+	return errors.Join(err, f.Close())
 }
 
 // minJWTSecret is what HS256 needs (RFC 7518 section 3.2).

@@ -20,6 +20,7 @@ type keys struct {
 	bookings booking.Keys
 	audit    []byte // 32 bytes, of the audit trail's chain
 	grants   []byte // 32 bytes, that refresh tokens are sealed under
+	joins    []byte // 32 bytes, that join codes are sealed under
 }
 
 // loadKeys derives the keys from the root keys of a data directory, which are
@@ -46,6 +47,7 @@ func loadKeys(dir string) (keys, error) {
 		bookings: booking.Keys{PepperID: firstKey, Pepper: first("lookup pepper"), Seal: first("reference seal")},
 		audit:    first("audit"),
 		grants:   first("refresh token seal"),
+		joins:    first("join code seal"),
 	}
 	if k.persons, err = messaging.NewWrapping(all("person keys"), roots.current); err != nil {
 		errs = append(errs, err)

@@ -85,6 +85,9 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if parts.Grants, err = idp.NewGrants(store.persons, keys.grants); err != nil {
 		return nil, err
 	}
+	if parts.Joins, err = idp.NewJoins(store.persons, keys.joins); err != nil {
+		return nil, err
+	}
 	n.assets = web.Samples()
 	if cfg.AssetsDir != "" {
 		n.assets = os.DirFS(cfg.AssetsDir)
@@ -105,7 +108,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
-		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
+		JoinCodesFile: cfg.JoinCodesFile, JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate, BallotRate: cfg.Limits.BallotRate, SurveySmall: cfg.Limits.SurveySmall,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)
