@@ -33,7 +33,29 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 		Instructor: p.Has(lodge.RoleInstructor), Technician: p.Has(lodge.RoleTechnician),
 		Organiser: p.Has(lodge.RoleOrganiser), Administrator: p.Can(lodge.RoleAdministrator, lodge.ScopeTenant),
 	}
+	l.Unread = g.countUnread(r.Context(), *s)
 	return l
+}
+
+// unreadCounted is among how many of the latest messages a page counts those that
+// were not read.
+const unreadCounted = 50
+
+// countUnread is how many messages wait to be read. A page is shown without that number
+// rather than not at all.
+func (g *Gateway) countUnread(ctx context.Context, s sessions.Session) int {
+	latest, _, err := g.webMessages(ctx, s, nil, unreadCounted)
+	if err != nil {
+		g.log.WarnContext(ctx, "a page without the number of unread messages", "err", err)
+		return 0
+	}
+	n := 0
+	for _, m := range latest {
+		if m.Unread {
+			n++
+		}
+	}
+	return n
 }
 
 // flashes are the fixed sentences a redirect can ask for: nothing of an address

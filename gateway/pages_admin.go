@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -12,7 +14,8 @@ import (
 
 // How many sessions the administrator's pages show.
 const (
-	sessionsShown = 200
+	sessionsShown     = 25
+	mostSessionsShown = 400
 	endingShown   = 20
 )
 
@@ -27,7 +30,13 @@ func (g *Gateway) adminPage(w http.ResponseWriter, r *http.Request) error {
 	found := slices.DeleteFunc(webSessions(views), func(v web.Session) bool {
 		return !matches(page.Query, page.Say.Who(v), v.Person, v.Kind, v.Booking, v.Experiment, v.Device, v.Address)
 	})
-	page.Sessions, page.More = firstOf(found, sessionsShown)
+	shown := sessionsShown
+	if n, err := strconv.Atoi(q.Get("shown")); err == nil && n > 0 && n <= mostSessionsShown {
+		shown = n
+	}
+	if page.Sessions, page.More = firstOf(found, shown); page.More > 0 && shown < mostSessionsShown {
+		page.Further = "/admin?" + url.Values{"q": {page.Query}, "kind": {page.Kind}, "shown": {strconv.Itoa(min(4*shown, mostSessionsShown))}}.Encode()
+	}
 	return g.pages.Render(w, http.StatusOK, web.PageAdmin, page)
 }
 

@@ -67,11 +67,13 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
-	said := info.Main.Version
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
-			said += " " + shorten(setting.Value, 12)
+			return setting.Value
 		}
 	}
-	return said
+	return "devel"
 }

@@ -376,7 +376,8 @@ type Admin struct {
 	Query    string // what sessions were searched for
 	Kind     string // the kind of session asked for; empty: all
 	Sessions []Session
-	More     int // further sessions that match and are not shown
+	More     int    // further sessions that match and are not shown
+	Further  string // address that shows more of them; empty when there are no more, or too many
 }
 
 // AdminEnd is /admin/end: what an administrator is about to end.

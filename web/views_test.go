@@ -102,7 +102,7 @@ func fullViews(t string) []fixture {
 		{PageAdminEnd, AdminEnd{Layout: l, Target: Target{t, t, t, true}, Sessions: []Session{session, host}, More: 3}},
 		{PageAudit, Audit{Layout: l, Form: AuditForm{t, t, t, t}, Actions: []string{t, "deny"}, Newer: "/admin/audit?before=9", Older: "/admin/audit?before=3", Entries: []AuditEntry{
 			{Seq: 7, Time: testNow, Actor: t, ActorName: t, Action: t, Object: t, ObjectName: t, Reason: t, Address: t}, {Seq: 6, Time: testNow, Actor: "cli", Action: "deny"}}}},
-		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},
+		{PageAdmin, Admin{Layout: l, Query: t, Kind: "host", More: 2, Further: "/admin?shown=100", Sessions: []Session{session, ended, host, service}}}, {PageAdmin, Admin{Layout: l, Query: t}},
 		{PageIdentities, Identities{Layout: l, Issuers: issuers, Identities: []Identity{{"i1", t, t, true}, {"i2", t, t, false}}, Claim: LookupForm{t, t}}},
 		{PagePrivacy, Privacy{Layout: l, Version: t, Bookings: 2, Cancelled: 1, Entries: []AuditEntry{{Time: testNow, Actor: t, ActorName: t, Action: "look", Reason: t}, {Actor: "cli", Action: t}}}},
 		{PagePrivacy, Privacy{Layout: l, Confirm: "/login/dev?fresh=true"}}, {PagePrivacy, Privacy{Layout: l, Refused: true}},
