@@ -28,6 +28,7 @@ func (g *Gateway) Admin() http.Handler {
 	r.Use(g.observe)
 	r.NotFound(g.api(func(http.ResponseWriter, *http.Request) error { return errNotThere("address") }))
 	r.Get("/readyz", g.api(g.readyz))
+	g.metricsRoute(r)
 	profiles(r)
 	g.commandRoutes(r)
 	r.Post("/codes", g.api(func(w http.ResponseWriter, r *http.Request) error {

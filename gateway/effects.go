@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
@@ -106,7 +107,9 @@ func (g *Gateway) append(ctx context.Context, tenant lodge.Tenant, topic, typ, i
 	if err != nil {
 		return messaging.Appended{}, err
 	}
+	begun := time.Now()
 	done, err := g.topics.Append(ctx, tenant, topic, msg)
+	g.published(begun, err)
 	if err != nil {
 		return messaging.Appended{}, err
 	}

@@ -86,6 +86,9 @@ func (g *Gateway) relayOptions(tokens *relay.Tokens, parts Parts) relay.Options 
 		LeasePoll:     g.cfg.LeasePoll,
 		LeaseGrace:    g.cfg.LeaseGrace,
 	}
+	if g.metrics != nil && !g.cfg.NoCanary && g.cfg.RelayURL != RelayElsewhere {
+		o.Canary = g.metrics.Canary
+	}
 	if g.cfg.RelayURL == "" {
 		return o
 	}

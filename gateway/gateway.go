@@ -36,6 +36,7 @@ import (
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/internal/mail"
+	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/attendance"
 	"github.com/lodge-gateway/lodge/messaging/survey"
@@ -71,7 +72,10 @@ type Config struct {
 	// RelayLease is how long after its last sign of life another node may take over
 	// the streams of this one; default 6 s, at most 8 s.
 	RelayLease time.Duration
-	relayHost  string // RelayURL's, where it is none of Hosts otherwise
+	// NoCanary leaves out the relay's stream of its own, whose delay Parts.Metrics is
+	// told.
+	NoCanary  bool
+	relayHost string // RelayURL's, where it is none of Hosts otherwise
 
 	LoginLife time.Duration // absolute end of a login; default 12 h, at most 24 h
 	LoginIdle time.Duration // a login is narrowed after this long unused; default 1 h
@@ -163,6 +167,8 @@ type Parts struct {
 	Mail mail.Sender
 	// Audit is the trail of decisions; without it they are not recorded.
 	Audit Recorder
+	// Metrics are told of what happens; without them nobody is.
+	Metrics *metrics.Metrics
 	// Checks are what must answer besides the session store before the node is
 	// ready. Each error is a *lodge.Error.
 	Checks []func(context.Context) error
@@ -194,9 +200,10 @@ type Gateway struct {
 	changes  *changes
 	presence *presence
 	rates    streamRates
-	states   States      // may be nil
-	audit    Recorder    // may be nil
-	mail     mail.Sender // may be nil
+	states   States           // may be nil
+	audit    Recorder         // may be nil
+	mail     mail.Sender      // may be nil
+	metrics  *metrics.Metrics // may be nil
 	mailed   mailCounters
 	checks   []func(context.Context) error
 	tickets  *tickets
@@ -233,7 +240,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, joins: parts.Joins, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, states: parts.States, audit: parts.Audit, mail: parts.Mail, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
+		pages: pages, states: parts.States, audit: parts.Audit, metrics: parts.Metrics, mail: parts.Mail, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -259,6 +266,10 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		MaxConnections: cfg.MessageConnections, MaxPerPerson: cfg.MessageConnectionsPerPerson, FrameRate: rate.Limit(cfg.MessageFrameRate),
 		DrainSpread: cfg.DrainSpread,
 	})
+	g.tellMetrics()
+	if g.metrics != nil {
+		g.metrics.Messages(g.topics.Stats, g.hub.Open)
+	}
 	parts.Desk.SetEffects(effects{g})
 	parts.Desk.SetPeople(people{g})
 	g.surveys.SetPeople(g.persons.Merged)

@@ -133,6 +133,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			if r.URL.Path == ballotsPath {
 				return // not even that there was one: see castBallot
 			}
+			g.measured(r, ww.Status(), time.Since(start))
 			level := slog.LevelDebug
 			if ww.Status() >= 500 {
 				level = slog.LevelWarn

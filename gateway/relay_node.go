@@ -40,7 +40,7 @@ func NewRelayNode(cfg Config, parts Parts) (*RelayNode, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
-		sessions: parts.Sessions, checks: parts.Checks, ready: make(chan struct{}),
+		sessions: parts.Sessions, metrics: parts.Metrics, checks: parts.Checks, ready: make(chan struct{}),
 	}
 	for _, origin := range cfg.UIOrigins {
 		g.uiOrigins[origin] = true
@@ -51,6 +51,7 @@ func NewRelayNode(cfg Config, parts Parts) (*RelayNode, error) {
 		return lodge.E(lodge.CodeForbidden, "Codes are ended at "+cfg.PublicURL+", not at this relay.")
 	}
 	g.relay = relay.New(access{parts.Sessions, parts.Clock, parts.States.State}, parts.Clock, options)
+	g.tellMetrics()
 	return &RelayNode{g}, nil
 }
 
@@ -100,6 +101,7 @@ func (n *RelayNode) Admin() http.Handler {
 	r.Use(n.g.observe)
 	r.NotFound(n.g.api(func(http.ResponseWriter, *http.Request) error { return errNotThere("address") }))
 	r.Get("/readyz", n.g.api(n.g.readyz))
+	n.g.metricsRoute(r)
 	profiles(r)
 	return r
 }
@@ -111,6 +113,9 @@ func profiles(r chi.Router) {
 	r.Get("/debug/pprof/profile", pprof.Profile)
 	r.Get("/debug/pprof/trace", pprof.Trace)
 }
+
+// Metrics is Gateway.Metrics.
+func (n *RelayNode) Metrics() http.Handler { return n.g.Metrics() }
 
 // Ready waits until everything runs and the other nodes know of this one.
 func (n *RelayNode) Ready(ctx context.Context) error { return n.g.Ready(ctx) }

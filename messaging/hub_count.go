@@ -15,3 +15,10 @@ func (h *Hub) Sockets(tenant lodge.Tenant) map[string]int {
 	}
 	return count
 }
+
+// Open counts the message connections that are open on this node.
+func (h *Hub) Open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.conns)
+}

@@ -72,6 +72,9 @@ func (g *guard) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 	if err != nil {
 		return Grant{}, alike(err)
 	}
+	if topic == CanaryTopic {
+		return Grant{}, ErrTopic
+	}
 	// The status names people's addresses: an experiment's stream that happens to
 	// have its name does not open it.
 	if topic == StatsTopic && grant.Kind != KindToken && grant.Kind != kindService {
@@ -84,6 +87,9 @@ func (g *guard) Grant(ctx context.Context, tenant lodge.Tenant, code, topic stri
 // denied.
 func (g *guard) Renew(ctx context.Context, old Grant) (Grant, error) {
 	grant := old
+	if old.Kind == kindCanary {
+		return old, nil
+	}
 	if old.Kind != KindToken {
 		var err error
 		if grant, err = g.access.Renew(ctx, old); err != nil {
@@ -96,6 +102,9 @@ func (g *guard) Renew(ctx context.Context, old Grant) (Grant, error) {
 // Watch implements Access.
 func (g *guard) Watch(grant Grant, fn func()) (stop func()) {
 	stops := []func(){}
+	if grant.Kind == kindCanary {
+		return func() {}
+	}
 	if grant.Kind != KindToken {
 		stops = append(stops, g.access.Watch(grant, fn))
 	}

@@ -106,6 +106,11 @@ type Options struct {
 	Decided func(*http.Request, Decision)
 	// Observer is told who joined and left. Default: nobody is.
 	Observer Observer
+	// Canary is told how long each message of the canary took, a stream of the
+	// relay's own, or that it was lost. Default: there is none.
+	Canary func(delay time.Duration, lost bool)
+	// CanaryEvery is the time between two of its messages. Default: 1 s.
+	CanaryEvery time.Duration
 	// Logger receives what operators need. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -158,6 +163,7 @@ func (o *Options) setDefaults() {
 	o.LeasePoll = positive(o.LeasePoll, 5*time.Second)
 	o.LeaseGrace = positive(o.LeaseGrace, 15*time.Second)
 	o.StatsEvery = positive(o.StatsEvery, 5*time.Second)
+	o.CanaryEvery = positive(o.CanaryEvery, time.Second)
 	o.PingEvery = positive(o.PingEvery, 25*time.Second)
 	o.PingWait = positive(o.PingWait, 15*time.Second)
 	o.WriteWait = positive(o.WriteWait, 10*time.Second)
@@ -194,6 +200,8 @@ type Relay struct {
 	tickets *tickets
 	rooms   *rooms
 	fleet   *fleet // nil: on its own
+
+	refusals refusals
 }
 
 // New returns a Relay that asks access. It starts nothing: see Run.
@@ -205,6 +213,8 @@ func New(access Access, clock lodge.Clock, opts Options) *Relay {
 		opts:    opts,
 		tickets: newTickets(opts.TicketLife),
 		rooms:   newRooms(),
+
+		refusals: newRefusals(),
 	}
 	if opts.Fleet != nil {
 		r.fleet = newFleet(r, *opts.Fleet)
@@ -222,6 +232,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, r.opts.StatsEvery, func() { r.report(ctx) }) })
 	if r.fleet != nil {
 		wg.Go(func() { r.fleet.run(ctx) })
+	}
+	if r.opts.Canary != nil {
+		wg.Go(func() { r.canary(ctx) })
 	}
 	wg.Wait()
 	return nil

@@ -23,6 +23,7 @@ func (e *httpError) Error() string { return e.safe }
 // JSON that holds it once more beside a message.
 func (r *Relay) refuse(w http.ResponseWriter, req *http.Request, err error) {
 	status, message, retry := explain(err)
+	r.refusals.count(status)
 	if status >= http.StatusInternalServerError {
 		r.opts.Logger.Warn("relay: refused", "path", req.URL.Path, "status", status, "err", err)
 	}

@@ -24,6 +24,8 @@ type rooms struct {
 	seed   maphash.Seed
 	shards [shards]roomShard
 	past   tally // what connections that have gone had counted
+
+	pastIn, pastOut atomic.Uint64 // bytes of those
 }
 
 type roomShard struct {
@@ -90,7 +92,13 @@ func (rs *rooms) leave(p *peer) {
 	if len(peers) == 0 {
 		delete(s.rooms, p.room.key)
 	}
+	if p.grant.Load().Kind == kindCanary {
+		return // it counts nowhere
+	}
 	rs.past.add(p.count.read(p.queue))
+	in, out := p.bytes()
+	rs.pastIn.Add(in)
+	rs.pastOut.Add(out)
 }
 
 // empty reports whether nobody is in a room, nor about to be.
@@ -99,6 +107,14 @@ func (rs *rooms) empty(key roomKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rooms[key] == nil
+}
+
+// drained reports whether nobody may join any more.
+func (rs *rooms) drained() bool {
+	s := &rs.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
 }
 
 // each calls fn with every peer, opened or about to be.

@@ -136,11 +136,12 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(req.Context(), askWait)
 	defer cancel()
-	grant, err := r.spend(ctx, ticketOf(req.URL), r.opts.Tenant(req), topic)
+	grant, err := r.spend(ctx, ticketOf(req.URL), r.tenantOf(req), topic)
 	if err != nil {
 		return err
 	}
-	if r.fleet != nil {
+	shared := r.fleet != nil && grant.Kind != kindCanary
+	if shared {
 		if err := r.fleet.claim(ctx, grant.Tenant, topic); err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	defer p.cancel()
 	stop := r.access.Watch(grant, p.check)
 	defer stop()
-	if r.fleet != nil && !r.fleet.still(grant.Tenant, topic) {
+	if shared && !r.fleet.still(grant.Tenant, topic) {
 		return errElsewhere
 	}
 

@@ -91,14 +91,74 @@ type Stats struct {
 	Rooms int
 	Peers int
 	Counts
+	BytesIn  uint64 // read from clients, with the frames around messages
+	BytesOut uint64 // written to clients, of messages and their frames
+
+	Leases     int    // topics that this node holds
+	LeasesLost uint64 // topics that another node took
+	Fenced     uint64 // connections that were ended for want of a lease
+
+	Tickets  uint64            // addresses handed out
+	Refusals map[string]uint64 // requests that were refused, by a word for why
+}
+
+// refusalWords are the words of Stats.Refusals, by the status that they were
+// refused with.
+var refusalWords = map[int]string{
+	http.StatusBadRequest: "malformed", http.StatusUnauthorized: "unauthenticated", http.StatusForbidden: "forbidden",
+	http.StatusNotFound: "unknown", http.StatusConflict: "offline", http.StatusTooManyRequests: "too_many",
+	http.StatusServiceUnavailable: "unavailable",
+}
+
+// otherRefusal is the word for all other statuses.
+const otherRefusal = "other"
+
+// refusals count requests that were refused.
+type refusals struct{ by map[string]*atomic.Uint64 } // static
+
+func newRefusals() refusals {
+	r := refusals{by: map[string]*atomic.Uint64{otherRefusal: {}}}
+	for _, word := range refusalWords {
+		r.by[word] = &atomic.Uint64{}
+	}
+	return r
+}
+
+func (r refusals) count(status int) {
+	word, known := refusalWords[status]
+	if !known {
+		word = otherRefusal
+	}
+	r.by[word].Add(1)
+}
+
+// bytes returns what has gone over the peer's connection.
+func (p *peer) bytes() (in, out uint64) {
+	w := p.wire.Load()
+	if w == nil {
+		return 0, 0
+	}
+	return w.in.Load(), w.out.Load()
 }
 
 // Stats returns the numbers of now. Messages counted while it runs may be
 // missing from them, and are in the next.
 func (r *Relay) Stats() Stats {
-	s := Stats{Counts: r.rooms.past.read()}
+	s := Stats{
+		Counts: r.rooms.past.read(), BytesIn: r.rooms.pastIn.Load(), BytesOut: r.rooms.pastOut.Load(),
+		Tickets: r.tickets.made.Load(), Refusals: map[string]uint64{},
+	}
+	for word, n := range r.refusals.by {
+		s.Refusals[word] = n.Load()
+	}
+	if r.fleet != nil {
+		s.Leases, s.LeasesLost, s.Fenced = r.fleet.leases(), r.fleet.lost.Load(), r.fleet.fenced.Load()
+	}
 	seen := map[*room]bool{}
 	r.rooms.each(func(p *peer) {
+		if p.grant.Load().Kind == kindCanary {
+			return
+		}
 		seen[p.room] = true
 		s.Peers++
 		c := p.count.read(p.queue)
@@ -108,6 +168,9 @@ func (r *Relay) Stats() Stats {
 		s.Dropped.Overflow += c.Dropped.Overflow
 		s.Dropped.Left += c.Dropped.Left
 		s.Dropped.Refused += c.Dropped.Refused
+		in, out := p.bytes()
+		s.BytesIn += in
+		s.BytesOut += out
 	})
 	s.Rooms = len(seen)
 	return s

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -38,6 +39,7 @@ type ticket struct {
 // good for one topic of one session, once, for a life of seconds.
 type tickets struct {
 	life time.Duration // static
+	made atomic.Uint64
 
 	mu      sync.Mutex
 	byID    map[ticketID]ticket // guarded by mu
@@ -132,6 +134,7 @@ func (t *tickets) make(prefix string, grant Grant, now time.Time) (string, error
 			Safe: "Too many connections were asked for and not opened; open those, or wait half a minute.",
 		}
 	}
+	t.made.Add(1)
 	t.holding[h]++
 	t.byID[tk.id] = tk
 	t.order = append(t.order, tk.issued)

@@ -46,6 +46,8 @@ type config struct {
 	NoSelfErasure  bool
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
+	MetricsListen  string // address that /metrics is served on as well; empty: none
+	NoCanary       bool
 	RelayURL       string        // origin of this node's streams, gateway.RelayElsewhere, or empty: public_url's
 	RelayLease     time.Duration // 0: the gateway's default
 	DrainSpread    time.Duration
@@ -110,6 +112,8 @@ var settings = slices.Concat([]setting{
 	{"self_erasure", "allowed, or refused: then only an administrator erases people (default allowed)", selfErasure},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},
+	{"metrics_listen", "address to serve /metrics, /readyz and /healthz on, for Prometheus (default: the admin socket alone)", address(func(c *config) *string { return &c.MetricsListen })},
+	{"canary", "on, or off: no stream of its own measures the relay's delay (default on)", canary},
 	{"relay_url", "origin at which clients reach the streams of this node, of several that share a redis; or the word elsewhere, for a gateway that carries none (default: public_url, and a balancer keeps an experiment's streams together)", relayURL},
 	{"relay_lease", "another node takes over the streams of one that has been silent for so long (default 6s)", lease(func(c *config) *time.Duration { return &c.RelayLease }, 3*time.Second, 8*time.Second)},
 	{"drain_spread", "a node that shuts down has its message connections come back spread over so long (default 5s)", lease(func(c *config) *time.Duration { return &c.DrainSpread }, 100*time.Millisecond, 5*time.Minute)},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/lodge-gateway/lodge/gateway"
@@ -11,7 +12,7 @@ import (
 // in and keeps nothing.
 var relaySettings = []string{
 	"listen", "public_url", "assets_url", "ui_origins", "relay_url", "relay_lease", "data", "redis", "redis_file",
-	"trusted_proxies", "jwt_secret_file", "lease_poll", "lease_grace", "log_level",
+	"trusted_proxies", "jwt_secret_file", "lease_poll", "lease_grace", "metrics_listen", "canary", "log_level",
 }
 
 // relayCommand is the command that takes only these.
@@ -43,6 +44,15 @@ func relayURL(c *config, from source) error {
 		return nil
 	}
 	return origin(func(c *config) *string { return &c.RelayURL })(c, from)
+}
+
+// canary says whether the relay measures its own delay.
+func canary(c *config, from source) error {
+	if from.value != "on" && from.value != "off" {
+		return fmt.Errorf("%q is neither on nor off", from.value)
+	}
+	c.NoCanary = from.value == "off"
+	return nil
 }
 
 // completeRelay names what does not go together.

@@ -12,6 +12,7 @@ import (
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -24,6 +25,7 @@ type node struct {
 	cfg     config
 	log     *slog.Logger
 	gateway *gateway.Gateway
+	metrics *metrics.Metrics
 	desk    *booking.Desk
 	persons idp.Store
 	assets  fs.FS
@@ -33,7 +35,7 @@ type node struct {
 
 // newNode opens what a configuration names. Close releases it.
 func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log}
+	n := &node{cfg: cfg, log: log, metrics: metrics.New()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -102,11 +104,12 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 			return err
 		}),
 	}
-	parts.Audit, parts.PersonKeys = trail, store.personKeys
+	parts.Audit, parts.PersonKeys, parts.Metrics = trail, store.personKeys, n.metrics
+	n.metrics.Outbox(store.depth)
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
 	n.gateway, err = gateway.New(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
-		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
+		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, NoCanary: cfg.NoCanary, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
 		JoinCodesFile: cfg.JoinCodesFile, JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate, BallotRate: cfg.Limits.BallotRate, SurveySmall: cfg.Limits.SurveySmall,
@@ -123,7 +126,7 @@ func (n *node) sessions(ctx context.Context, s *stores, clock lodge.Clock) (gate
 	if n.cfg.Redis == "" {
 		signals := sessions.NewLocalSignals()
 		return gateway.Parts{
-			Sessions: sessions.NewManager(s.sessions, s.journal, signals, clock, opts), Denials: s.denials, Signals: signals,
+			Sessions: sessions.NewManager(n.metrics.Store(s.sessions), n.metrics.Journal(s.journal), signals, clock, opts), Denials: s.denials, Signals: signals,
 		}, nil
 	}
 	at, err := redisAt(n.cfg.Redis, n.cfg.RedisFresh, n.log)
@@ -141,7 +144,7 @@ func (n *node) sessions(ctx context.Context, s *stores, clock lodge.Clock) (gate
 	}
 	signals := redis.NewSignals(rdb)
 	return gateway.Parts{
-		Sessions: sessions.NewManager(redis.NewSessions(rdb), s.journal, signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
+		Sessions: sessions.NewManager(n.metrics.Store(redis.NewSessions(rdb)), n.metrics.Journal(s.journal), signals, clock, opts), Denials: redis.NewDenials(rdb), Signals: signals,
 		Fleet: fleetOn(rdb), States: redis.NewStates(rdb),
 	}, nil
 }

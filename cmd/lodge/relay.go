@@ -10,6 +10,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -46,14 +47,14 @@ func (a *app) relay(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 
-	signals := redis.NewSignals(rdb)
+	signals, told := redis.NewSignals(rdb), metrics.New()
 	node, err := gateway.NewRelayNode(gateway.Config{
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
-		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
+		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, NoCanary: cfg.NoCanary, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
 	}, gateway.Parts{
-		Clock: at.Clock, Log: log, Denials: redis.NewDenials(rdb), Signals: signals, Fleet: fleetOn(rdb), States: redis.NewStates(rdb),
-		Sessions: sessions.NewManager(redis.NewSessions(rdb), gateway.NoJournal{}, signals, at.Clock, sessions.Options{
+		Clock: at.Clock, Log: log, Metrics: told, Denials: redis.NewDenials(rdb), Signals: signals, Fleet: fleetOn(rdb), States: redis.NewStates(rdb),
+		Sessions: sessions.NewManager(told.Store(redis.NewSessions(rdb)), gateway.NoJournal{}, signals, at.Clock, sessions.Options{
 			Logger: log, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, Collect: neverCollect,
 		}),
 	})
@@ -68,7 +69,15 @@ func (a *app) relay(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return errors.Join(err, public.Close())
 	}
-	return serveAll(ctx, log, node, []service{{"relay", public, node.Handler()}, {"admin", admin, node.Admin()}}, func() {
+	services := []service{{"relay", public, node.Handler()}, {"admin", admin, node.Admin()}}
+	if cfg.MetricsListen != "" {
+		l, err := net.Listen("tcp", cfg.MetricsListen)
+		if err != nil {
+			return errors.Join(err, public.Close(), admin.Close())
+		}
+		services = append(services, service{"metrics", l, node.Metrics()})
+	}
+	return serveAll(ctx, log, node, services, func() {
 		log.Info("ready", "url", cfg.RelayURL)
 		fmt.Fprintf(a.out, "lodge: ready at %s\n", cfg.RelayURL)
 	})

@@ -65,6 +65,13 @@ func (n *node) run(ctx context.Context, out io.Writer, public, assets net.Listen
 		{"assets", assets, n.gateway.Assets(n.assets)},
 		{"admin", admin, n.gateway.Admin()},
 	}
+	if n.cfg.MetricsListen != "" {
+		l, err := net.Listen("tcp", n.cfg.MetricsListen)
+		if err != nil {
+			return errors.Join(err, public.Close(), assets.Close(), admin.Close(), n.Close())
+		}
+		services = append(services, service{"metrics", l, n.gateway.Metrics()})
+	}
 	err = serveAll(ctx, n.log, n.gateway, services, func() {
 		n.log.Info("ready", "url", n.cfg.PublicURL)
 		fmt.Fprintf(out, "lodge: ready at %s\n", n.cfg.PublicURL)

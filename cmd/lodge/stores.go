@@ -29,6 +29,7 @@ type stores struct {
 
 	log   func() messaging.Log // opens the message log that is in the database
 	ping  func(context.Context) error
+	depth func(context.Context) (int, error) // of the bookings' outbox
 	close func() error
 	// sessions is for a node without Redis; nil in a database of several nodes,
 	// which share their sessions there.
@@ -62,6 +63,7 @@ func embeddedStores(ctx context.Context, cfg config, k keys) (*stores, error) {
 		persons: sqlite.NewPersons(db), personKeys: sqlite.NewPersonKeys(db, k.persons), sessions: sqlite.NewSessions(db),
 		log:   func() messaging.Log { return sqlite.NewLog(db) },
 		ping:  func(context.Context) error { return nil }, // a file is there, or its use fails
+		depth: db.OutboxDepth,
 		close: db.Close,
 	}
 	return s.checked(ctx, k, db)
@@ -78,6 +80,7 @@ func sharedStores(ctx context.Context, cfg config, k keys, log *slog.Logger) (*s
 		persons: postgres.NewPersons(db), personKeys: postgres.NewPersonKeys(db, k.persons),
 		log:   func() messaging.Log { return postgres.NewLog(db) },
 		ping:  db.Ping,
+		depth: db.OutboxDepth,
 		close: db.Close,
 	}
 	return s.checked(ctx, k, db)
