@@ -37,6 +37,9 @@ func (r *Relay) Session(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// errGoingAway is the answer of a relay that stops and knows no other.
+var errGoingAway = &Refusal{StatusGoingAway, "The relay is going down; connect again in a moment."}
+
 // exchange answers a code with an address that is good once and for seconds.
 func (r *Relay) exchange(w http.ResponseWriter, req *http.Request) error {
 	topic, err := ParseTopic(req.URL)
@@ -63,6 +66,9 @@ func (r *Relay) exchange(w http.ResponseWriter, req *http.Request) error {
 	}
 	at := place{}
 	if r.fleet == nil {
+		if r.rooms.drained() {
+			return errGoingAway
+		}
 		at.base = r.opts.BaseURL(req)
 	} else if at, err = r.fleet.place(ctx, tenant, topic); err != nil {
 		return err
@@ -151,7 +157,7 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	defer close(p.done)
 	defer p.cancel()
 	if !r.rooms.join(p) {
-		return &Refusal{StatusGoingAway, "The relay is going down; connect again in a moment."}
+		return errGoingAway
 	}
 	defer p.unlinger()
 	defer r.rooms.leave(p)
