@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"encoding/base64"
+	"html/template"
 	"net/http"
 	"slices"
 
 	"github.com/go-chi/chi/v5"
+	"rsc.io/qr"
 
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -40,6 +43,13 @@ func (g *Gateway) renderResults(w http.ResponseWriter, r *http.Request, status i
 	}
 	view := web.SurveyResults{Layout: g.layout(r, "", web.PageTeach, &s), Answer: g.cfg.PublicURL + "/surveys/" + one.ID}
 	view.Title, view.Problem = one.Title, problem
+	if page == web.PageWall && one.Open() {
+		code, err := qr.Encode(view.Answer, qr.M)
+		if err != nil {
+			return err
+		}
+		view.QR = template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(code.PNG())) //nolint:gosec // made here
+	}
 	if page == web.PageWall {
 		t = t.Public()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -94,6 +95,9 @@ func (g *Gateway) postBallot(w http.ResponseWriter, r *http.Request) error {
 	} else if !asked {
 		return errNotThere("survey")
 	}
+	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
+		return err
+	}
 	signature, err := g.surveys.Ballot(r.Context(), s.Tenant, one.ID, s.Person, blinded)
 	if err != nil {
 		return err
@@ -104,6 +108,9 @@ func (g *Gateway) postBallot(w http.ResponseWriter, r *http.Request) error {
 // ballotsPath is where ballots come in: an address of its own, so that a proxy can
 // be told to log nothing of it, and one that names no survey.
 const ballotsPath = "/api/v1/ballots"
+
+// ballotLimit is how long a ballot may take to be stored.
+const ballotLimit = 30 * time.Second
 
 // castBallot takes answers of nobody in particular. It reads no cookie and no code;
 // what is counted for the sender's address stays in memory; and no line of the log
@@ -129,8 +136,11 @@ func (g *Gateway) castBallot(w http.ResponseWriter, r *http.Request) error {
 	for question, a := range req.Answers {
 		given[question] = survey.Answer(a)
 	}
-	// Without what tells of the request, should anything below log its context.
-	ctx = context.WithoutCancel(context.WithValue(context.WithValue(ctx, keyAddress, ""), keyRequestID, ""))
+	// Without what tells of the request, should anything below log its context; and
+	// to the end, also when the sender has gone.
+	ctx = context.WithValue(context.WithValue(context.WithoutCancel(ctx), keyAddress, ""), keyRequestID, "")
+	ctx, cancel := context.WithTimeout(ctx, ballotLimit)
+	defer cancel()
 	if err := g.surveys.Cast(ctx, tenant, req.Survey, serial, signature, given); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"html/template"
+	"time"
+)
 
 // SurveyPage is /surveys/{id}. Results is set once they are released.
 type SurveyPage struct {
@@ -117,7 +120,8 @@ type QuestionForm struct {
 type SurveyResults struct {
 	Layout
 	Tally  Tally
-	Answer string // address where it is answered
+	Answer string       // address where it is answered
+	QR     template.URL // that address as a picture, on the wall while it is open
 }
 
 // Tally is a survey with its results so far.

@@ -88,7 +88,7 @@ func fullViews(t string) []fixture {
 		{PageSurveyEdit, SurveyEdit{Layout: l, Audience: audience, Small: 5, Form: SurveyForm{ID: "s1", Rev: 2, To: "all", Title: t, Intro: t, Mode: "pseudonymous", After: true, Opens: "2026-05-04T09:00", Closes: "2026-05-04T09:00", Small: "7", Template: true, Planned: testNow, Why: t,
 			Questions: []QuestionForm{{"q1", t, t, "scale", t, "5", "0", "9", t, true}, {Kind: "text"}}, Key: t}}},
 		{PageResults, SurveyResults{Layout: l, Tally: tally, Answer: t}}, {PageResults, SurveyResults{Layout: l, Tally: Tally{Survey: survey, Answered: 2, Small: 5, Held: true}}},
-		{PageWall, SurveyResults{Layout: l, Tally: tally, Answer: t}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
+		{PageWall, SurveyResults{Layout: l, Tally: tally, Answer: t, QR: "data:image/png;base64,AAAA"}}, {PageAttendance, Attendance{Layout: l, Open: []Register{register}, Past: []Register{confirmed}}},
 		{PageSessions, Sessions{Layout: l, Sessions: []Session{session, ended}}},
 		{PageTeach, Teach{Layout: l, Audience: audience, Groups: []Group{group}, Notice: NoticeForm{To: "all", Title: t, Text: t, Priority: "important", Key: t, Replies: true, At: "2026-05-04T09:00", Expires: "2026-05-05T09:00", Zone: t}, Register: RegisterForm{t, t, t},
 			Sent:  []Sent{{Message: message, Sent: 3, Delivered: 2, Read: 1, Online: 2, Acknowledge: true, Expired: true, People: []Receipt{{t, t, "read", true}, {t, t, "sent", false}}}},

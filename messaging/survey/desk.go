@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -111,7 +112,17 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal
 func (d *Desk) equip(ctx context.Context, tenant lodge.Tenant, e *entry) (err error) {
 	switch e.Mode {
 	case Unlinkable:
-		e.PublicKey, e.SealedKey, err = d.newKey(ctx, tenant, e.Survey)
+		if e.PublicKey, e.SealedKey, err = d.newKey(ctx, tenant, e.Survey); err != nil {
+			return err
+		}
+		// The box is there before the first ballot, or its making would tell when
+		// that came.
+		err = d.boxOf(tenant, e.Survey).Update(ctx, func(old []byte) ([]byte, error) {
+			if old != nil {
+				return nil, nil
+			}
+			return json.Marshal(ballotBox{})
+		})
 	case Pseudonymous:
 		e.Pseudonyms = []byte(rand.Text())
 	}

@@ -17,7 +17,7 @@ import (
 // history draws the entries of a survey's topic, sensible and not.
 func history(rt *rapid.T) []messaging.Item {
 	questions := lesson().Questions
-	kinds := rapid.SampledFrom([]string{kindOpened, kindAnswered, kindAnswered, kindAnswered, kindAnswered, kindClosed, "of-tomorrow", ""})
+	kinds := rapid.SampledFrom([]string{kindOpened, kindAnswered, kindAnswered, kindAnswered, kindAnswered, kindIssued, kindClosed, "of-tomorrow", ""})
 	items := []messaging.Item{}
 	if rapid.Bool().Draw(rt, "well begun") {
 		items = append(items, item(entry{Kind: kindOpened, Survey: "s", At: time.Unix(1, 0).UTC(), To: "all", Title: "T", Questions: questions}))
@@ -32,6 +32,8 @@ func history(rt *rapid.T) []messaging.Item {
 		switch e.Kind {
 		case kindOpened:
 			e.Title, e.Questions = fmt.Sprint("T", i), questions
+		case kindIssued:
+			e.Blinded = []byte{byte(i)}
 		case kindAnswered:
 			e.Answers = map[string]Answer{
 				"how":  {Options: []int{rapid.IntRange(-1, 2).Draw(rt, "how")}},
