@@ -41,6 +41,7 @@ type config struct {
 	AuditHeadFile  string        // empty: audit.head in Data
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
+	Reference      int            // characters of new references; 0: the default
 	Zone           *time.Location // nil: UTC
 	Retention      gateway.Retention
 	NoSelfErasure  bool
@@ -105,6 +106,7 @@ var settings = slices.Concat([]setting{
 	{"audit_head_file", "file outside the database that shows whether the audit trail was cut (default: audit.head in data; better where the database's administrators cannot write)", directory(func(c *config) *string { return &c.AuditHeadFile })},
 	{"audit_refusals", "refusals of one address that are recorded one by one in a minute; those beyond are counted (default 60)", number(func(c *config) *int { return &c.AuditRule.PerAddress }, 10_000)},
 	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},
+	{"reference_length", "characters of new booking references, 6 or 8 (default 6)", referenceLength},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"zone", "time zone pages say their times in until a reader's own is known, such as Europe/London (default UTC)", zone},
 	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},

@@ -194,6 +194,7 @@ func TestConfigFaults(t *testing.T) {
 		{"login_life", "25h", "at most 24h"},
 		{"login_life", "0s", "longer than nothing"},
 		{"login_idle", "soon", "write it like 90m or 12h"},
+		{"reference_length", "7", "neither 6 nor 8"},
 		{"message_period", "-1h", "longer than nothing"},
 		{"zone", "Atlantis", "no time zone"}, {"zone", "Local", "no time zone"},
 		{"retention_notices", "1h", "at least 24h"},

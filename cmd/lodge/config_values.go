@@ -174,6 +174,14 @@ func retention(field func(*config) *time.Duration) func(*config, source) error {
 	}
 }
 
+func referenceLength(c *config, from source) error {
+	if from.value != "6" && from.value != "8" {
+		return fmt.Errorf("%q is neither 6 nor 8", from.value)
+	}
+	c.Reference = int(from.value[0] - '0')
+	return nil
+}
+
 // selfErasure says whether people may erase themselves.
 func selfErasure(c *config, from source) error {
 	if from.value != "allowed" && from.value != "refused" {

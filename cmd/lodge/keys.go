@@ -44,15 +44,43 @@ func loadKeys(dir string) (keys, error) {
 	k := keys{
 		roots:    roots,
 		messages: messaging.Keyring{Names: first("message names"), Seals: all("message seals"), Current: roots.current},
-		bookings: booking.Keys{PepperID: firstKey, Pepper: first("lookup pepper"), Seal: first("reference seal")},
 		audit:    first("audit"),
 		grants:   first("refresh token seal"),
 		joins:    first("join code seal"),
 	}
+	k.bookings = bookingKeys(roots, all("lookup pepper"), all("reference seal"))
 	if k.persons, err = messaging.NewWrapping(all("person keys"), roots.current); err != nil {
 		errs = append(errs, err)
 	}
 	return k, errors.Join(errs...)
+}
+
+// bookingKeys are what references are hashed and sealed under: written under the
+// current root, accepted under all. What the first root gave has the id firstKey,
+// whatever the root's is by now.
+func bookingKeys(r roots, peppers, seals map[string][]byte) booking.Keys {
+	one := func(i int) booking.Keys {
+		id := r.keys[i].id
+		k := booking.Keys{PepperID: id, Pepper: peppers[id], Seal: seals[id]}
+		switch {
+		case i == 0:
+			k.PepperID = firstKey
+		case id == firstKey:
+			k.PepperID = r.keys[0].id
+		}
+		return k
+	}
+	var current booking.Keys
+	var others []booking.Keys
+	for i, root := range r.keys {
+		if root.id == r.current {
+			current = one(i)
+		} else {
+			others = append(others, one(i))
+		}
+	}
+	current.Others = others
+	return current
 }
 
 // writeFile replaces a private file atomically and durably.

@@ -23,7 +23,7 @@ import (
 // It has a line a key: an id (1 to 32 letters and digits), 64 hexadecimal digits,
 // and the word current behind the one that is sealed under. A line of digits alone
 // has the id 1; the only key needs no word. What is not rotated (names of topics,
-// hashes of references, the audit trail's chain) belongs to the first line for
+// refresh tokens, the audit trail's chain) belongs to the first line for
 // ever. Empty lines and those that begin with # count for nothing.
 const rootKeyFile = "root.key"
 
