@@ -62,6 +62,9 @@ func (g *Gateway) countUnread(ctx context.Context, s sessions.Session) int {
 // is ever repeated on a page.
 var flashes = map[string]string{
 	"booked":    web.Text("Booked. Your reference is below; with your surname it opens this booking on any device."),
+	"rotated":   web.Text("The booking has another reference. The one before opens nothing any more."),
+	"waiting":   web.Text("You are on the list. You are told as soon as it is your turn."),
+	"left":      web.Text("You are off the list."),
 	"extended":  web.Text("Extended. What you have open goes on."),
 	"mail":      web.Text("Saved."),
 	"cancelled": web.Text("Cancelled. Messages about it still reach you."),
@@ -280,6 +283,7 @@ func webBooking(b BookingView) web.Booking {
 	return web.Booking{
 		ID: b.ID, Reference: b.Reference, Surname: b.Surname, Experiment: b.Experiment, Title: b.Title, Image: b.Image, Group: b.Group,
 		Policy: b.Policy, Slot: b.Slot, Start: b.Start, End: b.End, State: b.State, Reason: b.Reason, Online: b.Online, Extend: b.Extend, MessagesTo: b.MessagesTo,
+		ComeBy: b.ComeBy, May: b.May,
 	}
 }
 

@@ -147,6 +147,9 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		form.Key = rand.Text()
+		if offer, ok := offered(err); ok { // the form holds what would be accepted
+			form.Slot, form.Start, form.Seconds = offer.Slot, offer.Start.Format(timeFormat), int(offer.Length()/time.Second)
+		}
 		return g.renderBook(w, r, group, status, form, problem)
 	}
 	return seeOther(w, r, "/bookings/"+view.ID, "booked")

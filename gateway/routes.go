@@ -214,6 +214,9 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post(mailPath, g.page(g.mailForm))
 	r.Get("/book", g.page(g.bookPage))
 	r.Post("/book", g.page(g.bookForm))
+	r.Get("/waits", g.page(g.waitsPage))
+	r.Post("/waits", g.page(g.waitForm))
+	r.Post("/waits/{id}/leave", g.page(g.leaveForm))
 	r.Get("/bookings/{id}", g.page(g.bookingPage))
 	r.Post("/bookings/{id}/extend", g.page(g.extendForm))
 	r.Post("/bookings/{id}/reference", g.page(g.rotateForm))
@@ -251,6 +254,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/teach/surveys/{id}/wall", g.page(g.wallPage))
 	r.Post("/teach/registers", g.page(g.registerForm))
 	r.Post("/teach/registers/{id}/close", g.page(g.closeRegisterForm))
+	r.Get("/teach/book", g.page(g.partyPage))
+	r.Post("/teach/book", g.page(g.partyForm))
 	r.Post("/teach/bookings/{id}/cancel", g.page(g.teachCancelForm))
 
 	r.Get("/rigs", g.page(g.rigsPage))

@@ -103,7 +103,9 @@ type Booking struct {
 	State      string // booked, cancelled, ended
 	Reason     string
 	Online     bool
-	Extend     []int // minutes that an extension may ask for now
+	Extend     []int     // minutes that an extension may ask for now
+	ComeBy     time.Time // it is cancelled then unless it was launched; zero: never
+	May        []string  // what the reader may do: see, launch, extend, cancel
 	MessagesTo time.Time
 	UIs        []UI
 }
