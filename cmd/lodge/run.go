@@ -46,6 +46,7 @@ var commands = []command{
 	{"keys", "list and rotate the keys that everything is sealed under", (*app).keys},
 	{"log", "read the message log", (*app).log},
 	{"audit", "look whether the audit trail was tampered with", (*app).audit},
+	{"doctor", "look at what a node needs, and say what is wrong and what to do", (*app).doctor},
 	{"version", "print the version", (*app).version},
 }
 

@@ -27,7 +27,7 @@ var table = map[string][]string{
 	"internal/storage":      {".", "sessions", "idp", "booking", "messaging", "relay", "internal/audit"},
 	"internal/audit":        {"."},
 	"internal/mail":         {},
-	"internal/metrics":       {".", "sessions", "messaging", "relay"},
+	"internal/metrics":      {".", "sessions", "messaging", "relay"},
 	"internal/simrig":       {".", "relay"},
 	"internal/wstest":       {},
 	"internal/redistest":    {},
