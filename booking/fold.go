@@ -94,7 +94,7 @@ func init() {
 
 // Folds returns what a booking made for a surname can be found under, without
 // repetition: all of the name first, then each of several surnames, with and
-// without the particles before it.
+// without the particles before it, then each two that follow one another.
 func Folds(surname string) []string {
 	whole := Fold(surname)
 	if whole == "" {
@@ -107,6 +107,7 @@ func Folds(surname string) []string {
 		}
 	}
 	prefix := ""
+	var parts []string
 	for _, part := range strings.FieldsFunc(surname, separates) {
 		f := Fold(part)
 		if f == "" {
@@ -118,7 +119,11 @@ func Folds(surname string) []string {
 		}
 		add(Fold(prefix + part))
 		add(f)
+		parts = append(parts, prefix+part)
 		prefix = ""
+	}
+	for i := 1; i < len(parts); i++ { // one of the surnames may be a double one
+		add(Fold(parts[i-1] + parts[i]))
 	}
 	return folds
 }
