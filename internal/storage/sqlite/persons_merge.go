@@ -14,6 +14,7 @@ import (
 
 // Merge implements idp.Merges.
 func (s *Persons) Merge(ctx context.Context, m idp.Merge) (idp.Merge, error) {
+	defer s.db.merged.change()()
 	err := s.db.Update(ctx, func(tx *Tx) error {
 		from, err := person(tx, m.Tenant, m.From)
 		if err != nil {
@@ -46,13 +47,13 @@ func (s *Persons) Merge(ctx context.Context, m idp.Merge) (idp.Merge, error) {
 		_, err = tx.Exec(`UPDATE persons SET merged_into = ? WHERE tenant = ? AND (id = ? OR merged_into = ?)`, m.Into, m.Tenant, m.From, m.From)
 		return err
 	})
-	s.db.merged.forget()
 	return m, personsError(err)
 }
 
 // Unmerge implements idp.Merges. Everybody whose way leads over the person counts
 // as them again.
 func (s *Persons) Unmerge(ctx context.Context, tenant lodge.Tenant, from, by lodge.PersonID, at time.Time) (idp.Merge, error) {
+	defer s.db.merged.change()()
 	var m idp.Merge
 	err := s.db.Update(ctx, func(tx *Tx) error {
 		p, err := person(tx, tenant, from)
@@ -86,7 +87,6 @@ func (s *Persons) Unmerge(ctx context.Context, tenant lodge.Tenant, from, by lod
 		}
 		return err
 	})
-	s.db.merged.forget()
 	return m, personsError(err)
 }
 
@@ -120,11 +120,14 @@ func (s *Persons) Merged(ctx context.Context, tenant lodge.Tenant) (lodge.Merged
 	return maps.Clone(merged), nil
 }
 
-// A mergedCache is who counts as whom in each tenant, as of the last merge.
+// A mergedCache is who counts as whom in each tenant. It is empty while that is
+// being changed: what was committed is seen by others before the change returns,
+// and they may rely on all of it.
 type mergedCache struct {
-	mu    sync.RWMutex
-	round int                           // of merges; guarded by mu
-	known map[lodge.Tenant]lodge.Merged // never changed; guarded by mu
+	mu       sync.RWMutex
+	round    int                           // of changes, begun and ended; guarded by mu
+	changing int                           // how many are under way; guarded by mu
+	known    map[lodge.Tenant]lodge.Merged // its maps never change; guarded by mu
 }
 
 func (c *mergedCache) get(tenant lodge.Tenant) (merged lodge.Merged, round int, known bool) {
@@ -134,11 +137,11 @@ func (c *mergedCache) get(tenant lodge.Tenant) (merged lodge.Merged, round int, 
 	return merged, c.round, known
 }
 
-// put keeps what was read in a round, unless that is over.
+// put keeps what was read in a round, unless that is over or a change is under way.
 func (c *mergedCache) put(tenant lodge.Tenant, round int, merged lodge.Merged) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if round != c.round {
+	if round != c.round || c.changing > 0 {
 		return
 	}
 	if c.known == nil {
@@ -147,13 +150,17 @@ func (c *mergedCache) put(tenant lodge.Tenant, round int, merged lodge.Merged) {
 	c.known[tenant] = merged
 }
 
-// forget begins a new round; whoever changed who counts as whom calls it before
-// saying so.
-func (c *mergedCache) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.round++
-	c.known = nil
+// change empties the cache until done is called.
+func (c *mergedCache) change() (done func()) {
+	step := func(by int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.round++
+		c.changing += by
+		c.known = nil
+	}
+	step(1)
+	return func() { step(-1) }
 }
 
 // Unsettled implements idp.Merges.
