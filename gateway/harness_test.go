@@ -164,7 +164,7 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 	l.must(err)
 	l.run(l.gateway)
 	l.serve(issuer, l.issuer)
-	l.serve(assets, l.gateway.Assets(web.Samples()))
+	l.serve(assets, l.gateway.Assets(gateway.FoldersOf(web.Samples())))
 	l.serve(public, l.gateway.Handler())
 	l.atEnd(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 
@@ -28,7 +27,7 @@ type node struct {
 	metrics *metrics.Metrics
 	desk    *booking.Desk
 	persons idp.Store
-	assets  fs.FS
+	assets  gateway.Folders
 	onReady func()         // called once when everything serves; may be nil
 	closers []func() error // in the order they were opened
 }
@@ -90,9 +89,9 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if parts.Joins, err = idp.NewJoins(store.persons, keys.joins); err != nil {
 		return nil, err
 	}
-	n.assets = web.Samples()
+	n.assets = gateway.FoldersOf(web.Samples())
 	if cfg.AssetsDir != "" {
-		n.assets = os.DirFS(cfg.AssetsDir)
+		n.assets = gateway.FoldersIn(cfg.AssetsDir)
 	}
 	if parts.Mail, err = cfg.Mail.sender(); err != nil {
 		return nil, err
