@@ -81,6 +81,9 @@ func (g *Gateway) release(r *http.Request) (survey.Survey, error) {
 }
 
 func (g *Gateway) putWords(w http.ResponseWriter, r *http.Request) error {
+	if _, _, err := g.conducted(r); err != nil {
+		return err // before what they say is looked at
+	}
 	var req WordsRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
