@@ -71,7 +71,7 @@ func TestIntrospection(t *testing.T) {
 	var members map[string]any
 	l.must(json.Unmarshal(got.body, &members))
 	for name, want := range map[string]any{
-		"active": true, "scope": "read:pend00-data write:pend00-data read:pend00-video", "sub": ada.me().Person, "iss": l.url, "token_type": "Bearer",
+		"active": true, "scope": "read:pend00-data write:pend00-data read:pend00-video booking:extend", "sub": ada.me().Person, "iss": l.url, "token_type": "Bearer",
 		"exp": float64(booking.End.Unix()), "iat": float64(l.clock.Now().Unix()), "nbf": float64(booking.Start.Unix()),
 		"lodge_kind": "experiment", "lodge_tenant": "default", "lodge_booking": booking.ID, "lodge_experiment": "pend00", "name": ada.me().Name,
 	} {

@@ -16,7 +16,7 @@ import (
 const (
 	sessionsShown     = 25
 	mostSessionsShown = 400
-	endingShown   = 20
+	endingShown       = 20
 )
 
 // adminPage lists the tenant's live sessions, and finds some of them.
