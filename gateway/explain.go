@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/sessions"
 )
 
 // ExplanationView answers GET /api/v1/admin/persons/{id}/explain: why a person
@@ -58,27 +60,34 @@ type BecauseView struct {
 }
 
 func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
 	s, err := g.holding(r, lodge.RoleAdministrator, lodge.ScopeTenant)
 	if err != nil {
 		return err
 	}
-	id := lodge.PersonID(chi.URLParam(r, "id"))
-	found, err := g.persons.Get(ctx, s.Tenant, id)
+	view, err := g.explanation(r.Context(), s, lodge.PersonID(chi.URLParam(r, "id")))
 	if err != nil {
 		return err
 	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+// explanation says why a person has each group and each role.
+func (g *Gateway) explanation(ctx context.Context, s sessions.Session, id lodge.PersonID) (ExplanationView, error) {
+	found, err := g.persons.Get(ctx, s.Tenant, id)
+	if err != nil {
+		return ExplanationView{}, err
+	}
 	if len(found) == 0 {
-		return errNotThere("person")
+		return ExplanationView{}, errNotThere("person")
 	}
 	g.looked(ctx, s, id, "sign-ins, groups and roles")
 	signIns, err := g.persons.SignIns(ctx, s.Tenant, id)
 	if err != nil {
-		return err
+		return ExplanationView{}, err
 	}
 	catalogue, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
-		return err
+		return ExplanationView{}, err
 	}
 	because := reasons{groups: map[string][]BecauseView{}, roles: map[lodge.Binding][]BecauseView{}}
 	view := ExplanationView{Person: string(id), Name: found[0].Name, Disabled: found[0].Disabled, SignIns: []SignInView{}}
@@ -88,13 +97,13 @@ func (g *Gateway) explainPerson(w http.ResponseWriter, r *http.Request) error {
 	}
 	who, err := g.holder(ctx, catalogue, found[0])
 	if err != nil {
-		return err
+		return ExplanationView{}, err
 	}
 	for _, name := range sortedKeys(catalogue.Roles) {
 		because.catalogue(catalogue, name, who)
 	}
 	view.Groups, view.Roles = because.sorted()
-	return writeJSON(w, http.StatusOK, view)
+	return view, nil
 }
 
 // reasons gathers what gives a person each group and role.

@@ -94,6 +94,11 @@ var flashes = map[string]string{
 	"tested":    web.Text("The test is over. Give the experiment back when it is well."),
 	"online":    web.Text("The experiment is back."),
 
+	"applied": web.Text("Applied. The people concerned have been told."),
+	"given":   web.Text("The role is given. It holds from now on."),
+	"taken":   web.Text("The role is removed. It holds no more."),
+	"joined":  web.Text("You are in. What the group may book is open to you."),
+
 	"erased":          web.Text("You are erased here. Thank you for having been with us."),
 	"signed-out":      web.Text("You are signed out."),
 	"signed-out-here": web.Text("You are signed out here. Your institution did not answer: on a shared computer, sign out there too."),

@@ -53,6 +53,10 @@ const (
 	PageAdminEnd   = "admin_end"      // AdminEnd
 	PageAudit      = "audit"          // Audit
 	PageProblem    = "problem"        // ProblemPage
+	PageCatalogue  = "catalogue"      // Catalogue
+	PageRoles      = "roles"          // Roles
+	PageGroup      = "group"          // GroupPage
+	PageJoin       = "join"           // JoinPage
 )
 
 // Pages renders the pages and serves what they need. It is immutable once made
