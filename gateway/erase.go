@@ -30,6 +30,7 @@ type ErasePreview struct {
 	Cancelled  int      `json:"cancelled"`  // of these, to come or under way
 	Answers    int      `json:"answers"`
 	Marks      int      `json:"marks"`
+	Work       int      `json:"work"` // hand-ins that they handed something in for
 	Sessions   int      `json:"sessions"`
 }
 
@@ -177,7 +178,11 @@ func (g *Gateway) previewErase(ctx context.Context, tenant lodge.Tenant, id lodg
 	if err != nil {
 		return ErasePreview{}, nil, err
 	}
-	p.Answers, p.Marks = len(answers), len(marks)
+	work, err := g.handins.HandedInBy(ctx, tenant, ids)
+	if err != nil {
+		return ErasePreview{}, nil, err
+	}
+	p.Answers, p.Marks, p.Work = len(answers), len(marks), len(work)
 	for _, one := range ids {
 		open, err := g.sessions.List(ctx, tenant, sessions.Filter{Person: one})
 		if err != nil {
@@ -232,7 +237,7 @@ func (g *Gateway) erase(ctx context.Context, tenant lodge.Tenant, ids []lodge.Pe
 	for _, id := range ids {
 		errs = append(errs, g.keys.Erase(ctx, tenant, id))
 	}
-	errs = append(errs, g.withdraw(ctx, tenant, ids))
+	errs = append(errs, g.withdraw(ctx, tenant, ids), g.handins.Erase(ctx, tenant, ids...))
 	bookings, err := g.allBookings(ctx, tenant, ids)
 	errs = append(errs, err)
 	for _, b := range bookings {

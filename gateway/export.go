@@ -23,6 +23,7 @@ type Export struct {
 	Bookings   []BookingView    `json:"bookings"`
 	Answers    []ExportedAnswer `json:"answers"`
 	Marks      []ExportedMark   `json:"marks"`
+	Work       []ExportedWork   `json:"work"`
 	Received   []ExportedNotice `json:"received"` // what reached the person, or will
 	Sent       []ExportedNotice `json:"sent"`
 }
@@ -44,6 +45,14 @@ type ExportedMark struct {
 	FirstSeen time.Time `json:"first_seen,omitzero"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
 	Seconds   int       `json:"seconds"` // in the experiment
+}
+
+// ExportedWork is what the person handed in once; its files are read at their URL.
+type ExportedWork struct {
+	HandIn string   `json:"handin"`
+	Title  string   `json:"title"`
+	Text   string   `json:"text"`
+	Work   WorkView `json:"work"`
 }
 
 // ExportedNotice is an entry of a topic of the person's.
@@ -115,7 +124,7 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 	}
 	e := Export{
 		Person: personView(person), Merged: []string{}, Identities: g.identitiesOf(person, s),
-		Bookings: []BookingView{}, Answers: []ExportedAnswer{}, Marks: []ExportedMark{}, Received: []ExportedNotice{}, Sent: []ExportedNotice{},
+		Bookings: []BookingView{}, Answers: []ExportedAnswer{}, Marks: []ExportedMark{}, Work: []ExportedWork{}, Received: []ExportedNotice{}, Sent: []ExportedNotice{},
 	}
 	for _, id := range ids {
 		if id != person.ID {
@@ -155,6 +164,9 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 			answers[id] = Answer(a)
 		}
 		e.Answers = append(e.Answers, ExportedAnswer{Survey: one.Survey, Title: one.Title, Answers: answers})
+	}
+	if e.Work, err = g.exportWork(ctx, s, ids); err != nil {
+		return Export{}, err
 	}
 	marks, err := g.register.MarkedOf(ctx, s.Tenant, ids)
 	for _, m := range marks {

@@ -39,6 +39,7 @@ import (
 	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/attendance"
+	"github.com/lodge-gateway/lodge/messaging/handin"
 	"github.com/lodge-gateway/lodge/messaging/survey"
 	"github.com/lodge-gateway/lodge/relay"
 	"github.com/lodge-gateway/lodge/sessions"
@@ -88,6 +89,10 @@ type Config struct {
 	// stays open when that fails; defaults 5 s and 15 s. The same as the
 	// sessions.Manager's.
 	LeasePoll, LeaseGrace time.Duration
+
+	// HandInMax is the most that one person may hand in at once, in bytes; default
+	// 200 MiB. Instructors set limits below it.
+	HandInMax int64
 
 	// Zone is where pages say their times until a reader's own zone is known;
 	// default UTC.
@@ -161,6 +166,10 @@ type Parts struct {
 	// States tells relays without the database which experiments are off-line; nil
 	// when there are none.
 	States States
+	// Files keep what people hand in; without them nothing can be handed in. Scan, if
+	// any, judges each file first.
+	Files handin.Files
+	Scan  handin.Scanner
 	// Grants keeps what issuers can be asked again with; without it nobody is.
 	Grants *idp.Grants
 	// Mail hands letters over; without it none are written.
@@ -193,6 +202,7 @@ type Gateway struct {
 	keys     messaging.PersonKeys
 	surveys  *survey.Desk
 	register *attendance.Desk
+	handins  *handin.Desk
 	pages    *web.Pages
 
 	relay    *relay.Relay
@@ -274,6 +284,11 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	parts.Desk.SetPeople(people{g})
 	g.surveys.SetPeople(g.persons.Merged)
 	g.register.SetPeople(g.persons.Merged)
+	if parts.Files == nil {
+		parts.Files = handin.NoFiles{}
+	}
+	g.handins = handin.NewDesk(parts.Topics, parts.PersonKeys, parts.Files, parts.Clock, handin.Options{MaxTotal: cfg.HandInMax, Scan: parts.Scan})
+	g.handins.SetPeople(g.persons.Merged)
 	return g, nil
 }
 
@@ -377,7 +392,7 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
-		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "retention": retention{g}.Run,
+		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "retention": retention{g}.Run, "hand-ins": handIns{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run
@@ -391,6 +406,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	err := g.runAll(ctx, all)
 	g.surveys.Release()
 	g.register.Release()
+	g.handins.Release()
 	g.scheduled.release()
 	return err
 }

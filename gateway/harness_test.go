@@ -22,6 +22,7 @@ import (
 	"github.com/lodge-gateway/lodge/internal/mail"
 	"github.com/lodge-gateway/lodge/internal/storage/sqlite"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/handin"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -95,6 +96,7 @@ type lab struct {
 	parts    gateway.Parts
 	stumbles *stumblingLog
 	issuer   *idptest.Issuer
+	files    *handin.Dir
 }
 
 // newLab starts a lab; change adjusts the gateway's configuration.
@@ -153,9 +155,13 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 	l.trail, err = audit.Open(t.Context(), sqlite.NewAudit(db), key(5), filepath.Join(l.dir, "audit.head"), audit.Rule{}, l.clock, log)
 	l.must(err)
 	l.atEnd(l.trail.Close)
+	l.files, err = handin.OpenDir(filepath.Join(l.dir, "hand-ins"))
+	l.must(err)
+	l.atEnd(l.files.Close)
 	joins, err := idp.NewJoins(l.persons, key(6))
 	l.must(err)
 	l.cfg, l.parts = cfg, gateway.Parts{
+		Files: l.files,
 		Clock: l.clock, Sessions: l.sessions, IdP: issuers, Persons: l.persons, Logouts: l.persons, Desk: l.desk, Topics: l.topics, Log: log, PersonKeys: personKeys(t, db),
 		Denials: sqlite.NewDenials(db), Signals: signals, Audit: l.trail, Joins: joins,
 	}

@@ -15,7 +15,7 @@ import (
 // 0 keeps it.
 type Retention struct {
 	Notices   time.Duration // from when they were sent
-	Classroom time.Duration // from when a survey or register was closed
+	Classroom time.Duration // from when a survey, register or hand-in was closed
 }
 
 // retention discards what is older than it is to be kept, tenant by tenant. Every
@@ -47,7 +47,7 @@ func (g *Gateway) tenants() []lodge.Tenant {
 }
 
 // Retain discards what a tenant's message log need not hold any more: events that
-// are too old, surveys and registers that were closed too long ago, and of every
+// are too old, surveys, registers and hand-ins that were closed too long ago, and of every
 // projection the entries that its snapshot stands for. One topic that fails does
 // not keep it from the others.
 func (g *Gateway) Retain(ctx context.Context, tenant lodge.Tenant) error {
@@ -73,7 +73,8 @@ func (g *Gateway) Retain(ctx context.Context, tenant lodge.Tenant) error {
 	if keep := g.cfg.Retention.Classroom; keep > 0 {
 		_, err := g.surveys.Retain(ctx, tenant, now.Add(-keep))
 		_, err2 := g.register.Retain(ctx, tenant, now.Add(-keep))
-		errs = append(errs, err, err2)
+		_, err3 := g.handins.Retain(ctx, tenant, now.Add(-keep))
+		errs = append(errs, err, err2, err3)
 	}
 	return errors.Join(append(errs, g.presence.log(tenant).Compact(ctx))...)
 }

@@ -150,6 +150,18 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/registers/{id}/marks", g.api(g.postMark))
 		r.Post("/api/v1/registers/{id}/close", g.api(g.closeRegister))
 
+		r.Get("/api/v1/handins", g.api(g.listHandIns))
+		r.Post("/api/v1/handins", g.api(g.openHandIn))
+		r.Get("/api/v1/handins/{id}.csv", g.api(g.handInCSV))
+		r.Get("/api/v1/handins/{id}.zip", g.api(g.handInZip))
+		r.Get("/api/v1/handins/{id}", g.api(g.getHandIn))
+		r.Get("/api/v1/handins/{id}/work", g.api(g.listWork))
+		r.Post("/api/v1/handins/{id}/work", g.api(g.postWork))
+		r.Get("/api/v1/handins/{id}/work/{person}/files/{file}", g.api(g.getWorkFile))
+		r.Put("/api/v1/handins/{id}/grades/{person}", g.api(g.putGrade))
+		r.Post("/api/v1/handins/{id}/release", g.api(g.releaseGrades))
+		r.Post("/api/v1/handins/{id}/close", g.api(g.closeHandIn))
+
 		r.Get("/api/v1/admin/experiments", g.api(g.listExperiments))
 		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
 		r.Post("/api/v1/admin/experiments/{id}/test", g.api(g.postTest))

@@ -19,7 +19,7 @@ func TestAsyncAPIDescribesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		messaging.TypeNotice, messaging.TypeBooking, messaging.TypeSession, messaging.TypeSurvey, messaging.TypeRegister,
+		messaging.TypeNotice, messaging.TypeBooking, messaging.TypeSession, messaging.TypeSurvey, messaging.TypeRegister, messaging.TypeHandIn,
 		messaging.TypeExperiment, messaging.TypeWaiting, messaging.TypePresence, messaging.TypeReceipt, messaging.TypeGap, messaging.TypeCaughtUp,
 		messaging.TypeReply, messaging.TypeReconnect, "ack", "read", "narrow", "answer", "mark",
 	} {

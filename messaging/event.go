@@ -22,6 +22,7 @@ const (
 	TypeBooking    = "lodge.booking"    // a booking was made, moved, extended or cancelled
 	TypeSession    = "lodge.session"    // a session began or ended
 	TypeSurvey     = "lodge.survey"     // a survey was opened, answered, closed or released
+	TypeHandIn     = "lodge.handin"     // a hand-in was opened, received, graded or closed
 	TypeRegister   = "lodge.register"   // a register was opened, marked or closed
 	TypeExperiment = "lodge.experiment" // an experiment went off-line or came back
 	TypePresence   = "lodge.presence"   // somebody came or went; live only

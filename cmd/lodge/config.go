@@ -45,6 +45,7 @@ type config struct {
 	Zone           *time.Location // nil: UTC
 	Retention      gateway.Retention
 	NoSelfErasure  bool
+	HandIns        handInPlace
 	LeasePoll      time.Duration
 	LeaseGrace     time.Duration
 	MetricsListen  string // address that /metrics is served on as well; empty: none
@@ -110,7 +111,11 @@ var settings = slices.Concat([]setting{
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
 	{"zone", "time zone pages say their times in until a reader's own is known, such as Europe/London (default UTC)", zone},
 	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},
-	{"retention_classroom", "surveys and registers are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
+	{"retention_classroom", "surveys, registers and hand-ins are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},
+	{"handin_dir", "directory of what people hand in, sealed; several nodes share one (default: hand-ins in data)", directory(func(c *config) *string { return &c.HandIns.Dir })},
+	{"handin_max", "the most one person may hand in at once, in MiB; instructors set limits below it (default 200)", limit(func(c *config) *int { return &c.HandIns.Max })},
+	{"handin_scanner", "command that judges each file on its standard input: exit status 0 clean, 1 refused; no shell (default: none)", scanner},
+	{"handin_scanner_limit", "how long the scanner may take for one file (default 1m)", duration(func(c *config) *time.Duration { return &c.HandIns.ScanLimit }, 10*time.Minute)},
 	{"self_erasure", "allowed, or refused: then only an administrator erases people (default allowed)", selfErasure},
 	{"lease_poll", "open connections are checked again so often, beside being told of changes (default 5s)", lease(func(c *config) *time.Duration { return &c.LeasePoll }, 100*time.Millisecond, time.Minute)},
 	{"lease_grace", "open connections outlive an unreachable session store by so long (default 15s)", lease(func(c *config) *time.Duration { return &c.LeaseGrace }, time.Second, 5*time.Minute)},

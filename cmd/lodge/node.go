@@ -14,6 +14,7 @@ import (
 	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/handin"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -103,6 +104,12 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 			return err
 		}),
 	}
+	files, err := handin.OpenDir(cfg.HandIns.dir(cfg.Data))
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, files.Close)
+	parts.Files, parts.Scan = files, cfg.HandIns.scanner()
 	parts.Audit, parts.PersonKeys, parts.Metrics = trail, store.personKeys, n.metrics
 	n.metrics.Outbox(store.depth)
 	parts.Clock, parts.IdP, parts.Persons, parts.Desk, parts.Topics, parts.Log = clock, issuers, n.persons, n.desk, topics, log
@@ -110,7 +117,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, NoCanary: cfg.NoCanary, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace, DrainSpread: cfg.DrainSpread,
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
-		JoinCodesFile: cfg.JoinCodesFile, JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
+		JoinCodesFile: cfg.JoinCodesFile, JWTSecret: cfg.JWTSecret, HandInMax: int64(cfg.HandIns.Max) << 20, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate, BallotRate: cfg.Limits.BallotRate, SurveySmall: cfg.Limits.SurveySmall,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)

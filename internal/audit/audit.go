@@ -86,6 +86,11 @@ const (
 	RegisterOpen    Action = "register-open"      // object: register; reason: group
 	RegisterClose   Action = "register-close"     // object: register
 	MailGivenUp     Action = "mail-given-up"      // object: booking, or the person it was for; reason: which mail, and why
+	HandInOpen      Action = "handin-open"        // object: hand-in; reason: audience
+	HandInClose     Action = "handin-close"       // object: hand-in
+	HandInDownload  Action = "handin-download"    // object: hand-in; all that was handed in, at once
+	Grade           Action = "grade"              // object: hand-in; reason: whose, and whether it had been released
+	GradesRelease   Action = "grades-release"     // object: hand-in
 	Omitted         Action = "omitted"            // refusals that were only counted (Rule)
 	NodeJoin        Action = "node-join"          // a node began its head file with the trail as it was
 	Broken          Action = "broken"             // the trail did not contain its head: a finding of every later Verify
@@ -96,7 +101,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, Look, LogRead, CodeCreate, CodeRevoke,
-		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, Omitted, NodeJoin, Broken,
+		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
 	}
 }
 

@@ -1,0 +1,95 @@
+package handin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lodge-gateway/lodge"
+)
+
+// Files keep the sealed contents of what people hand in. Names are paths of small
+// letters and digits, joined by slashes: tenant, hand-in, person, file. All nodes
+// that share a message log share one.
+//
+// Implementations are tested by the suite in files_test.go.
+type Files interface {
+	// Create begins a file. It is there for others only after Commit.
+	Create(ctx context.Context, name string) (Pending, error)
+	// Open reads a file; fs.ErrNotExist when there is none.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Remove removes a file, or everything under a folder. It may be repeated.
+	Remove(ctx context.Context, name string) error
+	// List yields the name of every file under a folder, in no order, those that
+	// were begun and never committed among them.
+	List(ctx context.Context, folder string) iter.Seq2[string, error]
+}
+
+// A Pending is a file that is being written, by one goroutine.
+type Pending interface {
+	io.Writer
+	// Commit makes the file durable, and then visible, whole.
+	Commit() error
+	// Discard gives it up. After Commit it does nothing.
+	Discard() error
+}
+
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// opaque is the name of a folder for something whose own name may be anything.
+func opaque(kind, name string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + name))
+	return lowerBase32.EncodeToString(sum[:15])
+}
+
+func folderOf(tenant lodge.Tenant) string { return opaque("tenant", string(tenant)) }
+
+func handinFolder(tenant lodge.Tenant, id string) string {
+	return folderOf(tenant) + "/" + opaque("hand-in", id)
+}
+
+func personFolder(tenant lodge.Tenant, id string, person lodge.PersonID) string {
+	return handinFolder(tenant, id) + "/" + opaque("person", string(person))
+}
+
+// newFileID returns the id of a file made at a time, which it tells.
+func newFileID(now time.Time) string {
+	return fmt.Sprintf("%010x", now.Unix()) + strings.ToLower(rand.Text())
+}
+
+// madeAt is when the file of an id was made.
+func madeAt(id string) (time.Time, error) {
+	if len(id) < 10 {
+		return time.Time{}, errors.New("handin: no id of a file")
+	}
+	unix, err := strconv.ParseInt(id[:10], 16, 64)
+	return time.Unix(unix, 0), err
+}
+
+// NoFiles are the Files of an installation that has no place for any.
+type NoFiles struct{}
+
+// Create implements Files: it cannot.
+func (NoFiles) Create(context.Context, string) (Pending, error) {
+	return nil, errors.New("handin: no directory is set for what people hand in")
+}
+
+// Open implements Files.
+func (NoFiles) Open(context.Context, string) (io.ReadCloser, error) { return nil, fs.ErrNotExist }
+
+// Remove implements Files.
+func (NoFiles) Remove(context.Context, string) error { return nil }
+
+// List implements Files.
+func (NoFiles) List(context.Context, string) iter.Seq2[string, error] {
+	return func(func(string, error) bool) {}
+}
