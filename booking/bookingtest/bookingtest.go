@@ -170,8 +170,9 @@ func (l *lab) renew() {
 func (l *lab) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	desk := l.desk // the lab may get another one meanwhile
 	wg.Go(func() {
-		if err := l.desk.Run(ctx); err != nil {
+		if err := desk.Run(ctx); err != nil {
 			l.t.Error(err)
 		}
 	})
