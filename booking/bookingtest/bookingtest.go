@@ -44,6 +44,7 @@ func Run(t *testing.T, h Harness) {
 		"Sec32_TenantsAreApart":      testSec32DeskTenants,
 		"Apply":                      testApply,
 		"PartialChange":              testPartialChange,
+		"SyntheticCatalogue":         testSynthetic,
 		"Prune":                      testPrune,
 		"ApplyRefusals":              testApplyRefusals,
 		"TwoApplies":                 testTwoApplies,
