@@ -97,6 +97,8 @@ const pages = [
     await page.getByTestId('problem').waitFor()
   }],
   ['book', 'ada', () => '/book?group=everyone'],
+  ['book-by-time', 'ada', () => '/book?group=everyone&by=time'],
+  ['privacy', 'ada', () => '/privacy', open('.ask')],
   ['booking', 'ada', () => `/bookings/${at.live}`, open('.ask')],
   ['booking-coming', 'ada', () => `/bookings/${at.coming}`],
   ['booking-cancelled', 'ada', () => `/bookings/${at.cancelled}`],
@@ -115,6 +117,8 @@ const pages = [
   ['admin', 'root', () => '/admin'],
   ['admin-end', 'root', () => '/admin/end?kind=login'],
   ['audit', 'root', () => '/admin/audit'],
+  ['providers', 'root', () => '/admin/providers'],
+  ['system', 'root', () => '/admin/system'],
   ['people', 'root', () => '/admin/persons'],
   ['merge', 'root', () => at.merge],
   ['not-there', 'ada', () => '/bookings/none'],
