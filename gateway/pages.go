@@ -61,14 +61,18 @@ func (g *Gateway) countUnread(ctx context.Context, s sessions.Session) int {
 // flashes are the fixed sentences a redirect can ask for: nothing of an address
 // is ever repeated on a page.
 var flashes = map[string]string{
-	"booked":    web.Text("Booked. Your reference is below; with your surname it opens this booking on any device."),
-	"rotated":   web.Text("The booking has another reference. The one before opens nothing any more."),
-	"waiting":   web.Text("You are on the list. You are told as soon as it is your turn."),
-	"left":      web.Text("You are off the list."),
-	"extended":  web.Text("Extended. What you have open goes on."),
-	"mail":      web.Text("Saved."),
-	"cancelled": web.Text("Cancelled. Messages about it still reach you."),
-	"answered":  web.Text("Thank you: your answer is in. You can change it until the survey closes."),
+	"booked":          web.Text("Booked. Your reference is below; with your surname it opens this booking on any device."),
+	"rotated":         web.Text("The booking has another reference. The one before opens nothing any more."),
+	"waiting":         web.Text("You are on the list. You are told as soon as it is your turn."),
+	"left":            web.Text("You are off the list."),
+	"extended":        web.Text("Extended. What you have open goes on."),
+	"mail":            web.Text("Saved."),
+	"cancelled":       web.Text("Cancelled. Messages about it still reach you."),
+	"answered":        web.Text("Thank you: your answer is in. You can change it until the survey closes."),
+	"handed-in":       web.Text("Thank you: your work is in. The receipt is below."),
+	"grades-released": web.Text("The grades are released."),
+	"graded":          web.Text("The grade is saved."),
+
 	"confirmed": web.Text("Thank you: your attendance is confirmed."),
 	"sent":      web.Text("Sent."),
 	"scheduled": web.Text("Put by. It is sent when its time has come."),
@@ -261,6 +265,9 @@ func (g *Gateway) homePage(w http.ResponseWriter, r *http.Request) error {
 		if view.Groups, err = g.webGroups(ctx, s); err != nil {
 			return err
 		}
+	}
+	if view.HandIns, err = g.handInsToDo(ctx, s); err != nil {
+		return err
 	}
 	view.Surveys, view.Registers, err = g.asked(ctx, s)
 	if err != nil {

@@ -239,6 +239,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post("/messages/{id}/replies", g.page(g.replyForm))
 	r.Get("/surveys/{id}", g.page(g.surveyPage))
 	r.Post("/surveys/{id}", g.page(g.answerForm))
+	r.Get("/handins/{id}", g.page(g.handInPage))
+	r.Post("/handins/{id}", g.page(g.handInForm))
 	r.Get("/attendance", g.page(g.attendancePage))
 	r.Post("/registers/{id}/confirm", g.page(g.confirmForm))
 	r.Get("/sessions", g.page(g.sessionsPage))
@@ -269,6 +271,13 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/teach/book", g.page(g.partyPage))
 	r.Post("/teach/book", g.page(g.partyForm))
 	r.Post("/teach/bookings/{id}/cancel", g.page(g.teachCancelForm))
+
+	r.Get("/teach/handins", g.page(g.teachHandInsPage))
+	r.Post("/teach/handins", g.page(g.openHandInForm))
+	r.Get("/teach/handins/{id}", g.page(g.teachHandInPage))
+	r.Post("/teach/handins/{id}/grades/{person}", g.page(g.gradeForm))
+	r.Post("/teach/handins/{id}/release", g.page(g.releaseForm))
+	r.Post("/teach/handins/{id}/close", g.page(g.closeHandInForm))
 
 	r.Get("/rigs", g.page(g.rigsPage))
 	r.Post("/rigs/{id}", g.page(g.rigForm))

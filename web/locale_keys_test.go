@@ -62,7 +62,7 @@ func usedTexts(t *testing.T) (used map[string]bool, plural map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{".", "../gateway", "../booking", "../sessions", "../idp", "../messaging", "../messaging/survey", "../messaging/attendance", "../internal/storage/sqlite"} {
+	for _, dir := range []string{".", "../gateway", "../booking", "../sessions", "../idp", "../messaging", "../messaging/survey", "../messaging/attendance", "../messaging/handin", "../internal/storage/sqlite"} {
 		sourceTexts(t, dir, used, plural)
 	}
 	return used, plural

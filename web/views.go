@@ -55,6 +55,7 @@ type Home struct {
 	Messages  []Message // latest, newest first
 	Surveys   []Survey
 	Registers []Register
+	HandIns   []HandIn
 	Lookup    LookupForm
 }
 

@@ -23,7 +23,7 @@ func emptyViews() []fixture {
 		all = append(all,
 			fixture{PageHome, Home{Layout: l}}, fixture{PageLogin, Login{Layout: l}}, fixture{PageLookup, Lookup{Layout: l}},
 			fixture{PageBooking, BookingPage{Layout: l}}, fixture{PageBook, Book{Layout: l}}, fixture{PageLaunch, Launch{Layout: l}},
-			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}}, fixture{PageSurveys, Surveys{Layout: l}},
+			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}}, fixture{PageHandIn, HandInPage{Layout: l}}, fixture{PageTeachHandIns, TeachHandIns{Layout: l}}, fixture{PageTeachHandIn, TeachHandIn{Layout: l}}, fixture{PageSurveys, Surveys{Layout: l}},
 			fixture{PageSurveyEdit, SurveyEdit{Layout: l}}, fixture{PageResults, SurveyResults{Layout: l, Tally: Tally{Survey: Survey{Title: "T"}}}}, fixture{PageWall, SurveyResults{Layout: l}},
 			fixture{PageAttendance, Attendance{Layout: l}}, fixture{PageSessions, Sessions{Layout: l}},
 			fixture{PageTeach, Teach{Layout: l}}, fixture{PageScheduled, ScheduledPage{Layout: l, ID: "s1"}}, fixture{PageRigs, Rigs{Layout: l}}, fixture{PageAdmin, Admin{Layout: l}},
@@ -72,7 +72,10 @@ func fullViews(t string) []fixture {
 	merged := row
 	merged.ID, merged.MergedInto = "p2", "p1"
 	audience := []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}
+	work := Work{Person: t, Name: t, Version: 1, At: testNow, DaysLate: 1, SHA256: t, Files: []WorkFile{{ID: t, Name: t, URL: "/f", Text: true}, {ID: t, Name: t, URL: "/f"}}, Graded: true, Points: 5, Counted: 4, Words: t}
+	handIn := HandIn{ID: t, To: t, Title: t, Instructions: t, Deadline: testNow, Late: "penalty", PerDay: 1, Points: 10, Files: 5, FileMiB: "20", TotalMiB: "50", Types: t, Standing: "late", Mine: &work, HandedIn: 2}
 	return []fixture{
+		{PageHandIn, HandInPage{Layout: l, HandIn: handIn, Text: t, Key: t}}, {PageTeachHandIns, TeachHandIns{Layout: l, HandIns: []HandIn{handIn}, Form: HandInForm{Title: t, Instructions: t, Zone: t}}}, {PageTeachHandIn, TeachHandIn{Layout: l, HandIn: handIn, Work: []Work{work, {Person: t, Name: t}}}},
 		{PageHome, Home{Layout: l, Bookings: []Booking{under, coming}, Past: []Booking{cancelled}, Groups: []Group{group, {Name: t}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
 		{PageHome, Home{Layout: Layout{Title: t, Now: testNow, Problem: l.Problem}, Issuers: issuers, Lookup: LookupForm{t, t}}},
 		{PageLogin, Login{Layout: l, Issuers: issuers, Lookup: LookupForm{t, t}}}, {PageLookup, Lookup{Layout: l, Form: LookupForm{t, t}, Limited: true, Mails: true}},
