@@ -223,6 +223,7 @@ type Gateway struct {
 	openings *rates // by booking
 	services *rates // by service code
 	ballots  *rates // by address
+	guesses  *rates // of a register's codes, by register and person
 
 	scheduled *schedules
 
@@ -256,6 +257,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
 		services: newRates(parts.Clock, cfg.ServiceRate, "This service code was used too often in the last minute; wait a little."),
 		ballots:  newRates(parts.Clock, cfg.BallotRate, "Too many answers came from your network in the last minute; wait a little. Yours are kept in this browser."),
+		guesses:  newRates(parts.Clock, guessRate, "Too many codes were tried in the last minute; wait a little, then type the one that is on the screen."),
 		openings: newRates(parts.Clock, cfg.LaunchRate, "This booking was opened too often in the last minute; wait a little and try again."),
 	}
 	for _, origin := range cfg.UIOrigins {
@@ -392,7 +394,7 @@ func (g *Gateway) originOurs(r *http.Request) bool {
 func (g *Gateway) Run(ctx context.Context) error {
 	all := map[string]func(context.Context) error{
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
-		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "retention": retention{g}.Run, "hand-ins": handIns{g}.Run,
+		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "registers": registrar{g}.Run, "retention": retention{g}.Run, "hand-ins": handIns{g}.Run,
 	}
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run

@@ -74,6 +74,13 @@ var flashes = map[string]string{
 	"graded":          web.Text("The grade is saved."),
 
 	"confirmed": web.Text("Thank you: your attendance is confirmed."),
+	"here":      web.Text("Thank you: you are marked."),
+	"sorry":     web.Text("Your apology is with your instructor."),
+	"corrected": web.Text("The mark is changed."),
+	"decided":   web.Text("Decided. The student sees it in their record."),
+	"series":    web.Text("Planned. Each register opens and closes by itself."),
+	"unplanned": web.Text("Taken back. It does not open."),
+	"table":     web.Text("The table is entered."),
 	"sent":      web.Text("Sent."),
 	"scheduled": web.Text("Put by. It is sent when its time has come."),
 	"withdrawn": web.Text("Taken back. It will not be sent."),

@@ -15,7 +15,6 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/attendance"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -226,57 +225,8 @@ func (g *Gateway) asked(ctx context.Context, s sessions.Session) ([]web.Survey, 
 	var waiting []web.Register
 	for _, register := range registers {
 		if register.Open && standsIn(s, register) {
-			waiting = append(waiting, webRegister(register, s.Person))
+			waiting = append(waiting, g.webRegister(register, s.Person))
 		}
 	}
 	return surveys, waiting, nil
-}
-
-func webRegister(register attendance.Register, person lodge.PersonID) web.Register {
-	out := web.Register{ID: register.ID, Title: register.Title, Group: register.Group, Start: register.Start, End: register.End, Open: register.Open}
-	for _, m := range registerView(register, person).Marks {
-		mark := web.Mark{
-			Person: m.Person, Name: m.Name, State: m.State, Source: m.Source, Confirmed: m.Confirmed, FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: m.Seconds,
-		}
-		if person != "" {
-			out.Mine = mark
-		} else {
-			out.Marks = append(out.Marks, mark)
-		}
-	}
-	return out
-}
-
-func (g *Gateway) attendancePage(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.caller(r)
-	if err != nil {
-		return err
-	}
-	registers, err := g.registersOf(r.Context(), s)
-	if err != nil {
-		return err
-	}
-	view := web.Attendance{Layout: g.layout(r, "My attendance", web.PageAttendance, &s)}
-	for _, register := range registers {
-		if !standsIn(s, register) {
-			continue
-		}
-		if one := webRegister(register, s.Person); register.Open {
-			view.Open = append(view.Open, one)
-		} else {
-			view.Past = append(view.Past, one)
-		}
-	}
-	return g.pages.Render(w, http.StatusOK, web.PageAttendance, view)
-}
-
-func (g *Gateway) confirmForm(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.caller(r)
-	if err != nil {
-		return err
-	}
-	if _, err := g.confirm(r.Context(), s, chi.URLParam(r, "id")); err != nil {
-		return err
-	}
-	return seeOther(w, r, "/attendance", "confirmed")
 }

@@ -15,9 +15,8 @@ import (
 
 // teachForms is what was typed into the forms of /teach.
 type teachForms struct {
-	notice   web.NoticeForm
-	register web.RegisterForm
-	problem  *web.Problem
+	notice  web.NoticeForm
+	problem *web.Problem
 }
 
 func (g *Gateway) teachPage(w http.ResponseWriter, r *http.Request) error {
@@ -30,18 +29,15 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	p := s.Principal()
-	if !p.Has(lodge.RoleInstructor) {
+	if p := s.Principal(); !p.Has(lodge.RoleInstructor) {
 		return lodge.E(lodge.CodeForbidden, "Only an instructor sees this; ask your laboratory if that should be you.")
 	}
 	ctx := r.Context()
-	for _, key := range []*string{&forms.notice.Key, &forms.register.Key} {
-		if *key == "" {
-			*key = rand.Text()
-		}
+	if forms.notice.Key == "" {
+		forms.notice.Key = rand.Text()
 	}
 	view := web.Teach{
-		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice, Register: forms.register,
+		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice,
 	}
 	view.Problem = forms.problem
 	audiences, err := g.audiences(ctx, s, true)
@@ -53,28 +49,14 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(cat.Groups) {
-		if teaches(p, name) {
-			view.Groups = append(view.Groups, web.Group{Name: name, Title: cat.Title(cat.Groups[name].Description, name)})
-		}
-	}
 	if err := g.teachMessages(ctx, s, cat, &view); err != nil {
 		return err
 	}
 	if view.Surveys, err = g.webOpen(ctx, view.Say, s, cat); err != nil {
 		return err
 	}
-	registers, err := g.registersOf(ctx, s)
-	if err != nil {
+	if view.Registers, err = g.openRegisters(ctx, s, cat); err != nil {
 		return err
-	}
-	for _, register := range registers {
-		if teaches(p, register.Group) {
-			one := webRegister(register, "")
-			one.Group = cat.Title(cat.Groups[register.Group].Description, register.Group)
-			one.CSV = "/api/v1/registers/" + register.ID + ".csv"
-			view.Registers = append(view.Registers, one)
-		}
 	}
 	if view.Bookings, err = g.underWay(ctx, s, cat); err != nil {
 		return err
@@ -140,28 +122,6 @@ func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error, tit
 	}
 	forms.problem = problem
 	return g.renderTeach(w, r, status, forms)
-}
-
-func (g *Gateway) registerForm(w http.ResponseWriter, r *http.Request) error {
-	if err := g.readForm(w, r); err != nil {
-		return err
-	}
-	s, err := g.person(r)
-	if err != nil {
-		return err
-	}
-	form := web.RegisterForm{Title: r.PostFormValue("title"), Group: r.PostFormValue("group"), Key: r.PostFormValue("key")}
-	if _, err := g.startRegister(r.Context(), s, RegisterRequest{Title: form.Title, Group: form.Group}, form.Key); err != nil {
-		return g.refused(w, r, err, "The register was not opened", teachForms{register: form})
-	}
-	return seeOther(w, r, "/teach", "opened")
-}
-
-func (g *Gateway) closeRegisterForm(w http.ResponseWriter, r *http.Request) error {
-	if _, err := g.endRegister(r); err != nil {
-		return err
-	}
-	return seeOther(w, r, "/teach", "closed")
 }
 
 func (g *Gateway) teachCancelForm(w http.ResponseWriter, r *http.Request) error {

@@ -64,15 +64,19 @@ func (g *Gateway) startRegister(ctx context.Context, s sessions.Session, req Reg
 	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {
 		return attendance.Register{}, err
 	}
-	people, err := g.persons.InGroup(ctx, s.Tenant, req.Group)
+	rules, err := req.rules()
 	if err != nil {
 		return attendance.Register{}, err
 	}
-	draft := attendance.Draft{ID: keyed(s, key), Title: req.Title, Group: req.Group, Start: req.Start, End: req.End}
-	for _, p := range people {
-		if p.ID != s.Person {
-			draft.Members = append(draft.Members, attendance.Member{Person: p.ID, Name: p.Name})
-		}
+	return g.beginRegister(ctx, s, attendance.Draft{ID: keyed(s, key), Title: req.Title, Group: req.Group, Start: req.Start, End: req.End, Rules: rules})
+}
+
+// beginRegister opens a register in somebody's name, with the members its group has
+// now.
+func (g *Gateway) beginRegister(ctx context.Context, s sessions.Session, draft attendance.Draft) (attendance.Register, error) {
+	var err error
+	if draft.Members, err = g.classOf(ctx, s, draft.Group); err != nil {
+		return attendance.Register{}, err
 	}
 	if draft.Sightings, err = g.presence.since(ctx, s.Tenant, g.clock.Now().Add(-keepSightings)); err != nil {
 		return attendance.Register{}, err
@@ -82,13 +86,39 @@ func (g *Gateway) startRegister(ctx context.Context, s sessions.Session, req Reg
 		return attendance.Register{}, err
 	}
 	g.recordBy(ctx, s, audit.RegisterOpen, "register:"+register.ID, "of group:"+register.Group+": "+register.Title)
-	return register, g.registerChanged(ctx, s.Tenant, register, "opened")
+	return register, g.tellRegister(ctx, s.Tenant, register)
 }
 
-// registerChanged tells the group; of each kind of change once.
-func (g *Gateway) registerChanged(ctx context.Context, tenant lodge.Tenant, register attendance.Register, change string) error {
-	return g.publish(ctx, tenant, "group:"+register.Group, messaging.TypeRegister, "register-"+register.ID+"-"+change,
+// classOf are the people of a group, but for whoever keeps its register.
+func (g *Gateway) classOf(ctx context.Context, s sessions.Session, group string) ([]attendance.Member, error) {
+	people, err := g.persons.InGroup(ctx, s.Tenant, group)
+	var members []attendance.Member
+	for _, p := range people {
+		if p.ID != s.Person {
+			members = append(members, attendance.Member{Person: p.ID, Name: p.Name})
+		}
+	}
+	return members, err
+}
+
+// tellRegister tells the group that a register opened, or closed: of each kind of
+// change once, whoever of the nodes does.
+func (g *Gateway) tellRegister(ctx context.Context, tenant lodge.Tenant, register attendance.Register) error {
+	change := attendance.Opened
+	if !register.Open {
+		change = attendance.Closed
+	}
+	err := g.publish(ctx, tenant, "group:"+register.Group, messaging.TypeRegister, "register-"+register.ID+"-"+change,
 		RegisterChanged{Register: register.ID, Title: register.Title, Change: change})
+	if err != nil {
+		return err
+	}
+	return g.register.Told(ctx, tenant, register.ID, change)
+}
+
+// notifyMarked tells who looks at a register that a mark of it changed.
+func (g *Gateway) notifyMarked(tenant lodge.Tenant, register attendance.Register) error {
+	return g.notify(tenant, "group:"+register.Group, messaging.TypeRegister, RegisterChanged{Register: register.ID, Title: register.Title, Change: "marked"})
 }
 
 // keyed derives an id from a person's idempotency key; empty without one.
@@ -178,7 +208,18 @@ func (g *Gateway) postMark(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view, err := g.confirm(r.Context(), s, chi.URLParam(r, "id"))
+	var req MarkRequest
+	if r.ContentLength != 0 {
+		if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
+			return err
+		}
+	}
+	var view RegisterView
+	if req.Code != "" {
+		view, err = g.typed(r.Context(), s, chi.URLParam(r, "id"), req.Code)
+	} else {
+		view, err = g.confirm(r.Context(), s, chi.URLParam(r, "id"))
+	}
 	if err != nil {
 		return err
 	}
@@ -187,20 +228,43 @@ func (g *Gateway) postMark(w http.ResponseWriter, r *http.Request) error {
 
 // confirm is a person's own tap, through their own login.
 func (g *Gateway) confirm(ctx context.Context, s sessions.Session, id string) (RegisterView, error) {
+	return g.comes(ctx, s, id, g.register.Confirm)
+}
+
+// comes is what a person does to be marked, through their own login.
+func (g *Gateway) comes(
+	ctx context.Context, s sessions.Session, id string, how func(context.Context, lodge.Tenant, string, attendance.Coming) (attendance.Register, error),
+) (RegisterView, error) {
 	if s.Kind != sessions.Login {
 		return RegisterView{}, errNotThere("register")
 	}
-	register, err := g.register.Confirm(ctx, s.Tenant, id, s.Person)
+	who, err := g.coming(ctx, s, id)
+	if err != nil {
+		return RegisterView{}, err
+	}
+	register, err := how(ctx, s.Tenant, id, who)
 	if lodge.CodeOf(err) == lodge.CodeNotFound {
 		err = errNotThere("register")
 	}
 	if err != nil {
 		return RegisterView{}, err
 	}
-	if err := g.notify(s.Tenant, "group:"+register.Group, messaging.TypeRegister, RegisterChanged{Register: register.ID, Title: register.Title, Change: "marked"}); err != nil {
+	if err := g.notifyMarked(s.Tenant, register); err != nil {
 		return RegisterView{}, err
 	}
 	return registerView(register, s.Person), nil
+}
+
+// coming is the person of a session as a register knows them: who is of its group by
+// now is let in, but for those who keep it.
+func (g *Gateway) coming(ctx context.Context, s sessions.Session, id string) (attendance.Coming, error) {
+	who := attendance.Coming{Person: s.Person, Name: s.Name}
+	group, err := g.register.GroupOf(ctx, s.Tenant, id)
+	if lodge.CodeOf(err) == lodge.CodeNotFound {
+		err = errNotThere("register")
+	}
+	who.Joins = slices.Contains(s.Groups, group) && !teaches(s.Principal(), group)
+	return who, err
 }
 
 // notify tells who is connected of something they can read again at any time.
@@ -243,7 +307,7 @@ func (g *Gateway) endRegister(r *http.Request) (attendance.Register, error) {
 		return register, err
 	}
 	g.recordBy(r.Context(), s, audit.RegisterClose, "register:"+register.ID, "of group:"+register.Group+": "+register.Title)
-	return register, g.registerChanged(r.Context(), s.Tenant, register, "closed")
+	return register, g.tellRegister(r.Context(), s.Tenant, register)
 }
 
 func (g *Gateway) registerCSV(w http.ResponseWriter, r *http.Request) error {
@@ -265,16 +329,50 @@ func csvHeader(w http.ResponseWriter, name string) {
 // named.
 func registerView(register attendance.Register, only lodge.PersonID) RegisterView {
 	view := RegisterView{
-		ID: register.ID, Title: register.Title, Group: register.Group, Start: register.Start, End: register.End, Open: register.Open, Marks: []MarkView{},
+		ID: register.ID, Title: register.Title, Group: register.Group, Start: register.Start, End: register.End, Open: register.Open,
+		Series: register.Series, RegisterRules: rulesView(register.Rules), Marks: []MarkView{},
 	}
 	for _, m := range register.Marks {
-		if only != "" && m.Person != only {
-			continue
+		if only == "" || m.Person == only {
+			view.Marks = append(view.Marks, markView(m, only == ""))
 		}
-		view.Marks = append(view.Marks, MarkView{
-			Person: string(m.Person), Name: m.Name, State: string(m.State), Source: string(m.Source), Confirmed: m.Confirmed,
-			FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: int(m.Seen / time.Second),
-		})
 	}
 	return view
+}
+
+// markView is a mark, with its history for those who keep the register.
+func markView(m attendance.Mark, keeps bool) MarkView {
+	view := MarkView{
+		Person: string(m.Person), Name: m.Name, State: string(m.State), Source: string(m.Source), Confirmed: m.Confirmed,
+		FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: int(m.Seen / time.Second), Apology: apologyView(m.Apology),
+	}
+	if n := len(m.Changes); n > 0 && m.Source == attendance.FromHand {
+		view.Reason = m.Changes[n-1].Reason
+	}
+	if keeps {
+		for _, c := range m.Changes {
+			view.Changes = append(view.Changes, ChangeView{State: string(c.State), Reason: c.Reason, By: string(c.By), Time: c.At})
+		}
+	}
+	return view
+}
+
+func apologyView(a attendance.Apology) *ApologyView {
+	if a.State == "" {
+		return nil
+	}
+	return &ApologyView{Words: a.Words, Time: a.At, State: a.State}
+}
+
+func rulesView(rules attendance.Rules) RegisterRules {
+	return RegisterRules{Late: int(rules.Late / time.Minute), Least: int(rules.Least / time.Minute), Room: rules.Room}
+}
+
+// rules are those asked for.
+func (r RegisterRules) rules() (attendance.Rules, error) {
+	const day = 24 * 60
+	if r.Late < 0 || r.Late > day || r.Least < 0 || r.Least > day {
+		return attendance.Rules{}, lodge.E(lodge.CodeRefused, "After how long somebody is late, and how long they have to be there, cannot be longer than the hour itself.")
+	}
+	return attendance.Rules{Late: time.Duration(r.Late) * time.Minute, Least: time.Duration(r.Least) * time.Minute, Room: r.Room}, nil
 }

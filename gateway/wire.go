@@ -268,37 +268,6 @@ type ReceiptView struct {
 	Online bool   `json:"online"`
 }
 
-// RegisterRequest is the body of POST /api/v1/registers.
-type RegisterRequest struct {
-	Title string    `json:"title"`
-	Group string    `json:"group"`
-	Start time.Time `json:"start,omitzero"` // absent: the current hour
-	End   time.Time `json:"end,omitzero"`
-}
-
-// RegisterView is an attendance register; students see their own mark only.
-type RegisterView struct {
-	ID    string     `json:"id"`
-	Title string     `json:"title"`
-	Group string     `json:"group"`
-	Start time.Time  `json:"start"`
-	End   time.Time  `json:"end"`
-	Open  bool       `json:"open"`
-	Marks []MarkView `json:"marks"`
-}
-
-// MarkView is one person's attendance.
-type MarkView struct {
-	Person    string    `json:"person"`
-	Name      string    `json:"name"`
-	State     string    `json:"state"`  // expected, present, absent
-	Source    string    `json:"source"` // experiment, messages, confirmed, closed; empty while nothing is known
-	Confirmed bool      `json:"confirmed"`
-	FirstSeen time.Time `json:"first_seen,omitzero"`
-	LastSeen  time.Time `json:"last_seen,omitzero"`
-	Seconds   int       `json:"seconds"` // time seen in the experiment
-}
-
 // ExperimentView is an experiment as its technician sees it.
 type ExperimentView struct {
 	Experiment string       `json:"experiment"`

@@ -211,8 +211,14 @@ func (m Mark) Because() string {
 		return Text("seen on the message channel")
 	case "confirmed":
 		return Text("confirmed by one tap")
+	case "code":
+		return Text("with the code in the room")
 	case "manual":
 		return Text("entered by hand")
+	case "apology":
+		return Text("apologised")
+	case "short":
+		return Text("too short a time in the experiment")
 	case "closed":
 		return Text("when the register closed")
 	default:

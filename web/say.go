@@ -16,6 +16,7 @@ var _ = []string{
 	Text("info"), Text("important"), Text("safety"), // priorities
 	Text("sent"), Text("delivered"), Text("read"), Text("acknowledged"), // receipts
 	Text("expected"), Text("present"), Text("late"), Text("excused"), Text("absent"), // marks
+	Text("pending"), Text("accepted"), Text("declined"), // apologies
 }
 
 // timeHTML is a time in full, which the modules bring into the reader's zone.

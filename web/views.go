@@ -213,38 +213,6 @@ func (m Message) Asks() bool {
 // ReplyForm is a reply as typed to the message with an ID.
 type ReplyForm struct{ ID, Text, Key string }
 
-// Attendance is /attendance: the reader's own record.
-type Attendance struct {
-	Layout
-	Open []Register // to confirm
-	Past []Register
-}
-
-// Register is an attendance register. Mine is the reader's own mark; Marks is
-// filled on instructors' pages only.
-type Register struct {
-	ID         string
-	Title      string
-	Group      string
-	Start, End time.Time
-	Open       bool
-	Mine       Mark
-	Marks      []Mark
-	CSV        string // address of the export
-}
-
-// Mark is one person's attendance.
-type Mark struct {
-	Person    string
-	Name      string
-	State     string // expected, present, late, excused, absent
-	Source    string // experiment, messages, confirmed, manual, closed
-	Confirmed bool
-	FirstSeen time.Time
-	LastSeen  time.Time
-	Seconds   int
-}
-
 // Sessions is /sessions: the reader's own.
 type Sessions struct {
 	Layout
@@ -276,21 +244,18 @@ type Session struct {
 type Sockets struct{ Messages, Streams int }
 
 // Teach is /teach. Its forms share field names, so the keys of Problem.Fields
-// are prefixed here: notice-to, notice-title, notice-text,
-// register-title.
+// are prefixed here: notice-to, notice-title, notice-text.
 type Teach struct {
 	Layout
 	Audience  []Audience
-	Groups    []Group // whose registers they may open
 	Notice    NoticeForm
-	Register  RegisterForm
 	Sent      []Sent // newest first
 	Scheduled []Scheduled
-	Inbox     bool      // the reader's groups may reply to notices
-	Replies   []Message // newest first
-	Surveys   []Survey  // open
-	Registers []Register
-	Bookings  []Booking // under way
+	Inbox     bool       // the reader's groups may reply to notices
+	Replies   []Message  // newest first
+	Surveys   []Survey   // open
+	Registers []Register // open
+	Bookings  []Booking  // under way
 	Present   []Present
 }
 
@@ -325,9 +290,6 @@ type Scheduled struct {
 	State                         string // waiting, sending, refused
 	Reason                        string
 }
-
-// RegisterForm is what was typed. Key makes a repeated post one register.
-type RegisterForm struct{ Title, Group, Key string }
 
 // Sent is one message sent, with its receipts.
 type Sent struct {

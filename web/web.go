@@ -32,31 +32,34 @@ var files embed.FS
 
 // The names that Render takes, each with the view it renders.
 const (
-	PageHome       = "home"           // Home
-	PageLogin      = "login"          // Login
-	PageLookup     = "lookup"         // Lookup
-	PageBooking    = "booking"        // BookingPage
-	PageBook       = "book"           // Book
-	PageLaunch     = "launch"         // Launch
-	PageMessages   = "messages"       // Messages
-	PageSurvey     = "survey"         // SurveyPage
-	PageSurveys    = "surveys"        // Surveys
-	PageSurveyEdit = "survey_edit"    // SurveyEdit
-	PageResults    = "survey_results" // SurveyResults
-	PageWall       = "survey_wall"    // SurveyResults
-	PageAttendance = "attendance"     // Attendance
-	PageSessions   = "sessions"       // Sessions
-	PageTeach      = "teach"          // Teach
-	PageScheduled  = "scheduled"      // ScheduledPage
-	PageRigs       = "rigs"           // Rigs
-	PageAdmin      = "admin"          // Admin
-	PageAdminEnd   = "admin_end"      // AdminEnd
-	PageAudit      = "audit"          // Audit
-	PageProblem    = "problem"        // ProblemPage
-	PageCatalogue  = "catalogue"      // Catalogue
-	PageRoles      = "roles"          // Roles
-	PageGroup      = "group"          // GroupPage
-	PageJoin       = "join"           // JoinPage
+	PageHome       = "home"            // Home
+	PageLogin      = "login"           // Login
+	PageLookup     = "lookup"          // Lookup
+	PageBooking    = "booking"         // BookingPage
+	PageBook       = "book"            // Book
+	PageLaunch     = "launch"          // Launch
+	PageMessages   = "messages"        // Messages
+	PageSurvey     = "survey"          // SurveyPage
+	PageSurveys    = "surveys"         // Surveys
+	PageSurveyEdit = "survey_edit"     // SurveyEdit
+	PageResults    = "survey_results"  // SurveyResults
+	PageWall       = "survey_wall"     // SurveyResults
+	PageAttendance = "attendance"      // Attendance
+	PageRegisters  = "registers"       // Registers
+	PageRegister   = "register"        // RegisterPage
+	PageScreen     = "register_screen" // RegisterScreen
+	PageSessions   = "sessions"        // Sessions
+	PageTeach      = "teach"           // Teach
+	PageScheduled  = "scheduled"       // ScheduledPage
+	PageRigs       = "rigs"            // Rigs
+	PageAdmin      = "admin"           // Admin
+	PageAdminEnd   = "admin_end"       // AdminEnd
+	PageAudit      = "audit"           // Audit
+	PageProblem    = "problem"         // ProblemPage
+	PageCatalogue  = "catalogue"       // Catalogue
+	PageRoles      = "roles"           // Roles
+	PageGroup      = "group"           // GroupPage
+	PageJoin       = "join"            // JoinPage
 )
 
 // Pages renders the pages and serves what they need. It is immutable once made

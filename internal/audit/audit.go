@@ -85,6 +85,10 @@ const (
 	SurveyRelease   Action = "survey-release"     // object: survey
 	RegisterOpen    Action = "register-open"      // object: register; reason: group
 	RegisterClose   Action = "register-close"     // object: register
+	RegisterPlan    Action = "register-plan"      // object: register, the first of a series; reason: group, and how many
+	RegisterUnplan  Action = "register-unplan"    // object: register that was planned; reason: whether the rest of its series went too
+	RegisterMark    Action = "register-mark"      // object: register; reason: whose mark was changed by hand, from what to what
+	RegisterExcuse  Action = "register-excuse"    // object: register; reason: whose apology was accepted or declined
 	MailGivenUp     Action = "mail-given-up"      // object: booking, or the person it was for; reason: which mail, and why
 	HandInOpen      Action = "handin-open"        // object: hand-in; reason: audience
 	HandInClose     Action = "handin-close"       // object: hand-in
@@ -101,7 +105,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, Look, LogRead, CodeCreate, CodeRevoke,
-		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
+		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, RegisterPlan, RegisterUnplan, RegisterMark, RegisterExcuse, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
 	}
 }
 

@@ -4,10 +4,15 @@
 // A register is opened for a group's members of that moment and an interval,
 // also one that has begun already, with what was seen so far. Whoever is seen in
 // an experiment within the interval is present, and says so themselves with one
-// tap; a tap alone is enough. Being connected to messages is noted as a hint for
-// the instructor and makes nobody present: a page can be left open. When the
-// register is closed, members without presence are absent, and nothing changes
-// any more.
+// tap; a tap alone is enough, unless the register is for a room: there it takes the
+// code that is on the screen for a few seconds (Screen). Being connected to messages
+// is noted as a hint for the instructor and makes nobody present: a page can be left
+// open. Rules say who is late, and how long somebody has to have been there. Registers
+// can be planned ahead, one or a series (Plan), and then open and close by
+// themselves (Due). When one is closed, members without presence are absent, or
+// excused if they apologised and that was accepted, and presence changes nothing any
+// more; whoever keeps it can still correct it (Correct), and a correction wins over
+// everything else.
 //
 // Registers are folded from the entries of one sealed topic a tenant, so that
 // what races is decided by the log, the same on every node and after every
@@ -33,7 +38,9 @@ type State string
 const (
 	Expected State = "expected" // a member who has not come yet
 	Present  State = "present"
-	Absent   State = "absent" // the register was closed before they came
+	Late     State = "late"    // present, but later than the rules allow
+	Excused  State = "excused" // absent with leave
+	Absent   State = "absent"  // the register was closed before they came
 )
 
 // A Source says where a mark's state comes from.
@@ -44,6 +51,10 @@ const (
 	FromExperiment Source = "experiment" // connected to an experiment
 	FromMessages   Source = "messages"   // connected to messages: a hint only
 	FromMember     Source = "confirmed"  // the member's own tap
+	FromCode       Source = "code"       // the code of the screen in the room
+	FromHand       Source = "manual"     // entered by whoever keeps the register
+	FromApology    Source = "apology"    // an apology that was accepted
+	FromRules      Source = "short"      // absent: too short a time in the experiment
 	FromClosing    Source = "closed"     // absent when the register was closed
 )
 
@@ -61,6 +72,19 @@ type Sighting struct {
 	From, To time.Time
 }
 
+// Rules say what a register makes of what is known of its members. The zero Rules
+// make nobody late and take a moment in the experiment for presence.
+type Rules struct {
+	// Late is how long after the start somebody may come and be in time.
+	Late time.Duration
+	// Least is how long somebody has to have been in the experiment to be present by
+	// that alone.
+	Least time.Duration
+	// Room says that it takes the code on the screen, or the experiment: a tap is not
+	// enough.
+	Room bool
+}
+
 // A Draft is what a register is opened with.
 type Draft struct {
 	// ID makes opening repeatable: the same one by the same person gives the
@@ -71,8 +95,11 @@ type Draft struct {
 	// Start and End bound the interval, half-open. A zero Start means the
 	// current hour's, a zero End an hour after Start.
 	Start, End time.Time
-	Members    []Member   // at least one
-	Sightings  []Sighting // what was seen before the register was opened
+	Rules
+	Members   []Member   // at least one
+	Sightings []Sighting // what was seen before the register was opened
+
+	series string // it was planned with
 }
 
 // A Mark is what a register says of one member.
@@ -85,6 +112,8 @@ type Mark struct {
 	FirstSeen time.Time     // zero: never
 	LastSeen  time.Time     //
 	Seen      time.Duration // time in the experiment, within the interval
+	Apology   Apology
+	Changes   []Change // by hand, oldest first; the last one counts
 }
 
 // A Register is an attendance register as it is now.
@@ -98,7 +127,10 @@ type Register struct {
 	OpenedAt time.Time
 	ClosedAt time.Time // zero while it is open
 	Open     bool
-	Marks    []Mark // by name
+	Series   string // what it was planned with, if it was
+	Coded    bool   // it has codes for a screen
+	Rules
+	Marks []Mark // by name
 }
 
 // Mark returns the mark of one person.
@@ -115,33 +147,13 @@ func (r Register) Mark(person lodge.PersonID) (Mark, bool) {
 func (r *register) view() Register {
 	v := Register{
 		ID: r.ID, Title: r.Title, Group: r.Group, By: r.By, Start: r.Start, End: r.End,
-		OpenedAt: r.OpenedAt, ClosedAt: r.ClosedAt, Open: r.open(),
+		OpenedAt: r.OpenedAt, ClosedAt: r.ClosedAt, Open: r.open(), Series: r.Series, Coded: len(r.Secret) > 0, Rules: r.rules(),
 	}
 	for person, rec := range r.Members {
-		v.Marks = append(v.Marks, rec.view(person, r.open()))
+		v.Marks = append(v.Marks, rec.view(person, r))
 	}
 	slices.SortFunc(v.Marks, func(a, b Mark) int {
 		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Person, b.Person))
 	})
 	return v
-}
-
-func (rec *record) view(person lodge.PersonID, open bool) Mark {
-	m := Mark{Person: person, Name: rec.Name, State: Expected, Confirmed: !rec.ConfirmedAt.IsZero(), Seen: rec.Spans[FromExperiment].total()}
-	experiment, messages := rec.Spans[FromExperiment], rec.Spans[FromMessages]
-	switch {
-	case len(experiment) > 0:
-		m.State, m.Source = Present, FromExperiment
-		m.FirstSeen, m.LastSeen = experiment.bounds()
-	case m.Confirmed:
-		m.State, m.Source = Present, FromMember
-		m.FirstSeen, m.LastSeen = rec.ConfirmedAt, rec.ConfirmedAt
-	case len(messages) > 0:
-		m.Source = FromMessages
-		m.FirstSeen, m.LastSeen = messages.bounds()
-	}
-	if !open && m.State == Expected {
-		m.State, m.Source = Absent, FromClosing
-	}
-	return m
 }

@@ -1,8 +1,6 @@
 package attendance
 
 import (
-	"encoding/csv"
-	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -12,25 +10,19 @@ import (
 // times RFC 3339 in UTC). A field that a spreadsheet would take for a formula is
 // written with an apostrophe before it.
 func (r Register) CSV(w io.Writer) error {
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	rows := [][]string{{"register", "group", "person", "name", "state", "source", "confirmed", "first_seen", "last_seen", "seconds"}}
+	rows := [][]string{{"register", "group", "person", "name", "state", "source", "confirmed", "first_seen", "last_seen", "seconds", "reason", "apology", "apology_state"}}
 	for _, m := range r.Marks {
+		reason := ""
+		if n := len(m.Changes); n > 0 {
+			reason = m.Changes[n-1].Reason
+		}
 		rows = append(rows, []string{
 			r.Title, r.Group, string(m.Person), m.Name, string(m.State), string(m.Source),
 			strconv.FormatBool(m.Confirmed), stamp(m.FirstSeen), stamp(m.LastSeen),
-			strconv.FormatInt(int64(m.Seen/time.Second), 10),
+			strconv.FormatInt(int64(m.Seen/time.Second), 10), reason, m.Apology.Words, m.Apology.State,
 		})
 	}
-	for _, row := range rows {
-		for i := range row {
-			row[i] = inert(row[i])
-		}
-	}
-	if err := out.WriteAll(rows); err != nil {
-		return fmt.Errorf("attendance: csv: %w", err)
-	}
-	return nil
+	return writeCSV(w, rows)
 }
 
 func stamp(t time.Time) string {

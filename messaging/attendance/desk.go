@@ -66,7 +66,7 @@ func (d *Desk) book(tenant lodge.Tenant) *messaging.Projection[state] {
 	defer d.mu.Unlock()
 	p, ok := d.books[tenant]
 	if !ok {
-		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/2", "registers/1"))
+		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/3", "registers/2", "registers/1"))
 		d.books[tenant] = p
 	}
 	return p
@@ -98,15 +98,12 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID,
 	if err != nil {
 		return Register{}, err
 	}
-	rest, err := marked(e.Register, marks, keys)
-	if err != nil {
-		return Register{}, err
-	}
 	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
 		r := s.Registers[e.Register]
 		switch {
 		case r == nil:
-			return append([]messaging.Message{first}, rest...), nil
+			rest, err := marked(e.Register, s.Plans[e.Register].apologies(marks, keys), keys)
+			return append([]messaging.Message{first}, rest...), err
 		case r.By != by || r.Title != e.Title || r.Group != e.Group:
 			return nil, lodge.E(lodge.CodeConflict, "A different register was opened with that id; use a new one.")
 		}
@@ -124,6 +121,7 @@ func (draft Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
 		Kind: kindOpened, Register: draft.ID, At: now, By: by,
 		Title: strings.TrimSpace(draft.Title), Group: draft.Group,
 		Start: draft.Start.UTC(), End: draft.End.UTC(), Members: make(map[lodge.PersonID]string, len(draft.Members)),
+		terms: terms{Late: draft.Late, Least: draft.Least, Room: draft.Room, Series: draft.series, Secret: newSecret(), Tells: true},
 	}
 	if e.Register == "" {
 		e.Register = strings.ToLower(rand.Text())
@@ -134,12 +132,28 @@ func (draft Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
 	if draft.End.IsZero() {
 		e.End = e.Start.Add(time.Hour)
 	}
+	// One that is kept after its hour is closed by hand.
+	e.Closes = e.End.After(now)
 	for _, m := range draft.Members {
 		if m.Person != "" {
 			e.Members[m.Person] = m.Name
 		}
 	}
-	refuse := func(safe string) (entry, error) { return entry{}, lodge.E(lodge.CodeRefused, safe) }
+	if err := e.check(); err != nil {
+		return entry{}, err
+	}
+	switch {
+	case len(e.Members) == 0:
+		return entry{}, lodge.E(lodge.CodeRefused, "The group has no members yet; open the register when somebody has joined it.")
+	case len(e.Members) > maxMembers:
+		return entry{}, lodge.E(lodge.CodeRefused, fmt.Sprintf("A register holds at most %d people; open one for each part of the group.", maxMembers))
+	}
+	return e, nil
+}
+
+// check returns why a register with these words, hour and rules cannot be.
+func (e entry) check() error {
+	refuse := func(safe string) error { return lodge.E(lodge.CodeRefused, safe) }
 	switch {
 	case len(e.Register) > maxID:
 		return refuse("The register's id is too long.")
@@ -151,12 +165,10 @@ func (draft Draft) entry(by lodge.PersonID, now time.Time) (entry, error) {
 		return refuse("The register must end after it starts.")
 	case e.End.Sub(e.Start) > maxInterval:
 		return refuse("A register covers a day at most; open one for each day.")
-	case len(e.Members) == 0:
-		return refuse("The group has no members yet; open the register when somebody has joined it.")
-	case len(e.Members) > maxMembers:
-		return refuse(fmt.Sprintf("A register holds at most %d people; open one for each part of the group.", maxMembers))
+	case e.Late < 0 || e.Least < 0 || e.Late > e.End.Sub(e.Start) || e.Least > e.End.Sub(e.Start):
+		return refuse("After how long somebody is late, and how long they have to be there, cannot be longer than the hour itself.")
 	}
-	return e, nil
+	return nil
 }
 
 // sightings gathers what was seen before, by person.
@@ -184,56 +196,6 @@ var (
 	errUnknown = lodge.E(lodge.CodeNotFound, "There is no such register.")
 	errClosed  = lodge.E(lodge.CodeConflict, "The register is closed.")
 )
-
-// Confirm notes that a member says they are there. Only members of the register
-// find it. It may be repeated; after closing it is CodeConflict, before the
-// start CodeRefused.
-func (d *Desk) Confirm(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (Register, error) {
-	merged, err := d.people(ctx, tenant)
-	if err != nil {
-		return Register{}, err
-	}
-	now := d.clock.Now().UTC()
-	here := false
-	all := append(merged.All(person), person)
-	if err := d.book(tenant).View(ctx, func(s *state) { _, rec := s.Registers[id].member(merged, person); here = rec != nil }); err != nil {
-		return Register{}, err
-	}
-	if !here {
-		return Register{}, errUnknown
-	}
-	keys, err := d.keysOf(ctx, tenant, all...)
-	if err != nil {
-		return Register{}, err
-	}
-	err = d.book(tenant).Decide(ctx, func(s *state) ([]messaging.Message, error) {
-		r := s.Registers[id]
-		member, rec := r.member(merged, person)
-		if rec == nil {
-			return nil, errUnknown
-		}
-		if rec = rec.opened(id, keys[member]); rec == nil {
-			return nil, errErased
-		}
-		confirmed := slices.ContainsFunc(all, func(one lodge.PersonID) bool {
-			rec := r.Members[one].opened(id, keys[one])
-			return rec != nil && !rec.ConfirmedAt.IsZero()
-		})
-		switch {
-		case confirmed:
-			return nil, nil
-		case !r.open():
-			return nil, errClosed
-		case now.Before(r.Start):
-			return nil, lodge.E(lodge.CodeRefused, "The register has not begun; confirm when it has.")
-		}
-		return marked(id, map[lodge.PersonID]mark{member: rec.mark.with(mark{ConfirmedAt: now})}, keys)
-	})
-	if err != nil {
-		return Register{}, err
-	}
-	return d.Get(ctx, tenant, id)
-}
 
 // Close closes a register: members without presence are absent from now
 // on. It may be repeated; the first time counts.
@@ -280,6 +242,22 @@ func (d *Desk) Get(ctx context.Context, tenant lodge.Tenant, id string) (Registe
 		return Register{}, err
 	}
 	return found[0], nil
+}
+
+// GroupOf returns the group of a register; CodeNotFound when there is none.
+func (d *Desk) GroupOf(ctx context.Context, tenant lodge.Tenant, id string) (string, error) {
+	group := ""
+	err := d.book(tenant).View(ctx, func(s *state) {
+		if r := s.Registers[id]; r != nil {
+			group = r.Group
+		} else if p := s.Plans[id]; p != nil {
+			group = p.Group
+		}
+	})
+	if err == nil && group == "" {
+		err = errUnknown
+	}
+	return group, err
 }
 
 // List returns the registers of a tenant, newest first.

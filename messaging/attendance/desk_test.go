@@ -139,14 +139,14 @@ func TestARegisterFromOpeningToClosing(t *testing.T) {
 		t.Errorf("eve: %+v", m)
 	}
 	for range 2 { // a tap, and a second one
-		if _, err := o.Confirm(o.ctx, "t", r.ID, "ada"); err != nil {
+		if _, err := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if m := o.mark(r.ID, "ada"); !m.Confirmed || m.Source != FromExperiment {
 		t.Errorf("ada: %+v", m)
 	}
-	if v, err := o.Confirm(o.ctx, "t", r.ID, "eve"); err != nil || v.Marks[0].Person != "eve" || v.Marks[0].State != Present || v.Marks[0].Source != FromMember {
+	if v, err := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "eve"}); err != nil || v.Marks[0].Person != "eve" || v.Marks[0].State != Present || v.Marks[0].Source != FromMember {
 		t.Errorf("eve: %+v %v", v, err)
 	}
 	closed, err := o.Close(o.ctx, "t", r.ID, "grace")
@@ -160,10 +160,10 @@ func TestARegisterFromOpeningToClosing(t *testing.T) {
 	// Nothing changes any more.
 	o.clock.set(40)
 	o.seen("soren", FromExperiment, at(35), at(40))
-	if _, err := o.Confirm(o.ctx, "t", r.ID, "soren"); lodge.CodeOf(err) != lodge.CodeConflict {
+	if _, err := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "soren"}); lodge.CodeOf(err) != lodge.CodeConflict {
 		t.Errorf("confirmed after closing: %v", err)
 	}
-	if _, err := o.Confirm(o.ctx, "t", r.ID, "ada"); err != nil {
+	if _, err := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "ada"}); err != nil {
 		t.Errorf("a repeated confirmation: %v", err)
 	}
 	again, err := o.Close(o.ctx, "t", r.ID, "linus")
@@ -290,15 +290,15 @@ func TestStrangersFindNothing(t *testing.T) {
 	later := o.open(Draft{Title: "Later", Group: "g", Start: at(120), Members: []Member{{"ada", "Ada"}}})
 	_, e1 := o.Get(o.ctx, "t", "none")
 	_, e2 := o.Get(o.ctx, "other", r.ID)
-	_, e3 := o.Confirm(o.ctx, "t", r.ID, "stranger")
-	_, e4 := o.Confirm(o.ctx, "t", "none", "ada")
+	_, e3 := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "stranger"})
+	_, e4 := o.Confirm(o.ctx, "t", "none", Coming{Person: "ada"})
 	_, e5 := o.Close(o.ctx, "t", "none", "grace")
 	for i, err := range []error{e1, e2, e3, e4, e5} {
 		if lodge.CodeOf(err) != lodge.CodeNotFound || err.Error() != e1.Error() {
 			t.Errorf("%d: %v", i+1, err)
 		}
 	}
-	if _, err := o.Confirm(o.ctx, "t", later.ID, "ada"); lodge.CodeOf(err) != lodge.CodeRefused {
+	if _, err := o.Confirm(o.ctx, "t", later.ID, Coming{Person: "ada"}); lodge.CodeOf(err) != lodge.CodeRefused {
 		t.Errorf("before the start: %v", err)
 	}
 }
@@ -320,7 +320,7 @@ func TestClosingRacesConfirming(t *testing.T) {
 			if i%2 == 0 {
 				desk = b
 			}
-			_, confirmed[i] = desk.Confirm(desk.ctx, "t", r.ID, m.Person)
+			_, confirmed[i] = desk.Confirm(desk.ctx, "t", r.ID, Coming{Person: m.Person})
 		})
 	}
 	all.Go(func() {

@@ -87,7 +87,7 @@ func (d *Desk) MarkedOf(ctx context.Context, tenant lodge.Tenant, people []lodge
 					continue
 				}
 				if rec = rec.opened(r.ID, keys[person]); rec != nil {
-					all = append(all, Marked{Register: r.ID, Title: r.Title, Mark: rec.view(person, r.open())})
+					all = append(all, Marked{Register: r.ID, Title: r.Title, Mark: rec.view(person, r)})
 				}
 			}
 		}

@@ -31,14 +31,14 @@ func TestMergedPeopleHaveOneMark(t *testing.T) {
 	// Somebody who stands in it by the other's id alone.
 	merged["c"] = "d"
 	o.clock.set(41)
-	if _, err := o.Confirm(o.ctx, "t", id, "d"); err != nil {
+	if _, err := o.Confirm(o.ctx, "t", id, Coming{Person: "d"}); err != nil {
 		t.Fatal(err)
 	}
 	o.seen("d", FromExperiment, at(42), at(44))
 	if m := o.mark(id, "d"); m.State != Present || !m.Confirmed || m.Seen != 2*time.Minute {
 		t.Errorf("who took Carl in has %+v", m)
 	}
-	if _, err := o.Confirm(o.ctx, "t", id, "e"); lodge.CodeOf(err) != lodge.CodeNotFound {
+	if _, err := o.Confirm(o.ctx, "t", id, Coming{Person: "e"}); lodge.CodeOf(err) != lodge.CodeNotFound {
 		t.Errorf("a stranger: %v", err)
 	}
 	clear(merged)

@@ -109,9 +109,18 @@ func (d *Desk) read(ctx context.Context, tenant lodge.Tenant, choose func(*state
 // marked returns the entries that write marks down, as few as fit. Of members who
 // were erased nothing is written.
 func marked(register string, marks map[lodge.PersonID]mark, keys map[lodge.PersonID][]byte) ([]messaging.Message, error) {
+	return noted(kindMarked, register, marks, keys)
+}
+
+// noted is marked for entries of another kind: those that make members, and those
+// that change what is closed.
+func noted(kind, register string, marks map[lodge.PersonID]mark, keys map[lodge.PersonID][]byte) ([]messaging.Message, error) {
 	var msgs []messaging.Message
 	for people := range slices.Chunk(slices.Sorted(maps.Keys(marks)), marksPerEntry) {
-		e := entry{Kind: kindMarked, Register: register, Marks: make(map[lodge.PersonID]sealed, len(people))}
+		e := entry{Kind: kind, Register: register, Marks: make(map[lodge.PersonID]sealed, len(people))}
+		if kind == kindJoined {
+			e.Members = make(map[lodge.PersonID]string, len(people))
+		}
 		for _, person := range people {
 			if keys[person] == nil {
 				continue
@@ -119,6 +128,9 @@ func marked(register string, marks map[lodge.PersonID]mark, keys map[lodge.Perso
 			var err error
 			if e.Marks[person], err = marks[person].seal(keys[person], register); err != nil {
 				return nil, err
+			}
+			if kind == kindJoined {
+				e.Members[person] = ""
 			}
 		}
 		if len(e.Marks) == 0 {

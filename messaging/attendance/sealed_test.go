@@ -21,7 +21,7 @@ func TestSec45_AnErasedPersonsMarksAreGone(t *testing.T) {
 	d.Sightings = []Sighting{{Person: "ada", Name: "Surname-of-ada", Source: FromExperiment, From: at(1), To: at(3)}}
 	r := o.open(d)
 	o.seen("eve", FromExperiment, at(10), at(20))
-	if _, err := o.Confirm(o.ctx, "t", r.ID, "ada"); err != nil {
+	if _, err := o.Confirm(o.ctx, "t", r.ID, Coming{Person: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	if m := o.mark(r.ID, "ada"); !m.Confirmed || m.Source != FromExperiment || m.Name != "Surname-of-ada" {
@@ -61,7 +61,7 @@ func TestSec45_AnErasedPersonsMarksAreGone(t *testing.T) {
 		if found, err := node.MarkedOf(node.ctx, "t", []lodge.PersonID{"ada", "eve"}); err != nil || len(found) != 1 || found[0].Person != "eve" {
 			t.Errorf("marks %+v, %v", found, err)
 		}
-		if _, err := node.Confirm(node.ctx, "t", r.ID, "ada"); !errors.Is(err, messaging.ErrErased) || lodge.CodeOf(err) != lodge.CodeForbidden {
+		if _, err := node.Confirm(node.ctx, "t", r.ID, Coming{Person: "ada"}); !errors.Is(err, messaging.ErrErased) || lodge.CodeOf(err) != lodge.CodeForbidden {
 			t.Errorf("confirming again: %v", err)
 		}
 		node.seen("ada", FromExperiment, at(30), at(40))
@@ -96,7 +96,7 @@ func TestPlainMarksOfBeforeStillCount(t *testing.T) {
 	if m := o.mark("old", "ada"); m.Name != "Ada" || !m.Confirmed || !m.FirstSeen.Equal(at(7)) {
 		t.Errorf("%+v", m)
 	}
-	if r, err := o.Confirm(o.ctx, "t", "old", "ada"); err != nil || len(r.Marks) != 2 {
+	if r, err := o.Confirm(o.ctx, "t", "old", Coming{Person: "ada"}); err != nil || len(r.Marks) != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -252,7 +252,7 @@ step('the survey reaches Ada after the experiment', async () => {
 step('the register knows that Ada was there, and Søren was not', async () => {
   const {page} = grace
   await grace.goto('/teach')
-  await page.getByTestId('new-register').click()
+  await page.getByTestId('registers-page').click()
   const form = page.getByTestId('register-compose')
   await form.getByTestId('register-title').fill('Physics 1, this hour')
   await form.getByTestId('register-group').selectOption('physics-1')
@@ -269,7 +269,7 @@ step('the register knows that Ada was there, and Søren was not', async () => {
   await ada.page.getByTestId('confirmed').waitFor()
   await row('Ada Lovelace').filter({hasText: 'confirmed'}).waitFor()
   assert.ok(await page.evaluate(() => window.same), 'the page was loaded again')
-  await page.getByTestId('register').getByTestId('close-register').locator('summary').click()
+  await page.getByTestId('close-register').locator('summary').click()
   await page.getByTestId('close-register-confirm').click()
   await row('Søren Ó Briain').filter({hasText: 'absent'}).waitFor()
   await ada.page.getByTestId('register').waitFor({state: 'detached'})

@@ -13,6 +13,8 @@ showTimes(document)
 document.querySelector('.doors [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'})
 keepCompose(document)
 keepSurveys(document)
+const screen = document.querySelector('[data-screen]')
+if (screen) (await import('./screen.js')).keepScreen(screen)
 
 const messages = connect()
 if (messages) {
