@@ -113,8 +113,13 @@ func (d *Desk) Correct(ctx context.Context, tenant lodge.Tenant, id string, by l
 			if n := len(rec.Changes); n > 0 && rec.Changes[n-1].State == c.State && rec.Changes[n-1].Reason == c.Reason || n == 0 && c.State == "" {
 				continue
 			}
+			at := now
+			// The last one counts, also where another node's clock was ahead.
+			if n := len(rec.Changes); n > 0 && !at.After(rec.Changes[n-1].At) {
+				at = rec.Changes[n-1].At.Add(time.Microsecond)
+			}
 			before = append(before, rec.view(member, r))
-			changed[member] = rec.mark.with(mark{Changes: []Change{{State: c.State, Reason: c.Reason, By: by, At: now}}})
+			changed[member] = rec.mark.with(mark{Changes: []Change{{State: c.State, Reason: c.Reason, By: by, At: at}}})
 		}
 		return changed, nil
 	})
@@ -136,6 +141,9 @@ func (d *Desk) Decide(ctx context.Context, tenant lodge.Tenant, id string, by, p
 			return nil, nil
 		}
 		a := rec.Apology
+		if !now.After(a.DecidedAt) {
+			now = a.DecidedAt.Add(time.Microsecond)
+		}
 		a.State, a.DecidedBy, a.DecidedAt = decision, by, now
 		return map[lodge.PersonID]mark{member: rec.mark.with(mark{Apology: a})}, nil
 	})
