@@ -82,8 +82,9 @@ func TestPlanAndApplyUnderALiveBooking(t *testing.T) {
 	mine := ada.book("pend00-everyone")
 	activity := ada.launch(mine)
 	data := ada.stream(activity, "data")
-	news := ada.messages()
+	news, bystander := ada.messages(), l.signedIn("soren").messages()
 	news.caughtUp()
+	bystander.caughtUp()
 
 	const change = "pools: {pendulums: {experiments: [pend01, pend02]}}\nroles: {linus: {role: technician, scope: 'experiment:pend01', subjects: ['dev:linus']}}\n" +
 		"remove: {experiments: [pend00], slots: [pend00-everyone, pend00-physics-1]}"
@@ -111,6 +112,7 @@ func TestPlanAndApplyUnderALiveBooking(t *testing.T) {
 	if heard.Change != "moved" || heard.Experiment != "pend02" || heard.Reason != req.Message {
 		t.Errorf("heard: %+v", heard)
 	}
+	bystander.await("that the offer has changed", func(e event) bool { return e.Type == "lodge.catalogue" && e.Topic == "all" })
 	// The code that was given out is good for the new rig's streams, and a launch
 	// shows them.
 	call[gateway.TicketView](ada, 200, "POST", "/session/pend02-data", nil, authorization(code(activity)))

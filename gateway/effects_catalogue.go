@@ -9,6 +9,7 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/idp"
+	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -33,7 +34,10 @@ func (e effects) catalogueChanged(ctx context.Context, ef booking.Effect) error 
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.rolesChanged(ctx, ef.Tenant, cat), e.hostsChanged(ctx, ef.Tenant, cat), e.g.endTests(ctx, ef.Tenant, cat))
+	if err := errors.Join(e.rolesChanged(ctx, ef.Tenant, cat), e.hostsChanged(ctx, ef.Tenant, cat), e.g.endTests(ctx, ef.Tenant, cat)); err != nil {
+		return err
+	}
+	return e.g.publish(ctx, ef.Tenant, "all", messaging.TypeCatalogue, effectID(ef), struct{}{})
 }
 
 // rolesChanged writes the roles that people have now into their logins, and wakes

@@ -20,7 +20,7 @@ func TestAsyncAPIDescribesEverything(t *testing.T) {
 	}
 	for _, name := range []string{
 		messaging.TypeNotice, messaging.TypeBooking, messaging.TypeSession, messaging.TypeSurvey, messaging.TypeRegister, messaging.TypeHandIn,
-		messaging.TypeExperiment, messaging.TypeWaiting, messaging.TypePresence, messaging.TypeReceipt, messaging.TypeGap, messaging.TypeCaughtUp,
+		messaging.TypeExperiment, messaging.TypeWaiting, messaging.TypeCatalogue, messaging.TypePresence, messaging.TypeReceipt, messaging.TypeGap, messaging.TypeCaughtUp,
 		messaging.TypeReply, messaging.TypeReconnect, "ack", "read", "narrow", "answer", "mark",
 	} {
 		if schemas[name] == nil {

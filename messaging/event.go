@@ -25,6 +25,7 @@ const (
 	TypeHandIn     = "lodge.handin"     // a hand-in was opened, received, graded or closed
 	TypeRegister   = "lodge.register"   // a register was opened, marked or closed
 	TypeExperiment = "lodge.experiment" // an experiment went off-line or came back
+	TypeCatalogue  = "lodge.catalogue"  // what can be booked, or by which rules, has changed
 	TypePresence   = "lodge.presence"   // somebody came or went; live only
 	TypeWaiting    = "lodge.waiting"    // what the reader waits for can be booked
 	TypeReceipt    = "lodge.receipt"    // a message of one's own was delivered or read; live only
