@@ -19,6 +19,7 @@ type Export struct {
 	Person     PersonView       `json:"person"`
 	Merged     []string         `json:"merged"` // ids of persons who count as this one
 	Identities []IdentityView   `json:"identities"`
+	Mail       ExportedMail     `json:"mail"`
 	Sessions   []SessionView    `json:"sessions"`
 	Bookings   []BookingView    `json:"bookings"`
 	Answers    []ExportedAnswer `json:"answers"`
@@ -26,6 +27,14 @@ type Export struct {
 	Work       []ExportedWork   `json:"work"`
 	Received   []ExportedNotice `json:"received"` // what reached the person, or will
 	Sent       []ExportedNotice `json:"sent"`
+}
+
+// ExportedMail is where the person is written to, and what they chose.
+type ExportedMail struct {
+	Address   string `json:"address,omitempty"`
+	Language  string `json:"language,omitempty"` // BCP 47, of the last sign-in
+	Bookings  bool   `json:"bookings"`
+	Reminders bool   `json:"reminders"`
 }
 
 // ExportedAnswer is what the person answered to one survey.
@@ -131,6 +140,11 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 			e.Merged = append(e.Merged, string(id))
 		}
 	}
+	box, err := g.persons.Mailbox(ctx, s.Tenant, person.ID)
+	if err != nil {
+		return Export{}, err
+	}
+	e.Mail = ExportedMail{Address: box.Address, Language: box.Language, Bookings: !box.Off, Reminders: !box.NoReminders}
 	if e.Sessions, err = g.sessionsOf(ctx, s); err != nil {
 		return Export{}, err
 	}

@@ -302,6 +302,9 @@ func TestMailIsChosen(t *testing.T) {
 	if page := ada.do("GET", "/mail", nil); page.status != 200 || !strings.Contains(string(page.body), "ada@example.org") {
 		t.Errorf("page: %d", page.status)
 	}
+	if got := call[gateway.Export](ada, 200, "GET", "/api/v1/me/export", nil).Mail; got.Address != "ada@example.org" || !got.Bookings || got.Reminders {
+		t.Errorf("exported: %+v", got)
+	}
 	if page := l.browser().do("GET", "/mail", nil); page.status != 303 {
 		t.Errorf("page for nobody: %d", page.status)
 	}
