@@ -101,7 +101,7 @@ export interface MessagesEvents {
   safety: LodgeEvent<Notice>
   'lodge.booking': LodgeEvent<BookingChange>
   'lodge.experiment': LodgeEvent<ExperimentChange>
-  'lodge.survey': LodgeEvent<{survey: string; title: string; change: 'opened' | 'closed'}>
+  'lodge.survey': LodgeEvent<{survey: string; title: string; change: 'opened' | 'answered' | 'closed' | 'released'}>
   'lodge.register': LodgeEvent<{register: string; title: string; change: 'opened' | 'closed' | 'marked'}>
   'lodge.receipt': LodgeEvent<{message: string; sent: number; delivered: number; read: number}>
   'lodge.session': LodgeEvent
