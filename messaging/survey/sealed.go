@@ -67,9 +67,6 @@ func (r *response) opened(survey string, keys map[lodge.PersonID][]byte) *respon
 	return &open
 }
 
-// silent reports whether nothing is known of what was said: the person was erased.
-func (r *response) silent() bool { return len(r.Answers) == 0 }
-
 // apart returns a state that later entries do not change.
 func (s *state) apart() *state {
 	one := *s
