@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -20,12 +19,12 @@ import (
 	"time"
 
 	"github.com/cloudflare/circl/blindsign/blindrsa"
-	_ "modernc.org/sqlite" // the administrator's own way in
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp/idptest"
 	"github.com/lodge-gateway/lodge/internal/audit"
+	"github.com/lodge-gateway/lodge/internal/storage/sqlite/sqlitetest"
 	"github.com/lodge-gateway/lodge/messaging"
 )
 
@@ -253,10 +252,9 @@ func (l *lab) loot() loot {
 		}
 		got.topics[topic.Name] = text
 	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(l.dir, "lodge.db")+"?mode=ro")
+	raw, err := sqlitetest.Values(ctx, filepath.Join(l.dir, "lodge.db"))
 	l.must(err)
-	defer func() { l.must(db.Close()) }()
-	got.raw = l.everyValue(db)
+	got.raw = raw
 	files, err := filepath.Glob(filepath.Join(l.dir, "*"))
 	l.must(err)
 	for _, name := range files {
@@ -270,37 +268,6 @@ func (l *lab) loot() loot {
 	l.must(err)
 	got.raw = append(append(append(got.raw, l.log.String()...), '\n'), trail...)
 	return got
-}
-
-// everyValue reads every table in the order of its rows.
-func (l *lab) everyValue(db *sql.DB) []byte {
-	l.Helper()
-	var names []string
-	rows, err := db.Query(`SELECT name FROM sqlite_schema WHERE type = 'table'`)
-	l.must(err)
-	for rows.Next() {
-		var name string
-		l.must(rows.Scan(&name))
-		names = append(names, name)
-	}
-	l.must(rows.Close())
-	var all []byte
-	for _, name := range names {
-		rows, err := db.Query(`SELECT * FROM "` + name + `"`)
-		l.must(err)
-		columns, err := rows.Columns()
-		l.must(err)
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			l.must(rows.Scan(into...))
-			all = fmt.Appendf(all, "%s %q\n", name, values)
-		}
-		l.must(rows.Close())
-	}
-	return all
 }
 
 // apart is a survey's ballot box, and all there is beside it.

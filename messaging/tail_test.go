@@ -367,7 +367,7 @@ func TestARingLetsGoOfWhatIsDiscarded(t *testing.T) {
 		if !lost(tails[0]) {
 			t.Error("the node that discards keeps it")
 		}
-		time.Sleep(11 * time.Minute) // of the bubble's time
+		<-time.After(11 * time.Minute) // of the bubble's time
 		synctest.Wait()
 		if !lost(tails[1]) {
 			t.Error("another node keeps it")

@@ -37,6 +37,7 @@ var table = map[string][]string{
 	"internal/faultproxy":   {},
 	"internal/soaktest":     {},
 	"internal/hubnode":      {".", "messaging", "internal/storage"},
+	"internal/booknode":     {".", "booking", "internal/storage"},
 	"internal/arch":         {},
 	"cmd":                   {".", "sessions", "idp", "booking", "messaging", "relay", "web", "gateway", "internal", "deploy"},
 	"deploy":                {},
