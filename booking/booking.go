@@ -106,6 +106,7 @@ const (
 	EffectCancelled EffectKind = "cancelled"
 	EffectReminder  EffectKind = "reminder"  // it begins soon
 	EffectRotated   EffectKind = "rotated"   // its reference is another one now
+	EffectControl   EffectKind = "control"   // with whom it is shared, or who of them has control; Reason says which
 	EffectFreed     EffectKind = "freed"     // somebody on a waiting list can book
 	EffectMoved     EffectKind = "moved"     // a booking, to another experiment
 	EffectRenewed   EffectKind = "renewed"   // a booking's experiment has other streams

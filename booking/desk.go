@@ -31,6 +31,9 @@ type Options struct {
 	// WaitTurn is how long somebody on a waiting list who was told that they can
 	// book has before the next is told. Default 10 min.
 	WaitTurn time.Duration
+	// MaxPartners is with how many people a booking may be shared. Default 8;
+	// negative: with nobody.
+	MaxPartners int
 	// ReferenceLength is how many characters new references have: 6, the default,
 	// or 8. Those of either length are found.
 	ReferenceLength int
@@ -92,6 +95,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.WaitTurn <= 0 {
 		o.WaitTurn = 10 * time.Minute
+	}
+	if o.MaxPartners == 0 {
+		o.MaxPartners = 8
 	}
 	if o.ReferenceLength == 0 {
 		o.ReferenceLength = ReferenceLength

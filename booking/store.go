@@ -42,6 +42,7 @@ type Tx interface {
 	Links
 	Arrivals
 	Waits
+	Partners
 }
 
 // Diary keeps bookings.

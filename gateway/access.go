@@ -67,7 +67,8 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 	if topic == relay.StatsTopic && slices.Contains(s.Scopes, relay.ScopeStats) {
 		g.Read = true
 	}
-	if !g.Read && !g.Write {
+	g.Held = !g.Write && slices.Contains(s.Scopes, rightHold+":"+topic)
+	if !g.Read && !g.Write && !g.Held {
 		return relay.Grant{}, relay.ErrTopic
 	}
 	if s.Kind == sessions.Experiment && !isTest(s) {

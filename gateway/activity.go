@@ -19,7 +19,7 @@ import (
 // startActivity mints one more experiment code for a booking and returns what a
 // UI needs to use it.
 func (g *Gateway) startActivity(w http.ResponseWriter, r *http.Request) error {
-	b, by, err := g.mineTo(r, booking.LookupLaunch)
+	b, by, err := g.oursTo(r, booking.LookupLaunch)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,14 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	if err := g.launches.allow(b.Tenant, b.ID); err != nil {
 		return Activity{}, err
 	}
-	if err := g.capCodes(ctx, b); err != nil {
+	partner, person, name := isPartner(b, by), b.Owner, b.OwnerName
+	if partner {
+		person, name = by.Person, by.Name
+	}
+	if err := g.anotherWindow(ctx, b, person); err != nil {
+		return Activity{}, err
+	}
+	if err := g.capCodes(ctx, b, person); err != nil {
 		return Activity{}, err
 	}
 	// Whoever got this far came: from now on it is no no-show, and if it was one a
@@ -52,14 +59,18 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	if err := g.desk.Came(ctx, b); err != nil {
 		return Activity{}, err
 	}
-	scopes := streamScopes(experiment)
+	of, err := g.controlScopes(ctx, b, streamScopes(experiment))
+	if err != nil {
+		return Activity{}, err
+	}
+	scopes := of(sessions.Session{Person: person})
 	if allowed, err := g.allowed(ctx, b, by, booking.LookupExtend); err != nil {
 		return Activity{}, err
-	} else if allowed {
-		scopes = append(scopes, scopeExtend)
+	} else if allowed && !partner {
+		scopes = append(slices.Clip(scopes), scopeExtend)
 	}
 	code, s, err := g.sessions.Create(ctx, sessions.New{
-		Tenant: b.Tenant, Kind: sessions.Experiment, Person: b.Owner, Name: b.OwnerName, Booking: b.ID, Experiment: b.Experiment,
+		Tenant: b.Tenant, Kind: sessions.Experiment, Person: person, Name: name, Booking: b.ID, Experiment: b.Experiment,
 		Scopes: scopes, NotBefore: b.Start, ExpiresAt: b.End, MessagesUntil: g.desk.MessagesUntil(b),
 	})
 	if err != nil {
@@ -73,6 +84,9 @@ func (g *Gateway) activity(ctx context.Context, b booking.Booking, by sessions.S
 	}
 	if err := g.launchable(ctx, now); err != nil {
 		return Activity{}, cmp.Or(g.sessions.Revoke(ctx, s.Tenant, s.ID, "The booking changed while it was launched."), err)
+	}
+	if err := g.stillShared(ctx, now, s); err != nil {
+		return Activity{}, err
 	}
 	if !now.End.Equal(b.End) {
 		if err := g.sessions.Extend(ctx, b.Tenant, b.ID, now.End, g.desk.MessagesUntil(now)); err != nil {
@@ -138,10 +152,10 @@ func (g *Gateway) launchable(ctx context.Context, b booking.Booking) error {
 	return err
 }
 
-// capCodes makes room for one more code of a booking: past the cap, the oldest
-// is ended, which is the window longest forgotten.
-func (g *Gateway) capCodes(ctx context.Context, b booking.Booking) error {
-	all, err := g.sessions.List(ctx, b.Tenant, sessions.Filter{Booking: b.ID, Kind: sessions.Experiment})
+// capCodes makes room for one more code of a person for a booking: past the cap,
+// the oldest is ended, which is the window longest forgotten.
+func (g *Gateway) capCodes(ctx context.Context, b booking.Booking, person lodge.PersonID) error {
+	all, err := g.sessions.List(ctx, b.Tenant, sessions.Filter{Booking: b.ID, Person: person, Kind: sessions.Experiment})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,11 @@ func (g *Gateway) bookingsOf(ctx context.Context, s sessions.Session) ([]Booking
 	var mine []booking.Booking
 	var err error
 	if s.Kind == sessions.Login {
-		mine, err = g.mineNow(ctx, s)
+		if mine, err = g.mineNow(ctx, s); err == nil {
+			var shared []booking.Booking
+			shared, err = g.sharedNow(ctx, s)
+			mine = append(mine, shared...)
+		}
 	} else {
 		var one booking.Booking
 		one, err = g.desk.Get(ctx, s.Tenant, s.Booking)
@@ -142,7 +146,7 @@ func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, erro
 }
 
 func (g *Gateway) getBooking(w http.ResponseWriter, r *http.Request) error {
-	b, s, err := g.mine(r)
+	b, s, _, err := g.ours(r)
 	if err != nil {
 		return err
 	}

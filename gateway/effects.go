@@ -72,6 +72,8 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		if err := e.place(ctx, ef); err != nil {
 			return err
 		}
+	case booking.EffectControl:
+		return e.control(ctx, ef)
 	case booking.EffectCatalogue:
 		return e.catalogueChanged(ctx, ef)
 	case booking.EffectReminder:
@@ -119,7 +121,12 @@ func (g *Gateway) append(ctx context.Context, tenant lodge.Tenant, topic, typ, i
 // membershipChanged wakes the message connections of a booking's owner: their
 // topics may have changed. Whoever is missed here is found by the hub's poll.
 func (g *Gateway) membershipChanged(ctx context.Context, tenant lodge.Tenant, b booking.Booking) {
-	live, err := g.sessions.List(ctx, tenant, sessions.Filter{Person: b.Owner, Limit: 1000})
+	g.membershipOf(ctx, tenant, b.Owner)
+}
+
+// membershipOf is membershipChanged for a person.
+func (g *Gateway) membershipOf(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID) {
+	live, err := g.sessions.List(ctx, tenant, sessions.Filter{Person: person, Limit: 1000})
 	if err != nil {
 		g.log.WarnContext(ctx, "membership", "err", err)
 		return

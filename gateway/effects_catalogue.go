@@ -23,7 +23,11 @@ func (e effects) place(ctx context.Context, ef booking.Effect) error {
 		return err
 	}
 	b := ef.Booking
-	return e.g.sessions.Place(ctx, ef.Tenant, b.ID, b.Experiment, streamScopes(cat.Experiments[b.Experiment]))
+	scopes, err := e.g.controlScopes(ctx, b, streamScopes(cat.Experiments[b.Experiment]))
+	if err != nil {
+		return err
+	}
+	return e.g.sessions.Place(ctx, ef.Tenant, b.ID, b.Experiment, scopes)
 }
 
 // catalogueChanged brings what a changed catalogue gives to those who are there:

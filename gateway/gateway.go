@@ -11,6 +11,7 @@
 //	fleet.go       the relays of several nodes
 //	relay_node.go  a relay without the rest of a gateway
 //	interop.go     codes and signed tokens as practable's relay has them
+//	share.go       lab partners, and which of them has control
 //	effects.go     what a change of a booking does to sessions, streams, messages
 //	wire.go        the JSON shapes; the other files hold one flow each
 package gateway
@@ -104,8 +105,12 @@ type Config struct {
 	// 47); default English.
 	MailLanguage string
 
+	// SecondWindow says what becomes of a second window of one student on one
+	// booking; default WindowAllow.
+	SecondWindow Window
+
 	MaxBody      int64 // bytes of a JSON or form body; default 64 KiB
-	CodesPerBook int   // live experiment codes of one booking; default 16
+	CodesPerBook int   // live experiment codes of one person for one booking; default 16
 	SendRate     int   // messages, surveys and registers of one person a minute; default 60
 	LaunchRate   int   // experiment codes, and openings by reference, of one booking a minute; default 60
 	SignInRate   int   // sign-ins begun at one address a minute; default 300
@@ -330,6 +335,10 @@ func (c *Config) complete() error {
 	setDefault(&c.LeaseGrace, 15*time.Second)
 	if c.LeaseGrace < 2*c.LeasePoll {
 		errs = append(errs, errors.New("lease_grace must be at least twice lease_poll: one check that fails is not to end what is open"))
+	}
+	setDefault(&c.SecondWindow, WindowAllow)
+	if !slices.Contains([]Window{WindowAllow, WindowReplace, WindowRefuse}, c.SecondWindow) {
+		errs = append(errs, errors.New("second_window is one of allow, replace, refuse"))
 	}
 	setDefault(&c.MaxBody, 64<<10)
 	setDefault(&c.CodesPerBook, 16)

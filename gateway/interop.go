@@ -76,7 +76,7 @@ func (g *Gateway) endCode(ctx context.Context, tenant lodge.Tenant, code, topic 
 		return relay.ErrEnded
 	case err != nil && !errors.Is(err, sessions.ErrPending):
 		return err
-	case !slices.Contains(s.Scopes, "read:"+topic) && !slices.Contains(s.Scopes, "write:"+topic):
+	case !opens(s, topic):
 		return relay.ErrTopic
 	case s.Kind != sessions.Experiment:
 		return lodge.E(lodge.CodeForbidden, "The code of a host or a service is ended by the laboratory, not with itself.")

@@ -55,6 +55,11 @@ func (g *Gateway) bookingViewFor(ctx context.Context, b booking.Booking, s sessi
 	if err != nil {
 		return view, err
 	}
+	if isPartner(b, s) && !teaches(s.Principal(), b.Group) {
+		view.Shared, view.Surname, view.Extend = true, "", []int{}
+		view.May = []string{booking.LookupSee, booking.LookupLaunch}
+		return view, nil
+	}
 	if s.Kind == sessions.Login {
 		view.May = []string{booking.LookupSee, booking.LookupLaunch, booking.LookupExtend, booking.LookupCancel}
 	}

@@ -127,7 +127,11 @@ func (g *Gateway) membership(ctx context.Context, s sessions.Session) (*membersh
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range mine {
+	shared, err := g.sharedNow(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range append(mine, shared...) {
 		g.addBooking(m, b, now)
 	}
 	return m, nil

@@ -160,9 +160,12 @@ func (g *Gateway) bookingPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem) error {
-	b, s, err := g.mine(r)
+	b, s, partner, err := g.ours(r)
 	if err != nil {
 		return err
+	}
+	if partner {
+		return seeOther(w, r, "/bookings/"+b.ID+"/partners", "")
 	}
 	own := s.Kind == sessions.Login && s.Person == b.Owner
 	booking, err := g.bookingView(r.Context(), b, own)
@@ -223,7 +226,7 @@ func (g *Gateway) cancelForm(w http.ResponseWriter, r *http.Request) error {
 // fresh code with the booking's end as it is now, so that a UI which reads both
 // from its address survives an extension.
 func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
-	b, s, err := g.mine(r)
+	b, s, partner, err := g.ours(r)
 	if err != nil {
 		return err
 	}
@@ -235,7 +238,10 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view.Title, view.Booking = booking.Title, webBooking(booking)
+	view.Title, view.Booking, view.Partner = booking.Title, webBooking(booking), partner
+	if view.Control, err = g.webControl(r, b, s); err != nil {
+		return err
+	}
 	activity, err := g.activity(r.Context(), b, s)
 	switch code := lodge.CodeOf(err); {
 	case err == nil && len(activity.UIs) > 0:

@@ -67,6 +67,7 @@ type BookingView struct {
 	Start      time.Time  `json:"start"`
 	End        time.Time  `json:"end"`
 	ComeBy     time.Time  `json:"come_by,omitzero"` // it is cancelled then unless it was launched
+	Shared     bool       `json:"shared,omitempty"` // somebody else's, with the reader
 	May        []string   `json:"may"`              // what whoever reads this may do: see, launch, extend, cancel
 	State      string     `json:"state"`            // booked, cancelled, ended
 	Reason     string     `json:"reason,omitempty"`

@@ -28,6 +28,7 @@ const (
 	TypeCatalogue  = "lodge.catalogue"  // what can be booked, or by which rules, has changed
 	TypePresence   = "lodge.presence"   // somebody came or went; live only
 	TypeWaiting    = "lodge.waiting"    // what the reader waits for can be booked
+	TypeControl    = "lodge.control"    // a booking is shared with others, or another of them has control
 	TypeReceipt    = "lodge.receipt"    // a message of one's own was delivered or read; live only
 	TypeGap        = "lodge.gap"        // something could not be replayed
 	TypeCaughtUp   = "lodge.caught-up"  // all that was missed has been sent

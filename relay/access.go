@@ -25,6 +25,7 @@ type Grant struct {
 	Topic      string
 	Read       bool
 	Write      bool
+	Held       bool      // would have Write if its person had control, and waits for it
 	Ends       time.Time // zero: never
 }
 

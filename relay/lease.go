@@ -182,7 +182,7 @@ func (r *Relay) ask(ctx context.Context, old Grant) (Grant, error) {
 
 // sound checks an answer of Access.
 func sound(g Grant, tenant lodge.Tenant, topic string) error {
-	if g.Tenant != tenant || g.Topic != topic || !g.Read && !g.Write {
+	if g.Tenant != tenant || g.Topic != topic || !g.Read && !g.Write && !g.Held {
 		return &Refusal{StatusRevoked, "This code gives no right to this relay topic."}
 	}
 	return nil

@@ -8,10 +8,10 @@ import (
 )
 
 // Place writes into a booking's sessions which experiment they are for, and into
-// those of kind Experiment which scopes they have there: their codes stay good,
+// those of kind Experiment which scopes each has there: their codes stay good,
 // and open what is written from now on. Revoked sessions are left alone. It may be
 // repeated.
-func (m *Manager) Place(ctx context.Context, tenant lodge.Tenant, booking, experiment string, scopes []string) error {
+func (m *Manager) Place(ctx context.Context, tenant lodge.Tenant, booking, experiment string, scopes func(Session) []string) error {
 	list, err := m.ofBooking(ctx, tenant, booking)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (m *Manager) Place(ctx context.Context, tenant lodge.Tenant, booking, exper
 			s.Experiment = experiment
 			return changed
 		}
-		return place(s, experiment, scopes)
+		return place(s, experiment, scopes(*s))
 	})
 }
 

@@ -169,6 +169,8 @@ type Interval struct{ Start, End time.Time }
 type Launch struct {
 	Layout
 	Booking   Booking
+	Partner   bool // it is somebody else's, who shares it
+	Control   Control
 	UI        *UI
 	UIs       []UI   // all, to change over; without URL
 	Closed    string // why there is no UI, in words; empty with a UI

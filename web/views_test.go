@@ -21,7 +21,7 @@ func emptyViews() []fixture {
 	var all []fixture
 	for _, l := range []Layout{out, in} {
 		all = append(all,
-			fixture{PageHome, Home{Layout: l}}, fixture{PageLogin, Login{Layout: l}}, fixture{PageLookup, Lookup{Layout: l}},
+			fixture{PageHome, Home{Layout: l}}, fixture{PageLogin, Login{Layout: l}}, fixture{PageLookup, Lookup{Layout: l}}, fixture{PagePartners, Partners{Layout: l}}, fixture{PagePartnerJoin, PartnerJoin{Layout: l}},
 			fixture{PageBooking, BookingPage{Layout: l}}, fixture{PageBook, Book{Layout: l}}, fixture{PageLaunch, Launch{Layout: l}},
 			fixture{PageMessages, Messages{Layout: l}}, fixture{PageSurvey, SurveyPage{Layout: l}}, fixture{PageHandIn, HandInPage{Layout: l}}, fixture{PageTeachHandIns, TeachHandIns{Layout: l}}, fixture{PageTeachHandIn, TeachHandIn{Layout: l}}, fixture{PageSurveys, Surveys{Layout: l}},
 			fixture{PageSurveyEdit, SurveyEdit{Layout: l}}, fixture{PageResults, SurveyResults{Layout: l, Tally: Tally{Survey: Survey{Title: "T"}}}}, fixture{PageWall, SurveyResults{Layout: l}},
@@ -92,6 +92,9 @@ func fullViews(t string) []fixture {
 		{PageBook, Book{Layout: l, Group: group, Groups: []Group{group, {Name: "g2"}}, From: testNow, Until: testNow.Add(24 * time.Hour), Days: Days(testNow, 7, time.UTC), Earlier: "2026-07-22", Later: "2026-08-05", By: ByTime, Form: BookForm{Slot: t, Seconds: 600, Surname: t, Key: t}}},
 		{PageLaunch, Launch{Layout: limited, Booking: under, UI: &ui, UIs: []UI{ui, {Name: "simple"}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
 		{PageLaunch, Launch{Layout: l, Booking: cancelled, Closed: t}},
+		{PagePartners, Partners{Layout: l, Booking: under, Link: t, May: true, Control: Control{Booking: "b1", Owner: true, Open: true, People: []Partner{{ID: "p1", Name: t, Owner: true, You: true}, {ID: "p2", Name: t, Controls: true}, {ID: "p3", Name: t, Asks: true}}}}},
+		{PagePartners, Partners{Layout: l, Booking: under, Partner: true, Control: Control{Booking: "b1", Mine: true, Open: true, People: []Partner{{ID: "p1", Name: t, Owner: true}, {ID: "p2", Name: t, You: true, Controls: true}}}}},
+		{PagePartnerJoin, PartnerJoin{Layout: l, Booking: coming, By: t, Key: t}},
 		{PageMessages, Messages{Layout: l, Messages: []Message{message}, Older: "/messages?before=x"}},
 		{PageSurvey, SurveyPage{Layout: l, Survey: survey}}, {PageSurvey, SurveyPage{Layout: l, Survey: secret, Results: &tally}},
 		{PageSurveys, Surveys{Layout: l, Audience: audience, Templates: []SurveyDraft{{ID: "s1", Title: t, Mode: "unlinkable", Questions: 1}}, To: "all", Key: t, Open: []Survey{survey}, Past: []Survey{secret},

@@ -108,6 +108,10 @@ func Run(t *testing.T, h Harness) {
 		"WaitsEnd":                   testWaitsEnd,
 		"WaitRefusals":               testWaitRefusals,
 		"WaitAnotherWasFaster":       testWaitAnotherWasFaster,
+		"Share":                      testShare,
+		"ShareEnds":                  testShareEnds,
+		"Control":                    testControl,
+		"Sec45_ShareOfOne":           testShareOfOne,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, h)

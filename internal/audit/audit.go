@@ -44,6 +44,7 @@ const (
 	LookupRefused   Action = "lookup-refused"     // not found, or over a limit: the reason says which
 	Book            Action = "book"               // object: booking
 	Extend          Action = "extend"             // object: booking
+	Share           Action = "share"              // object: booking; reason: with whom from now on, or no more
 	Rotate          Action = "rotate"             // object: booking; it has another reference
 	Cancel          Action = "cancel"             // object: booking; by its owner
 	CancelByOther   Action = "cancel-by-another"  // object: booking; by staff
@@ -103,7 +104,7 @@ const (
 // Actions lists every action that is recorded, in the order above.
 func Actions() []Action {
 	return []Action{
-		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Rotate, Cancel, CancelByOther,
+		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Share, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, Look, LogRead, CodeCreate, CodeRevoke,
 		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, RegisterPlan, RegisterUnplan, RegisterMark, RegisterExcuse, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
 	}

@@ -23,6 +23,7 @@ if (messages) {
   keepLive(messages)
   const launch = document.querySelector('[data-launch]')
   if (launch) (await import('./launch.js')).keepLaunch(launch, messages)
+  if (launch) (await import('./control.js')).keepControl(launch, messages)
   messages.open()
 }
 
