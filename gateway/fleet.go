@@ -85,6 +85,8 @@ func (g *Gateway) relayOptions(tokens *relay.Tokens, parts Parts) relay.Options 
 		Logger:        parts.Log,
 		LeasePoll:     g.cfg.LeasePoll,
 		LeaseGrace:    g.cfg.LeaseGrace,
+		MaxPerPerson:  g.cfg.StreamsPerPerson,
+		MaxPerAddress: g.cfg.StreamsPerAddress,
 	}
 	if g.metrics != nil && !g.cfg.NoCanary && g.cfg.RelayURL != RelayElsewhere {
 		o.Canary = g.metrics.Canary

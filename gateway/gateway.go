@@ -105,6 +105,10 @@ type Config struct {
 	// 47); default English.
 	MailLanguage string
 
+	// StreamsPerPerson and StreamsPerAddress bound the streams that one person, and
+	// one address, have open on this node; defaults 64 and 4,000.
+	StreamsPerPerson, StreamsPerAddress int
+
 	// SecondWindow says what becomes of a second window of one student on one
 	// booking; default WindowAllow.
 	SecondWindow Window

@@ -84,6 +84,11 @@ type Options struct {
 	// DefaultPolicy.
 	Policy func(topic string) Overflow
 
+	// MaxPerPerson and MaxPerAddress bound the connections that one person, and one
+	// address, have on this node; hosts count for their address alone. Defaults: 64,
+	// 4,000.
+	MaxPerPerson, MaxPerAddress int
+
 	// LeasePoll is the time within which Access is asked again about a connection
 	// and has answered: the question comes after nine tenths of it at the latest.
 	// Default: 5 s.
@@ -153,6 +158,8 @@ func (o *Options) setDefaults() {
 	if o.TicketLife <= 0 || o.TicketLife > maxTicketLife {
 		o.TicketLife = maxTicketLife
 	}
+	o.MaxPerPerson = positive(o.MaxPerPerson, 64)
+	o.MaxPerAddress = positive(o.MaxPerAddress, 4000)
 	o.MaxMessage = positive(o.MaxMessage, 10<<20)
 	o.QueueBytes = positive(o.QueueBytes, 2<<20)
 	o.QueueMessages = positive(o.QueueMessages, 512)
@@ -199,6 +206,7 @@ type Relay struct {
 	opts    Options
 	tickets *tickets
 	rooms   *rooms
+	crowd   *crowd
 	fleet   *fleet // nil: on its own
 
 	refusals refusals
@@ -213,6 +221,7 @@ func New(access Access, clock lodge.Clock, opts Options) *Relay {
 		opts:    opts,
 		tickets: newTickets(opts.TicketLife),
 		rooms:   newRooms(),
+		crowd:   &crowd{perPerson: opts.MaxPerPerson, perAddress: opts.MaxPerAddress, in: map[crowdKey]int{}},
 
 		refusals: newRefusals(),
 	}

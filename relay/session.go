@@ -146,6 +146,11 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := r.crowd.enter(grant, r.opts.Address(req))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	shared := r.fleet != nil && grant.Kind != kindCanary
 	if shared {
 		if err := r.fleet.claim(ctx, grant.Tenant, topic); err != nil {

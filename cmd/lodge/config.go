@@ -55,6 +55,7 @@ type config struct {
 	DrainSpread    time.Duration
 	SessionCache   time.Duration // 0: each check reads the store
 	Limits         limits
+	SecondWindow   gateway.Window
 	Mail           mailConfig
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
@@ -68,6 +69,7 @@ type limits struct {
 	BallotRate, SurveySmall                       int // a minute; answers
 	Connections, PersonConnections                int // message connections
 	FrameRate                                     int // frames a second of one message connection
+	StreamsPerPerson, StreamsPerAddress           int // open at once on one node
 }
 
 // setting is one key that flags, environment and file share.
@@ -134,6 +136,9 @@ var settings = slices.Concat([]setting{
 	{"message_connections", "message connections of one node (default 20000)", limit(func(c *config) *int { return &c.Limits.Connections })},
 	{"message_connections_per_person", "message connections of one person on one node (default 32)", limit(func(c *config) *int { return &c.Limits.PersonConnections })},
 	{"message_frame_rate", "frames a client sends on one message connection in a second, on average (default 20)", limit(func(c *config) *int { return &c.Limits.FrameRate })},
+	{"streams_per_person", "streams one person has open on one node (default 64)", limit(func(c *config) *int { return &c.Limits.StreamsPerPerson })},
+	{"streams_per_address", "streams that are open on one node from one address, hosts among them (default 4000)", limit(func(c *config) *int { return &c.Limits.StreamsPerAddress })},
+	{"second_window", "allow, replace or refuse a second window of one student on one booking: both stay open, the older is closed, or the newer is refused (default allow)", secondWindow},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
 }, mailSettings, issuerSettings)
 

@@ -13,6 +13,7 @@ import (
 var relaySettings = []string{
 	"listen", "public_url", "assets_url", "ui_origins", "relay_url", "relay_lease", "data", "redis", "redis_file",
 	"trusted_proxies", "jwt_secret_file", "lease_poll", "lease_grace", "metrics_listen", "canary", "log_level",
+	"streams_per_person", "streams_per_address",
 }
 
 // relayCommand is the command that takes only these.
@@ -44,6 +45,15 @@ func relayURL(c *config, from source) error {
 		return nil
 	}
 	return origin(func(c *config) *string { return &c.RelayURL })(c, from)
+}
+
+// secondWindow takes what becomes of a second window.
+func secondWindow(c *config, from source) error {
+	c.SecondWindow = gateway.Window(from.value)
+	if !slices.Contains([]gateway.Window{gateway.WindowAllow, gateway.WindowReplace, gateway.WindowRefuse}, c.SecondWindow) {
+		return fmt.Errorf("%q is none of allow, replace and refuse", from.value)
+	}
+	return nil
 }
 
 // canary says whether the relay measures its own delay.

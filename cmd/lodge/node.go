@@ -119,6 +119,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		LoginLife: cfg.LoginLife, LoginIdle: cfg.LoginIdle, AdminFresh: cfg.AdminFresh, MessagePeriod: cfg.MessagePeriod, Zone: cfg.Zone, Retention: cfg.Retention, RefuseSelfErasure: cfg.NoSelfErasure, MailLanguage: cfg.Mail.Language,
 		JoinCodesFile: cfg.JoinCodesFile, JWTSecret: cfg.JWTSecret, HandInMax: int64(cfg.HandIns.Max) << 20, JWTSecretFresh: cfg.JWTSecretFresh,
 		SendRate: cfg.Limits.SendRate, LaunchRate: cfg.Limits.LaunchRate, SignInRate: cfg.Limits.SignInRate, ServiceRate: cfg.Limits.ServiceRate, BallotRate: cfg.Limits.BallotRate, SurveySmall: cfg.Limits.SurveySmall,
+		StreamsPerPerson: cfg.Limits.StreamsPerPerson, StreamsPerAddress: cfg.Limits.StreamsPerAddress, SecondWindow: cfg.SecondWindow,
 		MessageConnections: cfg.Limits.Connections, MessageConnectionsPerPerson: cfg.Limits.PersonConnections, MessageFrameRate: cfg.Limits.FrameRate,
 	}, parts)
 	return n, err

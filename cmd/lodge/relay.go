@@ -52,6 +52,7 @@ func (a *app) relay(ctx context.Context, args []string) (err error) {
 		PublicURL: cfg.PublicURL, AssetsURL: cfg.AssetsURL, UIOrigins: cfg.UIOrigins, TrustedProxies: cfg.TrustedProxies,
 		JWTSecret: cfg.JWTSecret, JWTSecretFresh: cfg.JWTSecretFresh,
 		RelayURL: cfg.RelayURL, RelayLease: cfg.RelayLease, NoCanary: cfg.NoCanary, LeasePoll: cfg.LeasePoll, LeaseGrace: cfg.LeaseGrace,
+		StreamsPerPerson: cfg.Limits.StreamsPerPerson, StreamsPerAddress: cfg.Limits.StreamsPerAddress,
 	}, gateway.Parts{
 		Clock: at.Clock, Log: log, Metrics: told, Denials: redis.NewDenials(rdb), Signals: signals, Fleet: fleetOn(rdb), States: redis.NewStates(rdb),
 		Sessions: sessions.NewManager(told.Store(redis.NewSessions(rdb)), gateway.NoJournal{}, signals, at.Clock, sessions.Options{
