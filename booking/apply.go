@@ -156,7 +156,11 @@ func (a *application) run(ch Change) error {
 	}
 	// Who may do what, and who hears what, may be another from now on.
 	a.subjects = append(a.subjects, subjectOfCatalogue(a.tenant))
-	return a.tx.Enqueue(subjectOfCatalogue(a.tenant).Name, Effect{ID: newID(), Tenant: a.tenant, Kind: EffectCatalogue, At: a.now})
+	kind := EffectCatalogue
+	if w.before.revision == 0 {
+		kind = EffectOffered
+	}
+	return a.tx.Enqueue(subjectOfCatalogue(a.tenant).Name, Effect{ID: newID(), Tenant: a.tenant, Kind: kind, At: a.now})
 }
 
 // unchanged refuses when an object of the change was changed since it was planned.

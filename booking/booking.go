@@ -111,6 +111,7 @@ const (
 	EffectMoved     EffectKind = "moved"     // a booking, to another experiment
 	EffectRenewed   EffectKind = "renewed"   // a booking's experiment has other streams
 	EffectCatalogue EffectKind = "catalogue" // the catalogue changed: rights may have
+	EffectOffered   EffectKind = "offered"   // the same, where there was no catalogue before
 	EffectOffline   EffectKind = "offline"
 	EffectOnline    EffectKind = "online"
 )

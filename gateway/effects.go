@@ -74,7 +74,7 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		}
 	case booking.EffectControl:
 		return e.control(ctx, ef)
-	case booking.EffectCatalogue:
+	case booking.EffectCatalogue, booking.EffectOffered:
 		return e.catalogueChanged(ctx, ef)
 	case booking.EffectReminder:
 		box, err := g.persons.Mailbox(ctx, ef.Tenant, b.Owner)

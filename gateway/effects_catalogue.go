@@ -41,6 +41,9 @@ func (e effects) catalogueChanged(ctx context.Context, ef booking.Effect) error 
 	if err := errors.Join(e.rolesChanged(ctx, ef.Tenant, cat), e.hostsChanged(ctx, ef.Tenant, cat), e.g.endTests(ctx, ef.Tenant, cat)); err != nil {
 		return err
 	}
+	if ef.Kind == booking.EffectOffered {
+		return nil // nobody has looked at an older one
+	}
 	return e.g.publish(ctx, ef.Tenant, "all", messaging.TypeCatalogue, effectID(ef), struct{}{})
 }
 

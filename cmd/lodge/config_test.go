@@ -375,6 +375,7 @@ func TestConfigExample(t *testing.T) {
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
 		"redis.url": "redis://127.0.0.1:6379/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n", "nats.creds": "creds\n",
 		"example.secret": "secret\n", "mail.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
+		"join-codes.yaml": "join_codes: [{group: physics-1, code: ABCDEFGHJKLMNPQRSTUVWXYZ}]\n",
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {
 		t.Errorf("as it stands: %v", err)

@@ -106,7 +106,7 @@ func Actions() []Action {
 	return []Action{
 		SignIn, SignInRefused, SignOut, IssuerSignOut, RoleChange, Lookup, LookupRefused, Book, Extend, Share, Rotate, Cancel, CancelByOther,
 		BookingDeny, BookingAllow, Grant, Deny, SessionEnd, SessionsEnd, TokenEnd, PersonDisable, PersonEnable, Link, Unlink, Claim, Merge, Unmerge, Erase, Export, Look, LogRead, CodeCreate, CodeRevoke,
-		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, RegisterPlan, RegisterUnplan, RegisterMark, RegisterExcuse, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
+		ExperimentState, TestStart, TestEnd, CatalogueApply, BookingKeep, BookingMove, RoleBind, RoleUnbind, JoinCode, JoinCodeRevoke, JoinGroup, LeaveGroup, Send, SurveyOpen, SurveyClose, SurveyRelease, RegisterOpen, RegisterClose, RegisterPlan, RegisterUnplan, RegisterMark, RegisterExcuse, MailGivenUp, HandInOpen, HandInClose, HandInDownload, Grade, GradesRelease, Omitted, NodeJoin, Broken,
 	}
 }
 
