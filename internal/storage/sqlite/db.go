@@ -144,6 +144,9 @@ func (db *DB) closeFiles() error {
 // run; once it has, Update waits for the outcome, so that a caller always knows.
 // fn must not keep tx, start goroutines or wait for anything but tx.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // the select below might choose to queue it nevertheless
+	}
 	j := &job{fn: fn, done: make(chan error, 1)}
 	select {
 	case db.jobs <- j:
