@@ -126,6 +126,9 @@ func (g *Gateway) handInCSV(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) putGrade(w http.ResponseWriter, r *http.Request) error {
+	if _, _, err := g.gradedHandIn(r); err != nil {
+		return err // before what they say is looked at
+	}
 	var req GradeRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err

@@ -14,6 +14,9 @@ import (
 )
 
 func (g *Gateway) putMark(w http.ResponseWriter, r *http.Request) error {
+	if _, _, err := g.keptRegister(r); err != nil {
+		return err // before what they say is looked at
+	}
 	var req MarkChange
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
@@ -50,6 +53,9 @@ func (g *Gateway) corrected(ctx context.Context, s sessions.Session, register at
 }
 
 func (g *Gateway) putApology(w http.ResponseWriter, r *http.Request) error {
+	if _, _, err := g.keptRegister(r); err != nil {
+		return err // before what they say is looked at
+	}
 	var req ApologyDecision
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
