@@ -281,6 +281,7 @@ step('pages that were open survive kill -9', async () => {
   const messages = await ada.context.newPage()
   await messages.goto('/messages')
   await ada.live(messages)
+  await grace.goto('/teach')
   await send('all', 'Before the crash.')
   for (const page of [messages, ada.page]) await message(page, 'Before the crash.').waitFor()
   const shown = await messages.getByTestId('message').evaluateAll((items) => items.map((item) => item.dataset.id))
