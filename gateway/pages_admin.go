@@ -14,7 +14,7 @@ import (
 
 // How many sessions the administrator's pages show.
 const (
-	sessionsShown     = 25
+	sessionsShown     = 15
 	mostSessionsShown = 400
 	endingShown       = 20
 )

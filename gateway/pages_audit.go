@@ -16,7 +16,7 @@ import (
 
 const (
 	// auditShown is how many entries a page of the trail has.
-	auditShown = 50
+	auditShown = 40
 	// maxNamesakes bounds how many people a name may stand for in a search.
 	maxNamesakes = 50
 	// fieldTime is how a datetime-local field writes a time.

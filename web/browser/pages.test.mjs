@@ -61,7 +61,11 @@ async function seed() {
   const closed = await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, lecture', group: 'physics-1'})
   await ada.api('POST', `/api/v1/registers/${closed.id}/marks`)
   await grace.api('POST', `/api/v1/registers/${closed.id}/close`)
-  await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, laboratory', group: 'physics-1'})
+  at.closed = closed.id
+  at.register = (await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, laboratory', group: 'physics-1', room: true})).id
+  at.handin = (await grace.api('POST', '/api/v1/handins', {
+    to: 'group:physics-1', title: 'Report on damping', instructions: 'Two pages and your readings as CSV.', deadline: later(72), late: 'accept', points: 10,
+  })).id
   await soren.goto('/lookup')
   await soren.page.getByTestId('lookup-surname').fill('Ó Briain')
   await soren.page.getByTestId('lookup-reference').fill(await demo.reference())
@@ -106,6 +110,12 @@ const pages = [
   ['launch', 'ada', () => `/launch/${at.live}`, swings],
   ['launch-coming', 'ada', () => `/launch/${at.coming}`],
   ['launch-cancelled', 'ada', () => `/launch/${at.cancelled}`],
+  ['partners', 'ada', () => `/bookings/${at.live}/partners`],
+  ['waits', 'ada', () => '/waits'],
+  ['mail', 'ada', () => '/mail'],
+  ['join', 'ada', () => '/join'],
+  ['join-visitor', 'visitor', () => '/join'],
+  ['handin', 'ada', () => `/handins/${at.handin}`],
   ['messages', 'ada', () => '/messages'],
   ['survey', 'ada', () => `/surveys/${at.survey}`],
   ['attendance', 'ada', () => '/attendance'],
@@ -113,12 +123,22 @@ const pages = [
   ['identities', 'ada', () => '/identities'],
   ['teach', 'grace', () => '/teach'],
   ['teach-open', 'grace', () => '/teach', open('.compose, .ask, .receipts')],
+  ['teach-book', 'grace', () => '/teach/book'],
+  ['registers', 'grace', () => '/teach/registers'],
+  ['register', 'grace', () => `/teach/registers/${at.register}`],
+  ['register-closed', 'grace', () => `/teach/registers/${at.closed}`],
+  ['register-screen', 'grace', () => `/teach/registers/${at.register}/screen`],
+  ['teach-handins', 'grace', () => '/teach/handins'],
+  ['teach-handin', 'grace', () => `/teach/handins/${at.handin}`],
+  ['group', 'grace', () => '/groups/physics-1'],
   ['rigs', 'linus', () => '/rigs', open('.ask')],
   ['admin', 'root', () => '/admin'],
   ['admin-end', 'root', () => '/admin/end?kind=login'],
   ['audit', 'root', () => '/admin/audit'],
   ['providers', 'root', () => '/admin/providers'],
   ['system', 'root', () => '/admin/system'],
+  ['catalogue', 'root', () => '/admin/catalogue'],
+  ['roles', 'root', () => '/admin/roles'],
   ['people', 'root', () => '/admin/persons'],
   ['merge', 'root', () => at.merge],
   ['not-there', 'ada', () => '/bookings/none'],
