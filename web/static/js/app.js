@@ -6,13 +6,13 @@ import {keepLive} from './live.js'
 import {keepMessages} from './messages.js'
 import {keepWaiting} from './waiting.js'
 import {keepSurveys} from './survey.js'
-import {keepCompose} from './compose.js'
 
 showTimes(document)
 // On a phone the doors are one row that scrolls.
 document.querySelector('.doors [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'})
-keepCompose(document)
 keepSurveys(document)
+const editor = document.querySelector('[data-survey-edit]')
+if (editor) (await import('./compose.js')).keepCompose(editor)
 const screen = document.querySelector('[data-screen]')
 if (screen) (await import('./screen.js')).keepScreen(screen)
 

@@ -2,9 +2,7 @@
 // it is answered. Without it all of it shows.
 
 /** keepCompose keeps the editor's questions in step with their kinds. */
-export function keepCompose(root) {
-  const form = root.querySelector('[data-survey-edit]')
-  if (!form) return
+export function keepCompose(form) {
   const fit = () => {
     for (const row of form.querySelectorAll('[data-question-row]')) {
       const kind = row.querySelector('[data-kind]').value
@@ -13,5 +11,5 @@ export function keepCompose(root) {
   }
   form.addEventListener('change', fit)
   fit()
-  if (location.hash.startsWith('#question-')) root.querySelector(location.hash)?.querySelector('input:not([type=hidden])')?.focus()
+  if (location.hash.startsWith('#question-')) document.querySelector(location.hash)?.querySelector('input:not([type=hidden])')?.focus()
 }
