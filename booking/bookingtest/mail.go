@@ -191,21 +191,29 @@ func testReminders(t *testing.T, l *lab) {
 		}
 		return n
 	}
-	var stops []func()
-	for range 3 {
-		l.renew()
-		stops = append(stops, l.run())
+	nodes := func() (stop func()) {
+		var stops []func()
+		for range 3 {
+			l.renew()
+			stops = append(stops, l.run())
+		}
+		return func() {
+			for _, stop := range stops {
+				stop()
+			}
+		}
 	}
+	stop := nodes()
 	await(t, "the reminder", func() bool { return reminders() > 0 })
+	stop()
 	// Of a booking that is under way by now none is made; of one with two due, one.
 	must(t, l.update(func(tx booking.Tx) error {
 		return tx.SetReminders(tenant, late.ID, []time.Time{noon.Add(time.Hour), noon.Add(22 * time.Hour), noon.Add(23 * time.Hour)})
 	}))
 	l.clock.move(2*time.Hour + 30*time.Minute)
+	stop = nodes()
 	await(t, "the other reminders", func() bool { return reminders() > 1 && len(due()) == 0 })
-	for _, stop := range stops {
-		stop()
-	}
+	stop()
 	if n := reminders(); n != 2 {
 		t.Errorf("%d reminders", n)
 	}
