@@ -77,14 +77,10 @@ func Open(ctx context.Context, path string) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context) error {
-	// SQLite gives its other files the mode of the first, whatever the umask.
-	file, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("sqlite: open: %w", err)
+	if err := create(ctx, db.path); err != nil {
+		return err
 	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("sqlite: open: %w", err)
-	}
+	var err error
 	if db.writer, err = sql.Open("sqlite", dsn(db.path, false)); err != nil {
 		return fmt.Errorf("sqlite: open: %w", err)
 	}
