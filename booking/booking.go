@@ -138,15 +138,3 @@ type ExperimentState struct {
 	By         string // who set it, as SetState was told
 	Since      time.Time
 }
-
-// A SlotAvailability is one slot of a group with what can be booked in it.
-type SlotAvailability struct {
-	Slot       string
-	Policy     string
-	Experiment string
-	UISet      string
-	Online     bool
-	Min, Max   time.Duration // shortest and longest booking; 0: no rule
-	StartBy    time.Time     // latest start the policy accepts; zero: no rule
-	Free       []Interval
-}

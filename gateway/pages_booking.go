@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -92,7 +94,7 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 	if now := g.clock.Now(); from.Before(now) {
 		from = now
 	}
-	available, err := g.availabilityOf(r, group, from.UTC(), view.Days[calendarDays-1].End.UTC())
+	available, err := g.allAvailable(r.Context(), s, group, from.UTC(), view.Days[calendarDays-1].End.UTC())
 	if err != nil {
 		return err
 	}
@@ -117,6 +119,19 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 		view.Group.Slots = append(view.Group.Slots, ws)
 	}
 	return g.pages.Render(w, status, web.PageBook, view)
+}
+
+// allAvailable is what a person can book through a group, all pages in one.
+func (g *Gateway) allAvailable(ctx context.Context, s sessions.Session, group string, from, until time.Time) (AvailabilityView, error) {
+	look := booking.Look{Group: group, From: from, Until: until}
+	all, err := g.availabilityOf(ctx, s, look)
+	for err == nil && all.After != "" {
+		var next AvailabilityView
+		look.After = all.After
+		next, err = g.availabilityOf(ctx, s, look)
+		all.Slots, all.After = append(all.Slots, next.Slots...), next.After
+	}
+	return all, err
 }
 
 func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {

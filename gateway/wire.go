@@ -142,34 +142,6 @@ type StreamView struct {
 	Topic          string   `json:"topic"`
 }
 
-// AvailabilityView answers GET /api/v1/availability?group=&from=&until=.
-type AvailabilityView struct {
-	Group string     `json:"group"`
-	From  time.Time  `json:"from"`
-	Until time.Time  `json:"until"`
-	Slots []SlotView `json:"slots"`
-}
-
-// SlotView is one slot of a group with the intervals that can still be booked.
-type SlotView struct {
-	Slot       string         `json:"slot"`
-	Policy     string         `json:"policy"`
-	Experiment string         `json:"experiment"`
-	Title      string         `json:"title"`
-	Short      string         `json:"short,omitempty"`
-	Image      string         `json:"image,omitempty"`
-	Online     bool           `json:"online"`
-	MinSeconds int            `json:"min_seconds,omitempty"`
-	MaxSeconds int            `json:"max_seconds,omitempty"`
-	Free       []IntervalView `json:"free"`
-}
-
-// IntervalView is a half-open interval.
-type IntervalView struct {
-	Start time.Time `json:"start"`
-	End   time.Time `json:"end"`
-}
-
 // MessageRequest is the body of POST /api/v1/messages.
 type MessageRequest struct {
 	To       string `json:"to"` // all, group:G, experiment:X, booking:B, user:P

@@ -408,42 +408,6 @@ func testLists(t *testing.T, l *lab) {
 	check("pend02's", list, err)
 }
 
-func testAvailability(t *testing.T, l *lab) {
-	req := ask("ada")
-	req.Start, req.Length = at(10), 10*time.Minute
-	l.book(req)
-	must(t, l.desk.SetState(t.Context(), tenant, "pend02", false, "", ""))
-	got, err := l.desk.Availability(t.Context(), tenant, "everyone", at(-60), at(180))
-	must(t, err)
-	if len(got) != 2 || got[0].Slot != "pend00-everyone" || got[1].Slot != "pend02-everyone" {
-		t.Fatalf("slots %+v", got)
-	}
-	p, s := got[0], got[1]
-	// The last booking starts in an hour and lasts ten minutes.
-	if !slices.Equal(p.Free, []booking.Interval{span(0, 10), span(20, 70)}) || !p.StartBy.Equal(at(60)) {
-		t.Errorf("pendulum %+v", p)
-	}
-	if p.Min != 3*time.Minute || p.Max != 10*time.Minute || !p.Online || s.Online {
-		t.Errorf("Pendulum 0 %+v, Pendulum 2 %+v", p, s)
-	}
-	// The same rig is taken through every door.
-	got, err = l.desk.Availability(t.Context(), tenant, "physics-1", noon, at(30))
-	must(t, err)
-	if len(got) != 2 || !slices.Equal(got[0].Free, []booking.Interval{span(0, 10), span(20, 30)}) || !slices.Equal(got[1].Free, []booking.Interval{span(0, 30)}) {
-		t.Errorf("physics %+v", got)
-	}
-	// A gap shorter than the shortest booking is none.
-	l.book(course("soren", at(24), 5*time.Minute))
-	_, err = l.desk.Availability(t.Context(), tenant, "no such", noon, at(30))
-	wantCode(t, err, lodge.CodeNotFound)
-	_, err = l.desk.Availability(t.Context(), tenant, "everyone", noon, noon.AddDate(1, 0, 0))
-	wantCode(t, err, lodge.CodeRefused)
-	got, err = l.desk.Availability(t.Context(), tenant, "everyone", at(30), at(30))
-	if err != nil || len(got) != 2 || len(got[0].Free) != 0 {
-		t.Errorf("nothing asked for: %+v %v", got, err)
-	}
-}
-
 func testStates(t *testing.T, l *lab) {
 	s, err := l.desk.State(t.Context(), tenant, "pend00")
 	if err != nil || !s.Online {

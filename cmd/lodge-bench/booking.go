@@ -272,8 +272,8 @@ func (t *turn) rig(ctx context.Context) error {
 	asked, err := t.repeat(readers, func() (int, error) {
 		began := time.Now()
 		day := first.AddDate(0, 0, rand.IntN(13))
-		got, err := t.desk.Availability(ctx, t.tenant, "rig", day, day.AddDate(0, 0, 1))
-		if err == nil && (len(got) != 1 || len(got[0].Free) < 100) {
+		got, err := t.desk.Availability(ctx, booking.Look{Tenant: t.tenant, Group: "rig", From: day, Until: day.AddDate(0, 0, 1)})
+		if err == nil && (len(got.Slots) != 1 || len(got.Slots[0].Free) < 100) {
 			err = fmt.Errorf("free are %+v", got)
 		}
 		mu.Lock()
@@ -296,9 +296,9 @@ func (t *turn) group(ctx context.Context) error {
 	var took []time.Duration
 	for until := time.Now().Add(t.period); time.Now().Before(until); {
 		began := time.Now()
-		got, err := t.desk.Availability(ctx, t.tenant, "wide", benchDay(), benchDay().AddDate(0, 0, 1))
-		if err == nil && len(got) != 71 {
-			err = fmt.Errorf("%d slots", len(got))
+		got, err := t.desk.Availability(ctx, booking.Look{Tenant: t.tenant, Group: "wide", From: benchDay(), Until: benchDay().AddDate(0, 0, 1)})
+		if err == nil && len(got.Slots) != 71 {
+			err = fmt.Errorf("%d slots", len(got.Slots))
 		}
 		if err != nil {
 			return err
