@@ -51,7 +51,17 @@ type Stream struct {
 	Scopes         []string `json:"scopes"` // read, write
 	ConnectionType string   `json:"connection_type,omitempty"`
 	URL            string   `json:"url,omitempty"` // the relay that a practable manifest names; empty: our own
+	// MaxMessage is the largest message that the relay takes on it, in bytes. Zero:
+	// the relay's default, 10 MiB. Hosts follow a change at once, people with their
+	// next launch.
+	MaxMessage int `json:"max_message_bytes,omitempty"`
 }
+
+// The bounds of Stream.MaxMessage, in bytes.
+const (
+	MinStreamMessage = 1 << 10
+	MaxStreamMessage = 64 << 20
+)
 
 // A Pool lists experiments that can stand in for one another.
 type Pool struct {

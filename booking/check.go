@@ -212,6 +212,8 @@ func (k *checker) experiment(object string, e *Experiment) bool {
 			k.fault(object, "streams", "stream %q has the topic %q; topics are made of letters, digits, _, -, %% and /", s.For, s.Topic)
 		case slices.ContainsFunc(s.Scopes, func(sc string) bool { return sc != "read" && sc != "write" }):
 			k.fault(object, "streams", "stream %q has a scope other than read and write", s.For)
+		case s.MaxMessage != 0 && (s.MaxMessage < MinStreamMessage || s.MaxMessage > MaxStreamMessage):
+			k.fault(object, "streams", "stream %q has max_message_bytes %d; it is %d to %d, or left out", s.For, s.MaxMessage, MinStreamMessage, MaxStreamMessage)
 		default:
 			seen[s.For] = true
 			kept = append(kept, s)

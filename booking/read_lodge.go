@@ -14,6 +14,7 @@ func (rd *reader) lodge(top *object) Catalogue {
 			}
 			for _, so := range o.objects("streams") {
 				s := readStream(so)
+				s.MaxMessage, _ = so.integer("max_message_bytes")
 				so.done()
 				e.Streams = append(e.Streams, s.of(e.TopicStub))
 			}
@@ -139,7 +140,10 @@ func readSlot(o *object, experiment string) Slot {
 }
 
 func readStream(o *object) Stream {
-	return Stream{o.str("for"), o.str("topic"), o.strings("scopes"), o.str("connection_type"), o.str("url")}
+	return Stream{
+		For: o.str("for"), Topic: o.str("topic"), Scopes: o.strings("scopes"),
+		ConnectionType: o.str("connection_type"), URL: o.str("url"),
+	}
 }
 
 // of gives a stream its topic.

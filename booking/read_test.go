@@ -74,8 +74,8 @@ func TestSamplesDescribeTheSameLaboratory(t *testing.T) {
 	}
 	e := theirs.Experiments["pend00"]
 	want := []Stream{
-		{"data", "pend00-data", []string{"read", "write"}, "session", ""},
-		{"video", "pend00-video", []string{"read"}, "session", ""},
+		{"data", "pend00-data", []string{"read", "write"}, "session", "", 0},
+		{"video", "pend00-video", []string{"read"}, "session", "", 0},
 	}
 	if !reflect.DeepEqual(e.Streams, want) {
 		t.Errorf("streams of pend00: %+v", e.Streams)

@@ -46,6 +46,7 @@ func TestSchemaAcceptsTheSample(t *testing.T) {
 		c.Overrides = map[string]Override{"o": {Subjects: []string{"dev:a"}, MaxBookings: new(int), MaxUsage: new(Duration), UISet: "plain"}}
 		c.Roles = map[string]RoleBinding{"r": {Role: "viewer", Scope: "tenant", Claims: []ClaimRule{{"dev", "department", "physics"}}}}
 		c.Windows["closed"], c.UISets["none"], c.Pools = Window{}, UISet{}, map[string]Pool{"empty": {}}
+		c.Experiments["small"] = Experiment{TopicStub: "small", Streams: []Stream{{For: "data", Topic: "small-data", Scopes: []string{"read"}, MaxMessage: 1024}}}
 		c.Experiments["off"] = Experiment{TopicStub: "off", State: &StateWish{Reason: "oiled"}}
 		text, err := c.Manifest()
 		if err != nil {
@@ -71,6 +72,8 @@ func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
 		"name with spaces": "lodge: v1\nwindows: {'a b': {allowed: []}}\n",
 		"bad topic":        "lodge: v1\nexperiments: {a: {streams: [{for: data, topic: 'a b'}]}}\n",
 		"bad scopes":       "lodge: v1\nexperiments: {a: {streams: [{for: data, scopes: [own]}]}}\n",
+		"tiny messages":    "lodge: v1\nexperiments: {a: {streams: [{for: data, max_message_bytes: 12}]}}\n",
+		"huge messages":    "lodge: v1\nexperiments: {a: {streams: [{for: data, max_message_bytes: 67108865}]}}\n",
 		"empty item":       "lodge: v1\nui_sets: {a: {uis: [null]}}\n",
 	} {
 		if validate(t, []byte(text)) == nil {

@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/relay"
 	"github.com/lodge-gateway/lodge/sessions"
 )
@@ -64,6 +67,7 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 		Booking: s.Booking, Experiment: s.Experiment, Topic: topic, Ends: s.ExpiresAt,
 		Read: slices.Contains(s.Scopes, "read:"+topic), Write: slices.Contains(s.Scopes, "write:"+topic),
 	}
+	g.MaxMessage = sizeOn(s.Scopes, topic)
 	if topic == relay.StatsTopic && slices.Contains(s.Scopes, relay.ScopeStats) {
 		g.Read = true
 	}
@@ -81,6 +85,31 @@ func (a access) grant(ctx context.Context, s sessions.Session, topic string) (re
 		}
 	}
 	return g, nil
+}
+
+// scopeSize begins the scope that bounds the messages of a stream, in bytes, for
+// relays, which read sessions and not the catalogue: max:TOPIC=BYTES.
+const scopeSize = "max:"
+
+// sizeScope is that scope, if the stream has a bound of its own.
+func sizeScope(stream booking.Stream) []string {
+	if stream.MaxMessage == 0 {
+		return nil
+	}
+	return []string{scopeSize + stream.Topic + "=" + strconv.Itoa(stream.MaxMessage)}
+}
+
+// sizeOn returns what scopes say about the messages on a topic; zero: nothing.
+func sizeOn(scopes []string, topic string) int64 {
+	for _, scope := range scopes {
+		if of, found := strings.CutPrefix(scope, scopeSize+topic+"="); found {
+			n, err := strconv.ParseInt(of, 10, 64)
+			if err == nil && n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 func orElse(s, otherwise string) string {

@@ -130,6 +130,7 @@ func streamScopes(e booking.Experiment) []string {
 		for _, right := range stream.Scopes {
 			scopes = append(scopes, right+":"+stream.Topic)
 		}
+		scopes = append(scopes, sizeScope(stream)...)
 	}
 	return scopes
 }

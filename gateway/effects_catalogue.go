@@ -120,6 +120,7 @@ func hostScopes(e booking.Experiment) []string {
 	var scopes []string
 	for _, stream := range e.Streams {
 		scopes = append(scopes, "read:"+stream.Topic, "write:"+stream.Topic)
+		scopes = append(scopes, sizeScope(stream)...)
 	}
 	return scopes
 }

@@ -229,7 +229,9 @@ func audienceOf(service *sessions.Session) []string {
 
 // grantedScopes are a session's scopes without what is kept among them.
 func grantedScopes(s *sessions.Session) []string {
-	return slices.DeleteFunc(slices.Clone(s.Scopes), func(scope string) bool { return strings.HasPrefix(scope, scopeAudience) })
+	return slices.DeleteFunc(slices.Clone(s.Scopes), func(scope string) bool {
+		return strings.HasPrefix(scope, scopeAudience) || strings.HasPrefix(scope, scopeSize)
+	})
 }
 
 // recordKept records that a service was told nothing, or refused, of a session.

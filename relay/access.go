@@ -27,6 +27,7 @@ type Grant struct {
 	Write      bool
 	Held       bool      // would have Write if its person had control, and waits for it
 	Ends       time.Time // zero: never
+	MaxMessage int64     // bounds the messages that it may send, in bytes; zero: Options.MaxMessage does
 }
 
 func (g Grant) ended(now time.Time) bool { return !g.Ends.IsZero() && !now.Before(g.Ends) }

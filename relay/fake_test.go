@@ -26,6 +26,7 @@ type fakeAccess struct {
 	answers map[string]error // by session: why it is refused
 	ends    map[string]time.Time
 	rights  map[string][2]bool // by session: read, write
+	sizes   map[string]int64   // by session: the largest message
 	down    error
 	block   chan struct{} // when set, Renew waits for it or its context
 	hints   map[*func()]string
@@ -35,7 +36,7 @@ type fakeAccess struct {
 }
 
 func newAccess() *fakeAccess {
-	return &fakeAccess{codes: map[string]Grant{}, answers: map[string]error{}, ends: map[string]time.Time{}, rights: map[string][2]bool{}, hints: map[*func()]string{}}
+	return &fakeAccess{codes: map[string]Grant{}, answers: map[string]error{}, ends: map[string]time.Time{}, rights: map[string][2]bool{}, sizes: map[string]int64{}, hints: map[*func()]string{}}
 }
 
 // allow makes code good for a topic. The code is the session's name too.
@@ -99,6 +100,9 @@ func (a *fakeAccess) Renew(ctx context.Context, g Grant) (Grant, error) {
 	}
 	if r, ok := a.rights[g.Session]; ok {
 		g.Read, g.Write = r[0], r[1]
+	}
+	if n, ok := a.sizes[g.Session]; ok {
+		g.MaxMessage = n
 	}
 	return g, nil
 }

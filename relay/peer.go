@@ -85,6 +85,14 @@ func (p *peer) adopt(g Grant) {
 	p.grant.Store(&g)
 	p.reads.Store(g.Read)
 	p.writes.Store(g.Write)
+	if p.opened.Load() {
+		p.ws.SetReadLimit(p.limit())
+	}
+}
+
+// limit is how large a message of the peer may be, in bytes.
+func (p *peer) limit() int64 {
+	return positive(p.grant.Load().MaxMessage, p.relay.opts.MaxMessage)
 }
 
 // shut ends the peer: from now on it neither sends nor receives, and its

@@ -70,7 +70,8 @@ type Options struct {
 
 	// TicketLife is how long an address is good for. Default and most: 30 s.
 	TicketLife time.Duration
-	// MaxMessage bounds a message, in bytes. Default: 10 MiB.
+	// MaxMessage bounds a message, in bytes, where its grant does not. Default:
+	// 10 MiB.
 	MaxMessage int64
 	// QueueBytes and QueueMessages bound what waits for one connection. A
 	// message larger than QueueBytes is taken into an empty queue. Defaults:

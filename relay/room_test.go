@@ -320,3 +320,41 @@ func TestFlatOutLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A grant bounds the messages of its stream, up and down from what others have,
+// and its bound follows the grant on connections that stay open.
+func TestSec30_MessageSizeIsTheStreams(t *testing.T) {
+	r := onNetwork(t, Options{MaxMessage: 4096})
+	sized := func(code, topic string, most int64) *websocket.Conn {
+		r.access.sizes[code] = most
+		return r.member(t, topic, code, "rw")
+	}
+	passes := func(from, to *websocket.Conn, size int) {
+		t.Helper()
+		wstest.Write(t, from, websocket.MessageBinary, strings.Repeat("x", size))
+		if _, body := wstest.Read(t, to); len(body) != size {
+			t.Errorf("got %d bytes, want %d", len(body), size)
+		}
+	}
+	ends := func(conn *websocket.Conn, size int) {
+		t.Helper()
+		wstest.Write(t, conn, websocket.MessageBinary, strings.Repeat("x", size))
+		if frame := wstest.Closed(t, conn, 20*time.Second); frame.Code != websocket.StatusMessageTooBig {
+			t.Errorf("%d bytes: close frame %v", size, frame)
+		}
+	}
+	small, large, other := sized("small", "t", 1024), sized("large", "t", 100_000), sized("other", "t", 0)
+	passes(small, large, 1024)
+	passes(large, small, 100_000)
+	passes(other, small, 4096)
+	ends(other, 4097)
+	ends(small, 1025)
+
+	r.access.change("large", func() { r.access.sizes["large"] = 2048 })
+	wstest.Eventually(t, "the new bound", func() bool {
+		found := false
+		r.rooms.each(func(p *peer) { found = found || p.grant.Load().Session == "large" && p.limit() == 2048 })
+		return found
+	})
+	ends(large, 2049)
+}

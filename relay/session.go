@@ -185,7 +185,7 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	if e := p.ending.Load(); e != nil {
 		return &Refusal{e.code, e.reason}
 	}
-	wire, ws, err := accept(w, req, r.opts.WriteWait, r.opts.MaxMessage)
+	wire, ws, err := accept(w, req, r.opts.WriteWait, p.limit())
 	if err != nil {
 		// The library has answered, with what is wrong about the handshake.
 		r.opts.Logger.Debug("relay: bad handshake", "topic", topic, "err", err)
