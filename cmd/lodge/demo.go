@@ -25,6 +25,7 @@ import (
 	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/idp"
 	"github.com/lodge-gateway/lodge/idp/idptest"
+	"github.com/lodge-gateway/lodge/internal/durable"
 	"github.com/lodge-gateway/lodge/internal/simrig"
 )
 
@@ -198,7 +199,7 @@ func (d *demo) keepCodes(ctx context.Context, cat booking.Catalogue) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, body)
+	return durable.Replace(path, body)
 }
 
 // bookFor books the second pendulum for half an hour from now, unless the person
@@ -339,5 +340,5 @@ func keepAddresses(data string, at addresses) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(data, addressFile), body)
+	return durable.Replace(filepath.Join(data, addressFile), body)
 }

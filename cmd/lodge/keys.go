@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -81,29 +79,4 @@ func bookingKeys(r roots, peppers, seals map[string][]byte) booking.Keys {
 	}
 	current.Others = others
 	return current
-}
-
-// writeFile replaces a private file atomically and durably.
-func writeFile(path string, body []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes what was renamed or linked in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

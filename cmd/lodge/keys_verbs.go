@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/lodge-gateway/lodge/internal/durable"
 )
 
 var keysVerbs = []verb{
@@ -58,7 +60,7 @@ func (a *app) keysRotate(_ context.Context, synopsis string, args []string) erro
 		return err
 	}
 	after := before.rotated()
-	if err := writeFile(filepath.Join(cfg.Data, rootKeyFile), []byte(after.text())); err != nil {
+	if err := durable.Replace(filepath.Join(cfg.Data, rootKeyFile), []byte(after.text())); err != nil {
 		return fmt.Errorf("root key: %w", err)
 	}
 	if asJSON {

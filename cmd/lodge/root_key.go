@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lodge-gateway/lodge/internal/durable"
 )
 
 // rootKeyFile holds the keys of 32 bytes that every other key of an installation
@@ -192,7 +194,7 @@ func newRootKey(dir, path string) error {
 	if errors.Is(err, fs.ErrExist) {
 		err = nil
 	}
-	return errors.Join(err, os.Remove(f.Name()), syncDir(dir))
+	return errors.Join(err, os.Remove(f.Name()), durable.SyncDir(dir))
 }
 
 // A factStore keeps facts that the nodes of an installation must agree on.

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/durable"
 )
 
 var (
@@ -47,7 +48,7 @@ func (a anchorFile) write(head Head, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("audit: head file: %w", err)
 	}
-	if err := replace(a.path, append(body, '\n')); err != nil {
+	if err := durable.Replace(a.path, append(body, '\n')); err != nil {
 		return fmt.Errorf("audit: head file: %w", err)
 	}
 	return nil
@@ -61,23 +62,4 @@ func (a anchorFile) putAside(at Head) error {
 		return nil
 	}
 	return err
-}
-
-func replace(path string, body []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

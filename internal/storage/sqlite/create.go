@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
+
+	"github.com/lodge-gateway/lodge/internal/durable"
 )
 
 // create puts an empty database of the newest schema at path, if there is none.
@@ -25,31 +26,11 @@ func create(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := place(path, image); err != nil {
+	// SQLite gives its other files the mode of this one, whatever the umask.
+	if err := durable.Replace(path, image); err != nil {
 		return fmt.Errorf("sqlite: create: %w", err)
 	}
 	return nil
-}
-
-// place writes a file that is either whole or not there, also after a crash.
-// SQLite gives its other files the mode of this one, whatever the umask.
-func place(path string, image []byte) (err error) {
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(image)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // empty is kept, for a process that makes many databases.
