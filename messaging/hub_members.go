@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // The close codes of the message socket besides the protocol's own.
@@ -43,7 +44,7 @@ var (
 )
 
 // maxReason is what a close frame holds besides its code, in bytes.
-const maxReason = 123
+const maxReason = ws.MaxReason
 
 // endOf says how a connection ends when its membership cannot be derived.
 func endOf(err error) *ending {

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // A writerPool is the few goroutines that do the turns of all websockets of a
@@ -90,7 +92,7 @@ type writer struct {
 	last  batch
 	bytes []byte // of last, when it has several frames
 
-	try attempt
+	try ws.Writer
 }
 
 // A batch is a run of frames of a topic, and their bytes in one piece.

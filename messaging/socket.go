@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // inboxLimit is how long an answer or a mark may take.
@@ -25,7 +26,7 @@ const inboxLimit = 10 * time.Second
 // An error, a *lodge.Error, means that the connection was refused before the
 // upgrade and that nothing has been answered.
 func (h *Hub) ServeWS(w http.ResponseWriter, r *http.Request, sub Subscriber) error {
-	if status, why := checkUpgrade(w, r); status != 0 {
+	if status, why := ws.Check(w, r); status != 0 {
 		http.Error(w, why, status)
 		return nil
 	}
@@ -33,7 +34,7 @@ func (h *Hub) ServeWS(w http.ResponseWriter, r *http.Request, sub Subscriber) er
 	if err != nil {
 		return err
 	}
-	wire, err := upgrade(w, r)
+	wire, err := takeOver(w, r)
 	if err != nil {
 		h.leave(c)
 		return lodge.Wrap(lodge.CodeInternal, "the connection cannot be made a websocket", err)
@@ -97,8 +98,8 @@ func (s *socket) read() {
 	c := s.conn
 	for {
 		op, b, err := s.in.next(s.control)
-		if broken, ok := errors.AsType[*breach](err); ok {
-			if s.sayClose(broken.code, broken.reason) == nil {
+		if broken, ok := errors.AsType[*ws.Breach](err); ok {
+			if s.sayClose(broken.Code, broken.Reason) == nil {
 				s.wire.drain()
 			}
 		}
@@ -127,7 +128,7 @@ func (c *hubConn) receive(op byte, b []byte) *ending {
 		c.limiter = rate.NewLimiter(c.hub.opts.FrameRate, c.hub.opts.FrameBurst)
 	}
 	switch {
-	case op != opText:
+	case op != ws.OpText:
 		return endBinary
 	case !c.limiter.Allow():
 		return endTooMany

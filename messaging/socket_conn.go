@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // readBuffer is the room for what a client sends, in bytes: acknowledgements, and
@@ -31,18 +33,14 @@ type wireConn struct {
 	broken error      // why nothing can be written any more
 }
 
-// takeOver hijacks a request's connection, and lets go of the server's buffers.
-func takeOver(w http.ResponseWriter) (*wireConn, error) {
-	conn, server, err := http.NewResponseController(w).Hijack()
+// takeOver answers a request that was checked, and takes its connection over.
+func takeOver(w http.ResponseWriter, r *http.Request) (*wireConn, error) {
+	conn, unread, err := ws.Upgrade(w, r)
 	if err != nil {
 		return nil, fmt.Errorf("messaging: %w", err)
 	}
-	wire := &wireConn{Conn: conn}
-	if n := server.Reader.Buffered(); n > 0 {
-		unread, _ := server.Reader.Peek(n) // they are there
-		wire.unread = append([]byte(nil), unread...)
-	}
-	if s, ok := conn.(syscall.Conn); ok && canTry {
+	wire := &wireConn{Conn: conn, unread: unread}
+	if s, ok := conn.(syscall.Conn); ok && ws.CanTry {
 		if raw, err := s.SyscallConn(); err == nil {
 			wire.raw = raw
 		}
@@ -78,8 +76,8 @@ func (w *wireConn) Read(b []byte) (int, error) {
 
 // control writes a control frame, within a limit.
 func (w *wireConn) control(op byte, payload []byte, limit time.Duration) error {
-	var b [2 + maxControl]byte
-	b[0], b[1] = finBit|op, byte(len(payload))
+	var b [2 + ws.MaxControl]byte
+	b[0], b[1] = ws.FinBit|op, byte(len(payload))
 	n := 2 + copy(b[2:], payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,7 +104,7 @@ func (w *wireConn) owes() bool { return w.begun.Load() }
 // as much as there is room for; wire is the frames' bytes in one piece. It
 // returns how many frames are begun. When that is fewer than there are, flush
 // waits for room, as it does for the rest of a frame that is out in part.
-func (w *wireConn) offer(try *attempt, frames []*frame, wire []byte) (begun int, err error) {
+func (w *wireConn) offer(try *ws.Writer, frames []*frame, wire []byte) (begun int, err error) {
 	if !w.mu.TryLock() {
 		return 0, nil // a control frame has no room, either
 	}
@@ -116,7 +114,7 @@ func (w *wireConn) offer(try *attempt, frames []*frame, wire []byte) (begun int,
 	}
 	n := 0
 	if w.raw != nil {
-		if n, err = try.write(w.raw, wire); err != nil {
+		if n, err = try.Write(w.raw, wire); err != nil {
 			w.broken = err
 			return 0, fmt.Errorf("messaging: write: %w", err)
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // wirePair returns a wireConn with small buffers, and what reads its other end.
@@ -49,7 +51,7 @@ func TestWiresKeepFramesWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, client := wirePair(t.Fatal)
 		var want, got []byte
-		var try attempt
+		var try ws.Writer
 		n := 0
 		read := func(limit int64) {
 			if err := client.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -94,7 +96,7 @@ func TestWiresKeepFramesWhole(t *testing.T) {
 				go func() {
 					err := w.flush(time.Minute)
 					if err == nil {
-						err = w.control(opPong, control[2:], time.Minute)
+						err = w.control(ws.OpPong, control[2:], time.Minute)
 					}
 					done <- err
 				}()
@@ -121,7 +123,7 @@ func TestWiresKeepFramesWhole(t *testing.T) {
 func TestWiresHaveALimit(t *testing.T) {
 	w, client := wirePair(t.Fatal)
 	defer func() { _ = errors.Join(w.Close(), client.Close()) }()
-	var try attempt
+	var try ws.Writer
 	f := newFrame(make([]byte, 1<<20))
 	if begun, err := w.offer(&try, []*frame{f}, f.wire); begun != 1 || err != nil || !w.owes() {
 		t.Fatalf("%d begun, %v", begun, err)
@@ -129,7 +131,7 @@ func TestWiresHaveALimit(t *testing.T) {
 	if err := w.flush(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("flush: %v", err)
 	}
-	if err := w.control(opPong, nil, time.Minute); err == nil {
+	if err := w.control(ws.OpPong, nil, time.Minute); err == nil {
 		t.Error("a control frame was written into the middle of another")
 	}
 	if begun, err := w.offer(&try, []*frame{f}, f.wire); begun != 0 || err == nil {

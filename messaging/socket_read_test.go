@@ -11,11 +11,13 @@ import (
 	"testing/iotest"
 
 	"pgregory.net/rapid"
+
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // clientWire is a frame as a client sends it.
 func clientWire(first, second byte, payload []byte) []byte {
-	b := []byte{first, second | maskBit}
+	b := []byte{first, second | 0x80}
 	switch n := len(payload); {
 	case n < 126:
 		b[1] |= byte(n)
@@ -43,20 +45,20 @@ func TestSocketReaderPutsMessagesTogether(t *testing.T) {
 		for range rapid.IntRange(1, 6).Draw(t, "messages") {
 			message := []byte(strings.Repeat("m", rapid.SampledFrom([]int{0, 1, 125, 126, 255, 256, 257, 1000, maxFrame}).Draw(t, "size")))
 			want = append(want, string(message))
-			op := byte(opText)
+			op := byte(ws.OpText)
 			for {
 				if rapid.Bool().Draw(t, "ping") {
-					ping := rapid.StringN(0, 20, maxControl).Draw(t, "payload")
+					ping := rapid.StringN(0, 20, ws.MaxControl).Draw(t, "payload")
 					pings = append(pings, ping)
-					stream = append(stream, clientWire(finBit|opPing, 0, []byte(ping))...)
+					stream = append(stream, clientWire(ws.FinBit|ws.OpPing, 0, []byte(ping))...)
 				}
 				n := rapid.IntRange(0, len(message)).Draw(t, "cut")
 				if rapid.Bool().Draw(t, "last") {
-					stream = append(stream, clientWire(finBit|op, 0, message)...)
+					stream = append(stream, clientWire(ws.FinBit|op, 0, message)...)
 					break
 				}
 				stream = append(stream, clientWire(op, 0, message[:n])...)
-				message, op = message[n:], opContinuation
+				message, op = message[n:], ws.OpContinuation
 			}
 		}
 		var from io.Reader = bytes.NewReader(stream)
@@ -72,7 +74,7 @@ func TestSocketReaderPutsMessagesTogether(t *testing.T) {
 			if errors.Is(err, io.EOF) {
 				break
 			}
-			if err != nil || op != opText {
+			if err != nil || op != ws.OpText {
 				t.Fatal(op, err)
 			}
 			got = append(got, string(message))
@@ -84,24 +86,24 @@ func TestSocketReaderPutsMessagesTogether(t *testing.T) {
 }
 
 func TestSocketReaderRefusesBreaches(t *testing.T) {
-	whole := clientWire(finBit|opText, 0, []byte("x"))
+	whole := clientWire(ws.FinBit|ws.OpText, 0, []byte("x"))
 	unmasked := slices.Clone(whole)
-	unmasked[1] &^= maskBit
+	unmasked[1] &^= 0x80
 	for name, c := range map[string]struct {
 		stream []byte
 		want   error
 	}{
-		"unmasked":                  {unmasked, errUnmasked},
-		"a reserved bit":            {clientWire(finBit|0x40|opText, 0, nil), errReserved},
-		"an unknown opcode":         {clientWire(finBit|0x3, 0, nil), errReserved},
-		"an unknown control opcode": {clientWire(finBit|0xB, 0, nil), errReserved},
-		"a long ping":               {clientWire(finBit|opPing, 0, make([]byte, 126)), errControl},
-		"half a ping":               {clientWire(opPing, 0, nil), errControl},
-		"no beginning":              {clientWire(finBit|opContinuation, 0, nil), errSequence},
-		"two beginnings":            {append(clientWire(opText, 0, nil), whole...), errSequence},
-		"a long frame":              {clientWire(finBit|opText, 0, make([]byte, maxFrame+1)), errTooBig},
-		"a long message":            {append(clientWire(opText, 0, make([]byte, maxFrame)), clientWire(finBit|opContinuation, 0, []byte("x"))...), errTooBig},
-		"a length beyond all":       {[]byte{finBit | opText, maskBit | 127, 255, 255, 255, 255, 255, 255, 255, 255}, errTooBig},
+		"unmasked":                  {unmasked, ws.ErrUnmasked},
+		"a reserved bit":            {clientWire(ws.FinBit|0x40|ws.OpText, 0, nil), ws.ErrReserved},
+		"an unknown opcode":         {clientWire(ws.FinBit|0x3, 0, nil), ws.ErrReserved},
+		"an unknown control opcode": {clientWire(ws.FinBit|0xB, 0, nil), ws.ErrReserved},
+		"a long ping":               {clientWire(ws.FinBit|ws.OpPing, 0, make([]byte, 126)), ws.ErrControl},
+		"half a ping":               {clientWire(ws.OpPing, 0, nil), ws.ErrControl},
+		"no beginning":              {clientWire(ws.FinBit|ws.OpContinuation, 0, nil), ws.ErrSequence},
+		"two beginnings":            {append(clientWire(ws.OpText, 0, nil), whole...), ws.ErrSequence},
+		"a long frame":              {clientWire(ws.FinBit|ws.OpText, 0, make([]byte, maxFrame+1)), errTooBig},
+		"a long message":            {append(clientWire(ws.OpText, 0, make([]byte, maxFrame)), clientWire(ws.FinBit|ws.OpContinuation, 0, []byte("x"))...), errTooBig},
+		"a length beyond all":       {[]byte{ws.FinBit | ws.OpText, 0x80 | 127, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0}, ws.ErrLength},
 		"half a head":               {whole[:1], io.EOF},
 		"half a payload":            {whole[:len(whole)-1], io.EOF},
 	} {
@@ -113,9 +115,9 @@ func TestSocketReaderRefusesBreaches(t *testing.T) {
 }
 
 func FuzzSocketReader(f *testing.F) {
-	f.Add(clientWire(finBit|opText, 0, []byte("x")))
-	f.Add(append(clientWire(opText, 0, make([]byte, 300)), clientWire(finBit|opContinuation, 0, nil)...))
-	f.Add([]byte{finBit | opText, maskBit | 127, 0, 0, 0, 0, 0, 1, 0, 0})
+	f.Add(clientWire(ws.FinBit|ws.OpText, 0, []byte("x")))
+	f.Add(append(clientWire(ws.OpText, 0, make([]byte, 300)), clientWire(ws.FinBit|ws.OpContinuation, 0, nil)...))
+	f.Add([]byte{ws.FinBit | ws.OpText, 0x80 | 127, 0, 0, 0, 0, 0, 1, 0, 0})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := &socketReader{from: bytes.NewReader(stream)}
 		read := 0

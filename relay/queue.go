@@ -2,10 +2,7 @@ package relay
 
 import (
 	"strings"
-	"sync"
 	"sync/atomic"
-
-	"github.com/coder/websocket"
 )
 
 // Overflow says what happens when a connection's queue is full.
@@ -35,120 +32,80 @@ func DefaultPolicy(topic string) Overflow {
 	}
 }
 
-// A message is what one client sent. Its data is shared by all who receive it
-// and never changed.
-type message struct {
-	kind websocket.MessageType
-	data []byte
-}
-
-// A queue holds what waits for one connection, bounded in bytes and messages.
+// A queue holds the frames that wait for one connection, one a message, bounded in
+// bytes and messages. Their bytes are shared with the queues of others and never
+// changed. All but behind and dropped is guarded by whoever has the queue.
 type queue struct {
-	maxBytes    int           // static
-	maxMessages int           // static
-	policy      Overflow      // static
-	wake        chan struct{} // holds one token when there may be something to take
+	maxBytes    int      // static
+	maxMessages int      // static
+	policy      Overflow // static
 
-	// behind is set while the queue is at least half full.
-	behind atomic.Bool
+	behind  atomic.Bool   // it is at least half full
+	dropped atomic.Uint64 // messages that made room for others
 
-	mu      sync.Mutex
-	ring    []message // guarded by mu; n messages from head on, around the end
+	ring    [][]byte // n frames from head on, around the end
 	head, n int
 	bytes   int
-	closed  bool
-	dropped uint64
 }
 
-func newQueue(policy Overflow, maxBytes, maxMessages int) *queue {
-	return &queue{policy: policy, maxBytes: maxBytes, maxMessages: maxMessages, wake: make(chan struct{}, 1)}
-}
-
-// put adds a message. It returns false when the queue is full and its policy is
-// to close. A closed queue takes everything and keeps nothing.
-func (q *queue) put(m message) bool {
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		return true
-	}
-	for q.n > 0 && (q.n >= q.maxMessages || q.bytes+len(m.data) > q.maxBytes) {
+// put adds a frame. It returns false when the queue is full and its policy is to
+// close.
+func (q *queue) put(frame []byte) bool {
+	for q.n > 0 && (q.n >= q.maxMessages || q.bytes+len(frame) > q.maxBytes) {
 		if q.policy == Close {
-			q.mu.Unlock()
 			return false
 		}
 		q.shift()
-		q.dropped++
+		q.dropped.Add(1)
 	}
-	q.push(m)
+	q.push(frame)
 	q.behind.Store(q.half())
-	q.mu.Unlock()
-	q.signal()
 	return true
 }
 
-// take appends to batch what may be written in one go: at least one message if
-// there is any, then more up to limit bytes. freed is set when the queue was
-// behind and no longer is; open is false once the queue was closed.
-func (q *queue) take(batch []message, limit int) (_ []message, freed, open bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for size := 0; q.n > 0 && size < limit; {
-		m := q.shift()
-		size += len(m.data)
-		batch = append(batch, m)
+// take appends to batch what may be written in one go: at least one frame if
+// there is any, then more up to limits of bytes and frames. freed is set when the
+// queue was behind and no longer is.
+func (q *queue) take(batch [][]byte, bytes, frames int) (_ [][]byte, freed bool) {
+	for size := 0; q.n > 0 && size < bytes && len(batch) < frames; {
+		frame := q.shift()
+		size += len(frame)
+		batch = append(batch, frame)
 	}
 	half := q.half()
-	freed = q.behind.Swap(half) && !half
-	return batch, freed, !q.closed
+	return batch, q.behind.Swap(half) && !half
 }
 
-// close empties the queue for good and returns how many messages were in it.
-func (q *queue) close() int {
-	q.mu.Lock()
+// clear empties the queue and returns how many frames were in it.
+func (q *queue) clear() int {
 	n := q.n
-	q.ring, q.head, q.n, q.bytes, q.closed = nil, 0, 0, 0, true
+	q.ring, q.head, q.n, q.bytes = nil, 0, 0, 0
 	q.behind.Store(false)
-	q.mu.Unlock()
-	q.signal()
 	return n
-}
-
-func (q *queue) drops() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.dropped
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (q *queue) half() bool {
 	return q.n >= (q.maxMessages+1)/2 || q.bytes >= (q.maxBytes+1)/2
 }
 
-func (q *queue) push(m message) {
+func (q *queue) push(frame []byte) {
 	if q.n == len(q.ring) {
-		grown := make([]message, max(4, 2*len(q.ring)))
+		grown := make([][]byte, max(4, 2*len(q.ring)))
 		for i := range q.n {
 			grown[i] = q.ring[(q.head+i)%len(q.ring)]
 		}
 		q.ring, q.head = grown, 0
 	}
-	q.ring[(q.head+q.n)%len(q.ring)] = m
+	q.ring[(q.head+q.n)%len(q.ring)] = frame
 	q.n++
-	q.bytes += len(m.data)
+	q.bytes += len(frame)
 }
 
-func (q *queue) shift() message {
-	m := q.ring[q.head]
-	q.ring[q.head] = message{} // let go of its data
+func (q *queue) shift() []byte {
+	frame := q.ring[q.head]
+	q.ring[q.head] = nil // let go of its bytes
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
-	q.bytes -= len(m.data)
-	return m
+	q.bytes -= len(frame)
+	return frame
 }

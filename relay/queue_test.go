@@ -12,7 +12,7 @@ import (
 func TestQueueLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := rapid.SampledFrom([]Overflow{Close, DropOldest}).Draw(t, "policy")
-		q := newQueue(policy, rapid.IntRange(1, 100).Draw(t, "bytes"), rapid.IntRange(1, 8).Draw(t, "messages"))
+		q := queue{policy: policy, maxBytes: rapid.IntRange(1, 100).Draw(t, "bytes"), maxMessages: rapid.IntRange(1, 8).Draw(t, "messages")}
 		var next, last, taken, put uint64
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "put") {
@@ -20,17 +20,17 @@ func TestQueueLaws(t *testing.T) {
 				data := make([]byte, 8, 60)
 				binary.BigEndian.PutUint64(data, next)
 				data = data[:8+rapid.IntRange(0, 50).Draw(t, "size")]
-				if q.put(message{data: data}) {
+				if q.put(data) {
 					put++
 				} else if policy == DropOldest {
 					t.Fatal("a message was refused though the oldest may be dropped")
 				}
 			} else {
-				limit := rapid.IntRange(1, 100).Draw(t, "limit")
+				limit, most := rapid.IntRange(1, 100).Draw(t, "limit"), rapid.IntRange(1, 4).Draw(t, "most")
 				before := q.n
-				batch, freed, open := q.take(nil, limit)
-				if !open {
-					t.Fatal("closed by itself")
+				batch, freed := q.take(nil, limit, most)
+				if len(batch) > most {
+					t.Fatalf("%d taken, though %d were wanted", len(batch), most)
 				}
 				if (before > 0) != (len(batch) > 0) {
 					t.Fatalf("%d taken of %d", len(batch), before)
@@ -43,8 +43,8 @@ func TestQueueLaws(t *testing.T) {
 					if size >= limit {
 						t.Fatalf("message %d of the batch is over its limit", i)
 					}
-					size += len(m.data)
-					n := binary.BigEndian.Uint64(m.data)
+					size += len(m)
+					n := binary.BigEndian.Uint64(m)
 					if n <= last {
 						t.Fatalf("%d after %d", n, last)
 					}
@@ -58,19 +58,16 @@ func TestQueueLaws(t *testing.T) {
 			if q.behind.Load() != q.half() {
 				t.Fatal("behind is not what it should be")
 			}
-			if put != taken+q.dropped+uint64(q.n) {
-				t.Fatalf("%d put, %d taken, %d dropped, %d there", put, taken, q.dropped, q.n)
+			if put != taken+q.dropped.Load()+uint64(q.n) {
+				t.Fatalf("%d put, %d taken, %d dropped, %d there", put, taken, q.dropped.Load(), q.n)
 			}
 		}
-		left := uint64(q.close())
-		if put != taken+q.dropped+left {
-			t.Fatalf("%d put, %d taken, %d dropped, %d left", put, taken, q.dropped, left)
+		left := uint64(q.clear())
+		if put != taken+q.dropped.Load()+left {
+			t.Fatalf("%d put, %d taken, %d dropped, %d left", put, taken, q.dropped.Load(), left)
 		}
-		if !q.put(message{data: []byte("late")}) || q.n != 0 {
-			t.Fatal("a closed queue keeps nothing")
-		}
-		if _, _, open := q.take(nil, 1); open {
-			t.Fatal("not closed")
+		if q.n != 0 || q.bytes != 0 || q.behind.Load() {
+			t.Fatal("something is left after clear")
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // shards is how many locks the map of rooms is spread over. They are taken when
@@ -95,7 +96,7 @@ func (rs *rooms) leave(p *peer) {
 	if p.grant.Load().Kind == kindCanary {
 		return // it counts nowhere
 	}
-	rs.past.add(p.count.read(p.queue))
+	rs.past.add(p.counts())
 	in, out := p.bytes()
 	rs.pastIn.Add(in)
 	rs.pastOut.Add(out)
@@ -149,34 +150,24 @@ func (rs *rooms) drain() []*peer {
 // hold is the longest time that a sender waits for the fastest of its readers.
 const hold = time.Second
 
-// send gives a message to every other peer that may read, and then paces the
-// sender.
-func (rm *room) send(from *peer, m message) {
+// send gives a batch to every other peer that may read, and then paces the
+// sender. w is the sender's.
+func (rm *room) send(from *peer, w *ws.Writer, b *batch) {
 	all := true // whether every reader is behind
 	readers := 0
 	for _, p := range *rm.peers.Load() {
 		if p == from || !p.reads.Load() {
 			continue
 		}
-		if !p.deliver(m) {
+		if !p.deliver(w, b) {
 			continue
 		}
 		readers++
-		all = all && p.queue.behind.Load()
+		all = all && p.out.queue.behind.Load()
 	}
 	if readers > 0 && all {
 		rm.pace(from)
 	}
-}
-
-// deliver queues a message for p, and ends p when it cannot take it.
-func (p *peer) deliver(m message) bool {
-	if p.queue.put(m) {
-		return true
-	}
-	p.count.overflow.Add(1)
-	p.shut(StatusTooSlow, "This connection could not keep up and would have lost messages; connect again.")
-	return false
 }
 
 // pace waits until a reader has caught up or hold has passed. It is called when

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 const (
@@ -122,7 +123,8 @@ func codeOf(req *http.Request) (string, error) {
 	return code, nil
 }
 
-// open turns an address into a connection. Whatever is to be refused is refused
+// open turns an address into a connection, which is served by a goroutine of its
+// own: what the request took is let go of. Whatever is to be refused is refused
 // before the upgrade, because that is what clients understand. The connection
 // enters the table of the living and registers for hints before its session is
 // read: a revocation at any moment meets it in one place or the other.
@@ -134,10 +136,8 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	if origins := req.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !r.opts.OriginAllowed(req) {
 		return &httpError{http.StatusForbidden, "Pages of this origin may not open streams here; ask the laboratory to list it."}
 	}
-	if !upgrades(req) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
-		return &httpError{http.StatusUpgradeRequired, "This address is for a websocket."}
+	if status, why := ws.Check(w, req); status != 0 {
+		return &httpError{status, "This address is for a websocket: " + why + "."}
 	}
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(req.Context(), askWait)
@@ -146,80 +146,83 @@ func (r *Relay) open(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p, err := r.enter(ctx, req, grant)
+	if err != nil {
+		return err
+	}
+	conn, ahead, err := ws.Upgrade(w, req)
+	if err != nil {
+		p.leave()
+		return lodge.Wrap(lodge.CodeUnavailable, "The connection cannot be made a websocket; try again.", err)
+	}
+	joined := *p.grant.Load()
+	r.opts.Observer.Joined(joined, r.clock.Now())
+	r.logEnd(p, "relay: joined")
+	go func() { // owned by p: Drain waits for p.done
+		defer p.leave()
+		p.serve(conn, ahead, asked)
+		r.logEnd(p, "relay: left")
+		r.opts.Observer.Left(joined, r.clock.Now())
+	}()
+	return nil
+}
+
+// enter lets a connection in, whose grant is asked for anew. Unless it is refused,
+// what that takes is undone by the peer's leave.
+func (r *Relay) enter(ctx context.Context, req *http.Request, grant Grant) (_ *peer, err error) {
 	leave, err := r.crowd.enter(grant, r.opts.Address(req))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer leave()
 	shared := r.fleet != nil && grant.Kind != kindCanary
 	if shared {
-		if err := r.fleet.claim(ctx, grant.Tenant, topic); err != nil {
-			return err
+		if err := r.fleet.claim(ctx, grant.Tenant, grant.Topic); err != nil {
+			leave()
+			return nil, err
 		}
 	}
-
 	p := r.newPeer(req, grant)
-	defer close(p.done)
-	defer p.cancel()
+	p.onLeave(leave)
+	p.onLeave(func() { close(p.done) })
+	defer func() {
+		if err != nil {
+			p.leave()
+		}
+	}()
+	p.onLeave(p.cancel)
 	if !r.rooms.join(p) {
-		return errGoingAway
+		return nil, errGoingAway
 	}
-	defer p.unlinger()
-	defer r.rooms.leave(p)
-	defer p.lease.stop()
-	defer p.cancel()
-	stop := r.access.Watch(grant, p.check)
-	defer stop()
-	if shared && !r.fleet.still(grant.Tenant, topic) {
-		return errElsewhere
+	p.onLeave(p.unlinger)
+	p.onLeave(func() { r.rooms.leave(p) })
+	p.onLeave(p.lease.stop)
+	p.onLeave(p.cancel)
+	p.onLeave(r.access.Watch(grant, p.check))
+	if shared && !r.fleet.still(grant.Tenant, grant.Topic) {
+		return nil, errElsewhere
 	}
-
 	fresh, err := r.ask(ctx, grant)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if fresh.ended(r.clock.Now()) {
-		return &Refusal{StatusExpired, reasonEnded}
+		return nil, &Refusal{StatusExpired, reasonEnded}
 	}
 	p.adopt(fresh)
 	if e := p.ending.Load(); e != nil {
-		return &Refusal{e.code, e.reason}
+		return nil, &Refusal{e.code, e.reason}
 	}
-	wire, ws, err := accept(w, req, r.opts.WriteWait, p.limit())
-	if err != nil {
-		// The library has answered, with what is wrong about the handshake.
-		r.opts.Logger.Debug("relay: bad handshake", "topic", topic, "err", err)
-		return nil
-	}
-	r.opts.Observer.Joined(fresh, r.clock.Now())
-	defer func() { r.opts.Observer.Left(fresh, r.clock.Now()) }()
-	r.logEnd(p, "relay: joined")
-	p.serve(wire, ws, asked)
-	r.logEnd(p, "relay: left")
-	return nil
+	return p, nil
 }
 
 func (r *Relay) logEnd(p *peer, what string) {
 	g := p.grant.Load()
 	args := []any{"tenant", g.Tenant, "topic", g.Topic, "kind", g.Kind, "session", g.Session}
 	if e := p.ending.Load(); e != nil {
-		c := p.count.read(p.queue)
+		c := p.counts()
 		args = append(args, "close", int(e.code), "reason", e.reason, "in", c.In, "out", c.Out, "dropped", c.Dropped.total())
 	}
 	r.opts.Logger.Debug(what, args...)
 }
 
 func ticketOf(u *url.URL) string { return u.Query().Get("code") }
-
-// upgrades reports whether a request asks for a websocket at all; the library
-// checks the rest.
-func upgrades(req *http.Request) bool {
-	for _, v := range req.Header.Values("Upgrade") {
-		for t := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.TrimSpace(t), "websocket") {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/ws"
 )
 
 // StatsTopic is the relay topic on which the relay itself speaks: whoever may
@@ -30,7 +29,7 @@ type statsReport struct {
 }
 
 // stats returns the report about a tenant: of all nodes that answer in time.
-func (r *Relay) stats(ctx context.Context, tenant lodge.Tenant) message {
+func (r *Relay) stats(ctx context.Context, tenant lodge.Tenant) *batch {
 	peers, _ := r.AllPeers(ctx, tenant)
 	list := make([]statsReport, len(peers))
 	for i, p := range peers {
@@ -44,7 +43,7 @@ func (r *Relay) stats(ctx context.Context, tenant lodge.Tenant) message {
 		r.opts.Logger.Error("relay: stats", "err", err) // a time past the year 9999
 		data = []byte("[]")
 	}
-	return message{kind: websocket.MessageText, data: data}
+	return batchOf(ws.OpText, data)
 }
 
 // report sends everybody who reads a tenant's statistics the same report.
@@ -56,9 +55,9 @@ func (r *Relay) report(ctx context.Context) {
 		}
 	})
 	for tenant, of := range readers {
-		m := r.stats(ctx, tenant)
+		b := r.stats(ctx, tenant)
 		for _, p := range of {
-			p.deliver(m)
+			p.deliver(&ws.Writer{}, b)
 		}
 	}
 }
@@ -72,5 +71,5 @@ func (p *peer) command(data []byte) {
 		p.count.refused.Add(1)
 		return
 	}
-	p.deliver(p.relay.stats(p.ctx, p.room.key.tenant))
+	p.deliver(&ws.Writer{}, p.relay.stats(p.ctx, p.room.key.tenant))
 }

@@ -55,14 +55,19 @@ type Drops struct {
 
 func (d Drops) total() uint64 { return d.Oldest + d.Overflow + d.Left + d.Refused }
 
-// counters are a peer's own counts. They are read by whoever asks.
+// counters are a peer's own counts, beside those of its outbox. They are read by
+// whoever asks.
 type counters struct {
-	in, out, overflow, left, refused atomic.Uint64
+	bytes atomic.Uint64 // read
+	in    atomic.Uint64 // messages, as the rest
+
+	overflow, left, refused atomic.Uint64
 }
 
-func (c *counters) read(q *queue) Counts {
-	return Counts{In: c.in.Load(), Out: c.out.Load(), Dropped: Drops{
-		Oldest: q.drops(), Overflow: c.overflow.Load(), Left: c.left.Load(), Refused: c.refused.Load(),
+func (p *peer) counts() Counts {
+	c := &p.count
+	return Counts{In: c.in.Load(), Out: p.out.messages.Load(), Dropped: Drops{
+		Oldest: p.out.queue.dropped.Load(), Overflow: c.overflow.Load(), Left: c.left.Load(), Refused: c.refused.Load(),
 	}}
 }
 
@@ -133,13 +138,7 @@ func (r refusals) count(status int) {
 }
 
 // bytes returns what has gone over the peer's connection.
-func (p *peer) bytes() (in, out uint64) {
-	w := p.wire.Load()
-	if w == nil {
-		return 0, 0
-	}
-	return w.in.Load(), w.out.Load()
-}
+func (p *peer) bytes() (in, out uint64) { return p.count.bytes.Load(), p.out.bytes.Load() }
 
 // Stats returns the numbers of now. Messages counted while it runs may be
 // missing from them, and are in the next.
@@ -161,7 +160,7 @@ func (r *Relay) Stats() Stats {
 		}
 		seen[p.room] = true
 		s.Peers++
-		c := p.count.read(p.queue)
+		c := p.counts()
 		s.In += c.In
 		s.Out += c.Out
 		s.Dropped.Oldest += c.Dropped.Oldest
@@ -195,7 +194,7 @@ func (p *peer) status() PeerStatus {
 	s := PeerStatus{
 		Topic: g.Topic, CanRead: g.Read, CanWrite: g.Write, Scopes: []string{},
 		ConnectedAt: p.connectedAt, ExpiresAt: g.Ends, RemoteAddr: p.address, UserAgent: p.agent,
-		Counts:  p.count.read(p.queue),
+		Counts:  p.counts(),
 		Session: g.Session, Kind: g.Kind, Person: g.Person, Name: g.Name, Booking: g.Booking, Experiment: g.Experiment,
 	}
 	if g.Read {

@@ -1,8 +1,10 @@
-package messaging
+package ws
 
 import (
 	"crypto/sha1" // RFC 6455 §4.2.2 wants it
 	"encoding/base64"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -10,9 +12,10 @@ import (
 // acceptGUID is what RFC 6455 §4.2.2 has appended to a client's key.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// checkUpgrade compares a request with RFC 6455 §4.2.1. It returns the status that
-// it is refused with and why, or 0. Of protocols and extensions none is spoken.
-func checkUpgrade(w http.ResponseWriter, r *http.Request) (status int, why string) {
+// Check compares a request with RFC 6455 §4.2.1. It returns the status that it is
+// refused with and why, or 0; headers that belong to the refusal are set on w.
+// Origin is not looked at.
+func Check(w http.ResponseWriter, r *http.Request) (status int, why string) {
 	keys := r.Header.Values("Sec-WebSocket-Key")
 	switch {
 	case !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket"):
@@ -45,13 +48,23 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// upgrade answers a request that was checked and takes its connection over.
-func upgrade(w http.ResponseWriter, r *http.Request) (*wireConn, error) {
+// Upgrade answers a request that was checked and takes its connection over, with
+// what the client has sent already. The server's buffers are let go of once the
+// handler has returned.
+func Upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, unread []byte, err error) {
 	sum := sha1.Sum([]byte(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")) + acceptGUID))
 	h := w.Header()
 	h.Set("Upgrade", "websocket")
 	h.Set("Connection", "Upgrade")
 	h.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
 	w.WriteHeader(http.StatusSwitchingProtocols)
-	return takeOver(w)
+	conn, server, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("ws: %w", err)
+	}
+	if n := server.Reader.Buffered(); n > 0 {
+		ahead, _ := server.Reader.Peek(n) // they are there
+		unread = append(unread, ahead...)
+	}
+	return conn, unread, nil
 }
