@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/web"
 )
 
 // statusOf is the one place that says which status a code is answered with.
@@ -74,18 +75,31 @@ func (f failure) header(h http.Header) {
 	}
 }
 
-// writeProblem answers with an RFC 9457 problem document.
-func writeProblem(w http.ResponseWriter, f failure) {
+// problem answers with an RFC 9457 problem document, in the language that the
+// client asks for: the scripts of pages show its detail. Its code is what programs
+// go by.
+func (g *Gateway) problem(w http.ResponseWriter, r *http.Request, f failure) {
+	say := g.speaks(r)
 	f.header(w.Header())
 	body := map[string]any{}
 	for k, v := range f.details {
 		body[k] = v
 	}
-	body["type"], body["title"], body["status"] = "about:blank", http.StatusText(f.status), f.status
-	body["detail"], body["code"] = f.detail, f.code
-	w.Header().Set("Content-Type", "application/problem+json")
+	body["type"], body["title"], body["status"] = "about:blank", say.Tr(http.StatusText(f.status)), f.status
+	body["detail"], body["code"] = say.Tr(f.detail), f.code
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Language", say.Language())
+	h.Add("Vary", "Accept-Language")
 	w.WriteHeader(f.status)
 	_ = json.NewEncoder(w).Encode(body) // the client has gone, or it has the answer
+}
+
+// The titles of problems are the names of their statuses (RFC 9457 section 4.2.1).
+var _ = []string{
+	web.Text("Bad Request"), web.Text("Unauthorized"), web.Text("Forbidden"), web.Text("Not Found"), web.Text("Method Not Allowed"), web.Text("Conflict"),
+	web.Text("Request Entity Too Large"), web.Text("Misdirected Request"), web.Text("Unprocessable Entity"),
+	web.Text("Too Many Requests"), web.Text("Internal Server Error"), web.Text("Service Unavailable"),
 }
 
 // writeJSON answers with a JSON document that nobody may store.

@@ -48,7 +48,7 @@ func (g *Gateway) identify(next http.Handler) http.Handler {
 		tenant, known := g.cfg.Hosts[strings.ToLower(r.Host)]
 		// Probes ask for a node's health by its address.
 		if known && !g.servedAt(r) || !known && r.URL.Path != "/healthz" {
-			writeProblem(w, failure{
+			g.problem(w, r, failure{
 				status: http.StatusMisdirectedRequest, code: lodge.CodeInvalid,
 				detail: "This server does not answer for that host name; use the address the laboratory gave you.",
 			})
@@ -127,7 +127,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 				}
 				g.log.ErrorContext(r.Context(), "panic", "path", shownPath(r), "panic", p, "stack", string(debug.Stack()))
 				if ww.Status() == 0 {
-					writeProblem(ww, explain(errors.New("panic")))
+					g.problem(ww, r, explain(errors.New("panic")))
 				}
 			}
 			if r.URL.Path == ballotsPath {

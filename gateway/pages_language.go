@@ -25,7 +25,11 @@ const (
 // readsIn is the language and the time zone a page is read in: what was chosen or
 // noted before, else what the browser asks for and the institution's zone.
 func (g *Gateway) readsIn(r *http.Request) (*web.Printer, *time.Location) {
-	return g.pages.Choose(soleCookie(r, languageCookie), strings.Join(r.Header.Values("Accept-Language"), ",")), g.readersZone(r)
+	return g.speaks(r), g.readersZone(r)
+}
+
+func (g *Gateway) speaks(r *http.Request) *web.Printer {
+	return g.pages.Choose(soleCookie(r, languageCookie), strings.Join(r.Header.Values("Accept-Language"), ","))
 }
 
 func (g *Gateway) readersZone(r *http.Request) *time.Location {

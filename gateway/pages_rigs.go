@@ -35,7 +35,8 @@ func (g *Gateway) renderRigs(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	all := g.relay.Peers(s.Tenant)
+	all, silent := g.relay.AllPeers(r.Context(), s.Tenant)
+	page.Silent = len(silent)
 	rates := g.rates.of(s.Tenant, all, g.clock.Now())
 	for _, v := range views {
 		one := web.Experiment{Experiment: v.Experiment, Title: v.Title, Online: v.Online, Reason: v.Reason}
@@ -51,6 +52,7 @@ func (g *Gateway) renderRigs(w http.ResponseWriter, r *http.Request, status int,
 		}
 		if v.Booking != nil {
 			b := webBooking(*v.Booking)
+			b.Owner = v.owner
 			one.Booking = &b
 		}
 		if one.History, err = g.rigEntries(r.Context(), s.Tenant, v.Experiment); err != nil {

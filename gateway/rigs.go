@@ -88,7 +88,7 @@ func (g *Gateway) experimentView(ctx context.Context, tenant lodge.Tenant, cat *
 			if err != nil {
 				return ExperimentView{}, err
 			}
-			view.Booking = &one
+			view.Booking, view.owner = &one, b.OwnerName
 		}
 	}
 	return view, nil

@@ -120,7 +120,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Delete("/api/v1/bookings/{id}/partners/{person}", g.api(g.deletePartner))
 		r.Get("/api/v1/bookings/{id}/control", g.api(g.getControl))
 		r.Post("/api/v1/bookings/{id}/control", g.api(g.postControl))
-		r.Get("/api/v1/availability", g.api(g.availability))
+		r.With(compressed).Get("/api/v1/availability", g.api(g.availability))
 		r.Get("/api/v1/waits", g.api(g.listWaits))
 		r.Post("/api/v1/waits", g.api(g.joinWaits))
 		r.Delete("/api/v1/waits/{id}", g.api(g.leaveWait))
@@ -128,7 +128,7 @@ func (g *Gateway) routes() chi.Router {
 
 		r.Get("/api/v1/messages", g.api(g.history))
 		r.Post("/api/v1/messages/{id}/replies", g.api(g.postReply))
-		r.Get("/api/v1/presence", g.api(g.getPresence))
+		r.With(compressed).Get("/api/v1/presence", g.api(g.getPresence))
 		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))
 		r.Get("/api/v1/messages/events", g.api(g.messageEvents))
 
@@ -149,7 +149,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/surveys/{id}/ballot", g.api(g.postBallot))
 		r.Post("/api/v1/surveys/{id}/release", g.api(g.releaseSurvey))
 		r.Put("/api/v1/surveys/{id}/words", g.api(g.putWords))
-		r.Get("/api/v1/surveys/{id}/results", g.api(g.surveyResults))
+		r.With(compressed).Get("/api/v1/surveys/{id}/results", g.api(g.surveyResults))
 		r.Get("/api/v1/surveys/{id}/answers", g.api(g.surveyAnswers))
 
 		r.Get("/api/v1/registers", g.api(g.listRegisters))
@@ -157,7 +157,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Get("/api/v1/registers/planned", g.api(g.listPlanned))
 		r.Post("/api/v1/registers/planned", g.api(g.planRegisters))
 		r.Delete("/api/v1/registers/planned/{id}", g.api(g.unplanRegister))
-		r.Get("/api/v1/registers/summary", g.api(g.registerSummary))
+		r.With(compressed).Get("/api/v1/registers/summary", g.api(g.registerSummary))
 		r.Get("/api/v1/registers/summary.csv", g.api(g.summaryCSV))
 		r.Get("/api/v1/registers/{id}.csv", g.api(g.registerCSV))
 		r.Get("/api/v1/registers/{id}/screen", g.api(g.getScreen))
@@ -165,7 +165,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Put("/api/v1/registers/{id}/marks/{person}", g.api(g.putMark))
 		r.Put("/api/v1/registers/{id}/marks/{person}/apology", g.api(g.putApology))
 		r.Post("/api/v1/registers/{id}/import", g.api(g.importRegister))
-		r.Get("/api/v1/registers/{id}", g.api(g.getRegister))
+		r.With(compressed).Get("/api/v1/registers/{id}", g.api(g.getRegister))
 		r.Post("/api/v1/registers/{id}/marks", g.api(g.postMark))
 		r.Post("/api/v1/registers/{id}/close", g.api(g.closeRegister))
 
@@ -181,14 +181,14 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/handins/{id}/release", g.api(g.releaseGrades))
 		r.Post("/api/v1/handins/{id}/close", g.api(g.closeHandIn))
 
-		r.Get("/api/v1/admin/experiments", g.api(g.listExperiments))
+		r.With(compressed).Get("/api/v1/admin/experiments", g.api(g.listExperiments))
 		r.Put("/api/v1/admin/experiments/{id}/state", g.api(g.putExperimentState))
 		r.Post("/api/v1/admin/experiments/{id}/test", g.api(g.postTest))
 		r.Delete("/api/v1/admin/experiments/{id}/test", g.api(g.deleteTest))
-		r.Get("/api/v1/admin/sessions", g.api(g.listSessions))
+		r.With(compressed).Get("/api/v1/admin/sessions", g.api(g.listSessions))
 		r.Delete("/api/v1/admin/sessions/{id}", g.api(g.endSession))
 		r.Post("/api/v1/admin/sessions/revoke", g.api(g.revokeSessions))
-		r.Get("/api/v1/admin/persons", g.api(g.listPersons))
+		r.With(compressed).Get("/api/v1/admin/persons", g.api(g.listPersons))
 		r.Put("/api/v1/admin/persons/{id}/disabled", g.api(g.putDisabled))
 		r.Get("/api/v1/admin/persons/{id}/merge", g.api(g.getMergePreview))
 		r.Post("/api/v1/admin/persons/{id}/merge", g.api(g.postMerge))
@@ -197,13 +197,13 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/admin/persons/{id}/erase", g.api(g.postErase))
 		r.Get("/api/v1/admin/codes", g.api(g.listCodes))
 		r.Delete("/api/v1/admin/codes/{id}", g.api(g.revokeCode))
-		r.Get("/api/v1/admin/audit", g.api(g.listAudit))
+		r.With(compressed).Get("/api/v1/admin/audit", g.api(g.listAudit))
 		r.Get("/api/v1/admin/persons/{id}/explain", g.api(g.explainPerson))
 		r.Post("/api/v1/admin/codes", g.api(g.createCode))
 
 		r.Post("/api/v1/admin/catalogue/plan", g.api(g.postPlan))
 		r.Post("/api/v1/admin/catalogue/apply", g.api(g.postApply))
-		r.Get("/api/v1/admin/catalogue/export", g.api(g.getExport))
+		r.With(compressed).Get("/api/v1/admin/catalogue/export", g.api(g.getExport))
 		r.With(g.browser.Middleware).Post("/api/v1/groups/join", g.api(g.postJoin))
 		r.Post("/api/v1/groups/{id}/leave", g.api(g.leave))
 		r.Get("/api/v1/admin/groups/{id}/codes", g.api(g.listJoinCodes))
@@ -213,7 +213,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Get("/api/v1/admin/groups/{id}/codes/{code}/qr.svg", g.api(g.joinQR))
 		r.Get("/api/v1/admin/groups/{id}/members", g.api(g.listMembers))
 		r.Delete("/api/v1/admin/groups/{id}/members/{person}", g.api(g.removeMember))
-		r.Get("/api/v1/admin/roles", g.api(g.listRoles))
+		r.With(compressed).Get("/api/v1/admin/roles", g.api(g.listRoles))
 		r.Post("/api/v1/admin/roles", g.api(g.postRole))
 		r.Delete("/api/v1/admin/roles/{name}", g.api(g.deleteRole))
 
@@ -233,19 +233,19 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 		r.Get(leavingPath, g.page(g.signedOut))
 	})
 	r.Get("/", g.page(g.homePage))
-	r.Get("/login", g.page(g.loginPage))
+	r.With(compressed).Get("/login", g.page(g.loginPage))
 	r.Post("/continue", g.page(g.continueForm))
 	r.Post("/language", g.page(g.languageForm))
-	r.Get("/lookup", g.page(g.lookupPage))
+	r.With(compressed).Get("/lookup", g.page(g.lookupPage))
 	r.Post("/lookup", g.page(g.lookupForm))
 	r.Post("/lookup/mail", g.page(g.askLinkForm))
 	r.Get(linkPath, g.page(g.linkPage))
 	r.Post(linkPath, g.page(g.openLinkForm))
 	r.Get(mailPath, g.page(g.mailPage))
 	r.Post(mailPath, g.page(g.mailForm))
-	r.Get("/book", g.page(g.bookPage))
+	r.With(compressed).Get("/book", g.page(g.bookPage))
 	r.Post("/book", g.page(g.bookForm))
-	r.Get("/waits", g.page(g.waitsPage))
+	r.With(compressed).Get("/waits", g.page(g.waitsPage))
 	r.Post("/waits", g.page(g.waitForm))
 	r.Post("/waits/{id}/leave", g.page(g.leaveForm))
 	r.Get("/bookings/{id}", g.page(g.bookingPage))
@@ -266,69 +266,69 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post("/surveys/{id}", g.page(g.answerForm))
 	r.Get("/handins/{id}", g.page(g.handInPage))
 	r.Post("/handins/{id}", g.page(g.handInForm))
-	r.Get("/attendance", g.page(g.attendancePage))
+	r.With(compressed).Get("/attendance", g.page(g.attendancePage))
 	r.Post("/attendance/code", g.page(g.codeForm))
 	r.Get(herePath+"{id}", g.page(g.herePage))
 	r.Post("/registers/{id}/confirm", g.page(g.confirmForm))
 	r.Post("/registers/{id}/apology", g.page(g.apologyForm))
-	r.Get("/sessions", g.page(g.sessionsPage))
+	r.With(compressed).Get("/sessions", g.page(g.sessionsPage))
 	r.Post("/sessions/others/end", g.page(g.endOthersForm))
 	r.Post("/sessions/{id}/end", g.page(g.endSessionForm))
 
-	r.Get("/privacy", g.page(g.privacyPage))
+	r.With(compressed).Get("/privacy", g.page(g.privacyPage))
 	r.Post("/privacy/erase", g.page(g.eraseForm))
-	r.Get("/identities", g.page(g.identitiesPage))
+	r.With(compressed).Get("/identities", g.page(g.identitiesPage))
 	r.Post("/identities/{id}/unlink", g.page(g.unlinkForm))
 	r.Post("/claims", g.page(g.claimForm))
 
-	r.Get("/teach", g.page(g.teachPage))
+	r.With(compressed).Get("/teach", g.page(g.teachPage))
 	r.Post("/teach/notices", g.page(g.noticeForm))
 	r.Get("/teach/notices/{id}", g.page(g.scheduledPage))
 	r.Post("/teach/notices/{id}", g.page(g.rescheduleForm))
 	r.Post("/teach/notices/{id}/cancel", g.page(g.unscheduleForm))
-	r.Get("/teach/surveys", g.page(g.surveysPage))
+	r.With(compressed).Get("/teach/surveys", g.page(g.surveysPage))
 	r.Post("/teach/surveys", g.page(g.beginSurveyForm))
 	r.Post("/teach/surveys/import", g.page(g.importSurveyForm))
 	r.Get("/teach/surveys/drafts/{id}", g.page(g.draftPage))
 	r.Post("/teach/surveys/drafts/{id}", g.page(g.draftForm))
-	r.Get("/teach/surveys/{id}", g.page(g.resultsPage))
+	r.With(compressed).Get("/teach/surveys/{id}", g.page(g.resultsPage))
 	r.Post("/teach/surveys/{id}", g.page(g.surveyStepForm))
 	r.Get("/teach/surveys/{id}/wall", g.page(g.wallPage))
-	r.Get("/teach/registers", g.page(g.registersPage))
+	r.With(compressed).Get("/teach/registers", g.page(g.registersPage))
 	r.Post("/teach/registers", g.page(g.registerForm))
-	r.Get("/teach/registers/{id}", g.page(g.registerPage))
+	r.With(compressed).Get("/teach/registers/{id}", g.page(g.registerPage))
 	r.Get("/teach/registers/{id}/screen", g.page(g.screenPage))
 	r.Post("/teach/registers/{id}/close", g.page(g.closeRegisterForm))
 	r.Post("/teach/registers/{id}/unplan", g.page(g.unplanForm))
 	r.Post("/teach/registers/{id}/marks", g.page(g.markForm))
 	r.Post("/teach/registers/{id}/import", g.page(g.importRegisterForm))
-	r.Get("/teach/book", g.page(g.partyPage))
+	r.With(compressed).Get("/teach/book", g.page(g.partyPage))
 	r.Post("/teach/book", g.page(g.partyForm))
 	r.Post("/teach/bookings/{id}/cancel", g.page(g.teachCancelForm))
 
-	r.Get("/teach/handins", g.page(g.teachHandInsPage))
+	r.With(compressed).Get("/teach/handins", g.page(g.teachHandInsPage))
 	r.Post("/teach/handins", g.page(g.openHandInForm))
-	r.Get("/teach/handins/{id}", g.page(g.teachHandInPage))
+	r.With(compressed).Get("/teach/handins/{id}", g.page(g.teachHandInPage))
 	r.Post("/teach/handins/{id}/grades/{person}", g.page(g.gradeForm))
 	r.Post("/teach/handins/{id}/release", g.page(g.releaseForm))
 	r.Post("/teach/handins/{id}/close", g.page(g.closeHandInForm))
 
-	r.Get("/rigs", g.page(g.rigsPage))
+	r.With(compressed).Get("/rigs", g.page(g.rigsPage))
 	r.Post("/rigs/{id}", g.page(g.rigForm))
 	r.Post("/rigs/{id}/test", g.page(g.testForm))
 	r.Post("/rigs/{id}/test/end", g.page(g.endTestForm))
-	r.Get("/admin", g.page(g.adminPage))
-	r.Get("/admin/persons", g.page(g.personsPage))
-	r.Get("/admin/persons/{id}/merge", g.page(g.mergePage))
+	r.With(compressed).Get("/admin", g.page(g.adminPage))
+	r.With(compressed).Get("/admin/persons", g.page(g.personsPage))
+	r.With(compressed).Get("/admin/persons/{id}/merge", g.page(g.mergePage))
 	r.Post("/admin/persons/{id}/merge", g.page(g.mergeForm))
 	r.Post("/admin/persons/{id}/unmerge", g.page(g.unmergeForm))
-	r.Get("/admin/end", g.page(g.adminEndPage))
+	r.With(compressed).Get("/admin/end", g.page(g.adminEndPage))
 	r.Post("/admin/end", g.page(g.adminEndForm))
-	r.Get("/admin/audit", g.page(g.auditPage))
-	r.Get("/admin/catalogue", g.page(g.cataloguePage))
+	r.With(compressed).Get("/admin/audit", g.page(g.auditPage))
+	r.With(compressed).Get("/admin/catalogue", g.page(g.cataloguePage))
 	r.Post("/admin/catalogue/plan", g.page(g.planForm))
 	r.Post("/admin/catalogue/apply", g.page(g.applyForm))
-	r.Get("/admin/roles", g.page(g.rolesPage))
+	r.With(compressed).Get("/admin/roles", g.page(g.rolesPage))
 	r.Post("/admin/roles", g.page(g.roleForm))
 	r.Post("/admin/roles/{name}/remove", g.page(g.unbindForm))
 	r.Get("/groups/{id}", g.page(g.groupPage))
@@ -339,8 +339,8 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/join", g.page(g.joinPage))
 	r.Get("/join/{code}", g.page(g.joinPage))
 	r.With(g.browser.Middleware).Post("/join", g.page(g.joinForm))
-	r.Get("/admin/providers", g.page(g.providersPage))
-	r.Get("/admin/system", g.page(g.systemPage))
+	r.With(compressed).Get("/admin/providers", g.page(g.providersPage))
+	r.With(compressed).Get("/admin/system", g.page(g.systemPage))
 }
 
 // api answers errors as problem documents.
@@ -348,7 +348,7 @@ func (g *Gateway) api(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
 			g.logFailure(r, err)
-			writeProblem(w, explain(err))
+			g.problem(w, r, explain(err))
 		}
 	}
 }
@@ -425,7 +425,7 @@ func forMachines(r *http.Request) bool {
 
 func (g *Gateway) notFound(w http.ResponseWriter, r *http.Request) {
 	if forMachines(r) {
-		writeProblem(w, explain(lodge.E(lodge.CodeNotFound, "Nothing is at this address; /api/openapi.yaml lists all there is.")))
+		g.problem(w, r, explain(lodge.E(lodge.CodeNotFound, "Nothing is at this address; /api/openapi.yaml lists all there is.")))
 		return
 	}
 	g.page(func(http.ResponseWriter, *http.Request) error { return errNotThere("page") })(w, r)
@@ -455,15 +455,8 @@ func (g *Gateway) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 		detail: "This address takes " + strings.Join(allowed, ", ") + " and not the method that was used.",
 	}
 	if forMachines(r) {
-		writeProblem(w, f)
+		g.problem(w, r, f)
 		return
 	}
 	g.problemPage(w, r, f)
-}
-
-func document(contentType string, body []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		_, _ = w.Write(body) // the client has gone, or it has the document
-	}
 }

@@ -249,6 +249,8 @@ type ExperimentView struct {
 	Reason     string       `json:"reason,omitempty"`
 	Peers      []PeerView   `json:"peers"`
 	Booking    *BookingView `json:"booking,omitempty"` // the one under way
+
+	owner string // by name, whose booking that is
 }
 
 // PeerView is one live relay connection.

@@ -313,6 +313,7 @@ type Receipt struct {
 type Rigs struct {
 	Layout
 	Experiments []Experiment
+	Silent      int // nodes that do not answer: their connections are not listed
 }
 
 // Experiment is one rig.
