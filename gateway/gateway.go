@@ -422,7 +422,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.surveys.Release()
 	g.register.Release()
 	g.handins.Release()
-	g.scheduled.release()
+	g.scheduled.Release()
 	return err
 }
 

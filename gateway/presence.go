@@ -29,13 +29,13 @@ const keepSightings = 26 * time.Hour
 type presence struct {
 	g    *Gateway
 	wake chan struct{}
+	logs *messaging.Shelf[sightings]
 
 	writing sync.Mutex // held while reports are written: whoever then reads has them all
 
 	mu      sync.Mutex
-	live    map[whoseStay]*stay                               // guarded by mu
-	reports map[reportKey]sighting                            // guarded by mu; a stay's latest
-	logs    map[lodge.Tenant]*messaging.Projection[sightings] // guarded by mu
+	live    map[whoseStay]*stay    // guarded by mu
+	reports map[reportKey]sighting // guarded by mu; a stay's latest
 }
 
 type whoseStay struct {
@@ -72,7 +72,8 @@ type sightings struct {
 func newPresence(g *Gateway) *presence {
 	return &presence{
 		g: g, wake: make(chan struct{}, 1),
-		live: map[whoseStay]*stay{}, reports: map[reportKey]sighting{}, logs: map[lodge.Tenant]*messaging.Projection[sightings]{},
+		live: map[whoseStay]*stay{}, reports: map[reportKey]sighting{},
+		logs: messaging.NewShelf(g.topics, foldSightings, messaging.JSON[sightings]("sightings/1"), 0),
 	}
 }
 
@@ -138,7 +139,7 @@ func (p *presence) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			defer cancel()
 			p.write(last)
-			p.release()
+			p.logs.Release()
 			return nil
 		}
 		p.write(ctx)
@@ -199,23 +200,7 @@ func (p *presence) again(reports map[reportKey]sighting) {
 }
 
 func (p *presence) log(tenant lodge.Tenant) *messaging.Projection[sightings] {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l, ok := p.logs[tenant]
-	if !ok {
-		l = messaging.Project(p.g.topics, tenant, "sightings", foldSightings, messaging.JSON[sightings]("sightings/1"))
-		p.logs[tenant] = l
-	}
-	return l
-}
-
-func (p *presence) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for tenant, l := range p.logs {
-		l.Close()
-		delete(p.logs, tenant)
-	}
+	return p.logs.Keep(tenant, "sightings")
 }
 
 // connected notes who was reachable by messages: a hint in the registers that are

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -144,36 +143,15 @@ func (e scheduleEntry) message() (messaging.Message, error) {
 
 // schedules holds the projections of the tenants' schedules.
 type schedules struct {
-	topics *messaging.Topics // static
-
-	mu  sync.Mutex
-	all map[lodge.Tenant]*messaging.Projection[schedule] // guarded by mu
+	*messaging.Shelf[schedule]
 }
 
 func newSchedules(topics *messaging.Topics) *schedules {
-	return &schedules{topics: topics, all: map[lodge.Tenant]*messaging.Projection[schedule]{}}
+	return &schedules{messaging.NewShelf(topics, foldSchedule, messaging.JSON[schedule]("schedule/1"), 0)}
 }
 
 func (s *schedules) of(tenant lodge.Tenant) *messaging.Projection[schedule] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.all[tenant]
-	if p == nil {
-		p = messaging.Project(s.topics, tenant, topicSchedule, foldSchedule, messaging.JSON[schedule]("schedule/1"))
-		s.all[tenant] = p
-	}
-	return p
-}
-
-// release gives back what is held of the topics. Calls under way are to have
-// ended.
-func (s *schedules) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for tenant, p := range s.all {
-		p.Close()
-		delete(s.all, tenant)
-	}
+	return s.Keep(tenant, topicSchedule)
 }
 
 // add appends an entry whatever the state is.

@@ -30,46 +30,30 @@ const (
 
 // A Desk opens, keeps and closes registers. It is safe for concurrent use.
 type Desk struct {
-	topics *messaging.Topics
 	keys   messaging.PersonKeys
 	clock  lodge.Clock
+	books  *messaging.Shelf[state]
 	people People
 
-	mu      sync.Mutex // guards what follows
-	books   map[lodge.Tenant]*messaging.Projection[state]
-	pending map[lodge.Tenant]waiting
+	mu      sync.Mutex
+	pending map[lodge.Tenant]waiting // guarded by mu
 }
 
 // NewDesk returns a desk on topics that seals what is known of members under their
 // keys.
 func NewDesk(topics *messaging.Topics, keys messaging.PersonKeys, clock lodge.Clock) *Desk {
 	return &Desk{
-		topics: topics, keys: keys, clock: clock, people: nobodyMerged,
-		books:   make(map[lodge.Tenant]*messaging.Projection[state]),
-		pending: make(map[lodge.Tenant]waiting),
+		keys: keys, clock: clock, people: nobodyMerged, pending: make(map[lodge.Tenant]waiting),
+		books: messaging.NewShelf(topics, fold, messaging.JSON[state]("registers/3", "registers/2", "registers/1"), 0),
 	}
 }
 
 // Release gives back what the desk holds of its topics. Calls under way are to
 // have ended.
-func (d *Desk) Release() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for tenant, p := range d.books {
-		p.Close()
-		delete(d.books, tenant)
-	}
-}
+func (d *Desk) Release() { d.books.Release() }
 
 func (d *Desk) book(tenant lodge.Tenant) *messaging.Projection[state] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p, ok := d.books[tenant]
-	if !ok {
-		p = messaging.Project(d.topics, tenant, topicRegisters, fold, messaging.JSON[state]("registers/3", "registers/2", "registers/1"))
-		d.books[tenant] = p
-	}
-	return p
+	return d.books.Keep(tenant, topicRegisters)
 }
 
 // Open opens a register. Repeated with the ID and the title, group and opener

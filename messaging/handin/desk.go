@@ -15,6 +15,9 @@ import (
 // topicIndex is the internal topic that lists a tenant's hand-ins.
 const topicIndex = "handins"
 
+// keepIdle is how many hand-ins stay folded while nobody uses them.
+const keepIdle = 64
+
 func topicOf(id string) string { return "handin:" + id }
 
 var errUnknown = lodge.E(lodge.CodeNotFound, "There is no such hand-in.")
@@ -36,12 +39,12 @@ type Desk struct {
 	files  Files
 	clock  lodge.Clock
 	opts   Options
-	pool   *pool
+	shelf  *messaging.Shelf[state]
+	lists  *messaging.Shelf[index]
 	people People
 
-	mu      sync.Mutex
-	indexes map[lodge.Tenant]*messaging.Projection[index] // guarded by mu
-	busy    map[uploader]int                              // uploads under way on this node; guarded by mu
+	mu   sync.Mutex
+	busy map[uploader]int // uploads under way on this node; guarded by mu
 }
 
 // NewDesk returns a desk on topics that keeps contents in files and seals what
@@ -49,8 +52,9 @@ type Desk struct {
 func NewDesk(topics *messaging.Topics, keys messaging.PersonKeys, files Files, clock lodge.Clock, opts Options) *Desk {
 	orDefault(&opts.MaxTotal, 200<<20)
 	return &Desk{
-		topics: topics, keys: keys, files: files, clock: clock, opts: opts, pool: newPool(topics), people: nobodyMerged,
-		indexes: map[lodge.Tenant]*messaging.Projection[index]{}, busy: map[uploader]int{},
+		topics: topics, keys: keys, files: files, clock: clock, opts: opts, people: nobodyMerged, busy: map[uploader]int{},
+		shelf: messaging.NewShelf(topics, fold, messaging.JSON[state]("handin/1"), keepIdle),
+		lists: messaging.NewShelf(topics, foldIndex, messaging.JSON[index]("handins/1"), 0),
 	}
 }
 
@@ -60,24 +64,12 @@ func (d *Desk) MaxTotal() int64 { return d.opts.MaxTotal }
 // Release gives back what the desk holds of its topics. Calls under way are to
 // have ended.
 func (d *Desk) Release() {
-	d.pool.release()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for tenant, p := range d.indexes {
-		p.Close()
-		delete(d.indexes, tenant)
-	}
+	d.shelf.Release()
+	d.lists.Release()
 }
 
 func (d *Desk) index(tenant lodge.Tenant) *messaging.Projection[index] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.indexes[tenant]
-	if p == nil {
-		p = messaging.Project(d.topics, tenant, topicIndex, foldIndex, messaging.JSON[index]("handins/1"))
-		d.indexes[tenant] = p
-	}
-	return p
+	return d.lists.Keep(tenant, topicIndex)
 }
 
 // Open opens a hand-in; a rule that the draft breaks is CodeRefused. Repeated with
@@ -89,7 +81,7 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID,
 		return HandIn{}, err
 	}
 	var opened HandIn
-	err = d.pool.with(tenant, e.HandIn, func(p *messaging.Projection[state]) error {
+	err = d.shelf.With(tenant, topicOf(e.HandIn), func(p *messaging.Projection[state]) error {
 		err := p.Decide(ctx, func(s *state) ([]messaging.Message, error) {
 			switch {
 			case s.ID == "":
@@ -204,7 +196,7 @@ func (d *Desk) decide(ctx context.Context, tenant lodge.Tenant, id string, fn fu
 // with calls fn with the projection of a hand-in that is on the list, else it is
 // CodeNotFound. So ids that somebody makes up cost little.
 func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func(*messaging.Projection[state]) error) error {
-	if !d.pool.has(tenant, id) {
+	if !d.shelf.Has(tenant, topicOf(id)) {
 		there := false
 		if err := d.index(tenant).View(ctx, func(x *index) { there = x.HandIns[id] != nil }); err != nil {
 			return err
@@ -213,7 +205,7 @@ func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func
 			return errUnknown
 		}
 	}
-	return d.pool.with(tenant, id, fn)
+	return d.shelf.With(tenant, topicOf(id), fn)
 }
 
 // read returns a hand-in that is there, with people as whom they count.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
@@ -17,49 +16,41 @@ import (
 // topicIndex is the internal topic that lists a tenant's surveys.
 const topicIndex = "surveys"
 
+// keepIdle is how many surveys stay folded while nobody uses them.
+const keepIdle = 64
+
+func topicOf(id string) string { return "survey:" + id }
+
 var errUnknown = lodge.E(lodge.CodeNotFound, "There is no such survey.")
 
 // A Desk opens, keeps and closes surveys. It is safe for concurrent use.
 type Desk struct {
-	topics  *messaging.Topics
-	keys    messaging.PersonKeys
-	clock   lodge.Clock
-	surveys *pool
-	people  People
-
-	mu      sync.Mutex
-	indexes map[lodge.Tenant]*messaging.Projection[index] // guarded by mu
+	topics *messaging.Topics
+	keys   messaging.PersonKeys
+	clock  lodge.Clock
+	shelf  *messaging.Shelf[state]
+	lists  *messaging.Shelf[index]
+	people People
 }
 
 // NewDesk returns a desk on topics that seals what people answer under their keys.
 func NewDesk(topics *messaging.Topics, keys messaging.PersonKeys, clock lodge.Clock) *Desk {
 	return &Desk{
-		topics: topics, keys: keys, clock: clock, surveys: newPool(topics), people: nobodyMerged,
-		indexes: map[lodge.Tenant]*messaging.Projection[index]{},
+		topics: topics, keys: keys, clock: clock, people: nobodyMerged,
+		shelf: messaging.NewShelf(topics, fold, messaging.JSON[state]("survey/3", "survey/2", "survey/1"), keepIdle),
+		lists: messaging.NewShelf(topics, foldIndex, messaging.JSON[index]("surveys/2", "surveys/1"), 0),
 	}
 }
 
 // Release gives back what the desk holds of its topics. Calls under way are to
 // have ended.
 func (d *Desk) Release() {
-	d.surveys.release()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for tenant, p := range d.indexes {
-		p.Close()
-		delete(d.indexes, tenant)
-	}
+	d.shelf.Release()
+	d.lists.Release()
 }
 
 func (d *Desk) index(tenant lodge.Tenant) *messaging.Projection[index] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.indexes[tenant]
-	if p == nil {
-		p = messaging.Project(d.topics, tenant, topicIndex, foldIndex, messaging.JSON[index]("surveys/2", "surveys/1"))
-		d.indexes[tenant] = p
-	}
-	return p
+	return d.lists.Keep(tenant, topicIndex)
 }
 
 // Open opens a survey; a rule that the draft breaks is CodeRefused. Repeated
@@ -72,7 +63,7 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.Principal
 		return Survey{}, err
 	}
 	var opened Survey
-	err = d.surveys.with(tenant, e.Survey, func(p *messaging.Projection[state]) error {
+	err = d.shelf.With(tenant, topicOf(e.Survey), func(p *messaging.Projection[state]) error {
 		there := false
 		if err := p.View(ctx, func(s *state) { there = s.ID != "" }); err != nil {
 			return err
@@ -184,7 +175,7 @@ func (d *Desk) Answer(ctx context.Context, tenant lodge.Tenant, id string, perso
 // with calls fn with the projection of a survey that is on the list, else it is
 // CodeNotFound. So ids that somebody makes up cost little.
 func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func(*messaging.Projection[state]) error) error {
-	if !d.surveys.has(tenant, id) {
+	if !d.shelf.Has(tenant, topicOf(id)) {
 		there := false
 		if err := d.index(tenant).View(ctx, func(x *index) { there = x.Surveys[id] != nil }); err != nil {
 			return err
@@ -193,7 +184,7 @@ func (d *Desk) with(ctx context.Context, tenant lodge.Tenant, id string, fn func
 			return errUnknown
 		}
 	}
-	return d.surveys.with(tenant, id, fn)
+	return d.shelf.With(tenant, topicOf(id), fn)
 }
 
 // view shows fn a survey that is there, with people as whom they count.

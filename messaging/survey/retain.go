@@ -33,7 +33,7 @@ func (d *Desk) Retain(ctx context.Context, tenant lodge.Tenant, before time.Time
 	}
 	for i, id := range old {
 		// It is on the list until nothing of it is left.
-		for _, topic := range []string{boxName(id), "survey:" + id} {
+		for _, topic := range []string{boxName(id), topicOf(id)} {
 			if err := d.topics.Drop(ctx, tenant, topic); err != nil {
 				return i, err
 			}

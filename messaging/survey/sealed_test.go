@@ -33,7 +33,7 @@ func TestSec45_AnErasedPersonsAnswersAreGone(t *testing.T) {
 	for _, it := range page.Items {
 		kept += string(it.Body)
 	}
-	err = d.surveys.with(tenant, s.ID, func(p *messaging.Projection[state]) error {
+	err = d.shelf.With(tenant, topicOf(s.ID), func(p *messaging.Projection[state]) error {
 		return p.View(t.Context(), func(s *state) {
 			b, err := json.Marshal(s)
 			if err != nil {
