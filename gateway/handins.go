@@ -57,7 +57,7 @@ func (g *Gateway) startHandIn(ctx context.Context, s sessions.Session, req HandI
 	}
 	draft := handin.Draft{
 		ID: keyed(s, key), To: req.To, Title: req.Title, Instructions: req.Instructions,
-		Late: handin.Late(req.Late), PerDay: req.PerDay, Points: req.Points, Limits: handin.Limits(req.Limits),
+		Late: handin.Late(req.Late), PerDay: req.PerDay, Points: req.Points, Limits: handin.Limits(req.Limits), After: req.After,
 	}
 	var err error
 	if draft.Opens, err = moment(req.Opens, req.Zone, "the opening"); err != nil {
@@ -75,19 +75,28 @@ func (g *Gateway) startHandIn(ctx context.Context, s sessions.Session, req HandI
 		return handin.HandIn{}, err
 	}
 	g.recordBy(ctx, s, audit.HandInOpen, "handin:"+opened.ID, "to "+opened.To+": "+opened.Title)
-	return opened, g.announceHandIns(ctx, s.Tenant)
+	return opened, g.tellHandIn(ctx, s.Tenant, opened)
 }
 
-// announceHandIns tells the audiences of hand-ins whose opening has come.
-func (g *Gateway) announceHandIns(ctx context.Context, tenant lodge.Tenant) error {
-	return g.handins.Announce(ctx, tenant, func(one handin.HandIn) error {
-		return g.handInChanged(ctx, tenant, one, one.To, "opened", "")
-	})
+// tellHandIn tells the audience of a hand-in that it is open, once that has come,
+// whoever of the nodes does. Of one that opens to each person when their experiment
+// ends, nobody is told before (sequel).
+func (g *Gateway) tellHandIn(ctx context.Context, tenant lodge.Tenant, one handin.HandIn) error {
+	standing := one.At(g.clock.Now())
+	if standing == handin.Coming {
+		return nil
+	}
+	if standing != handin.Closed && !one.After {
+		if err := g.handInChanged(ctx, tenant, one, one.To, "opened"); err != nil {
+			return err
+		}
+	}
+	return g.handins.Told(ctx, tenant, one.ID)
 }
 
-// handInChanged tells a topic; of each kind of change, and serial of it, once.
-func (g *Gateway) handInChanged(ctx context.Context, tenant lodge.Tenant, one handin.HandIn, topic, change, serial string) error {
-	return g.publish(ctx, tenant, topic, messaging.TypeHandIn, "handin-"+one.ID+"-"+change+serial,
+// handInChanged tells a topic, of each kind of change once.
+func (g *Gateway) handInChanged(ctx context.Context, tenant lodge.Tenant, one handin.HandIn, topic, change string) error {
+	return g.publish(ctx, tenant, topic, messaging.TypeHandIn, "handin-"+one.ID+"-"+change,
 		HandInChanged{HandIn: one.ID, Title: one.Title, Change: change})
 }
 
@@ -113,10 +122,36 @@ func (g *Gateway) ownHandIn(r *http.Request) (one handin.HandIn, s sessions.Sess
 		return one, s, err == nil, err
 	}
 	member, err := g.membership(r.Context(), s)
-	if err == nil && (!slices.Contains(member.topics, one.To) || one.At(g.clock.Now()) == handin.Coming) {
+	if err != nil {
+		return one, s, false, err
+	}
+	set, err := g.sets(r.Context(), s.Tenant, member.topics, one)
+	if err == nil && !set {
 		err = errNotThere("hand-in")
 	}
 	return one, s, false, err
+}
+
+// sets reports whether a hand-in is set whoever hears some topics, by now.
+func (g *Gateway) sets(ctx context.Context, tenant lodge.Tenant, topics []string, one handin.HandIn) (bool, error) {
+	if one.At(g.clock.Now()) == handin.Coming {
+		return false, nil
+	}
+	if one.After {
+		return g.finished(ctx, tenant, topics, g.handInSequel(tenant, one))
+	}
+	return slices.Contains(topics, one.To), nil
+}
+
+// handInSequel is a hand-in that opens to each person when their experiment ends.
+func (g *Gateway) handInSequel(tenant lodge.Tenant, one handin.HandIn) sequel {
+	opened := one.OpenedAt
+	if one.Opens.After(opened) {
+		opened = one.Opens
+	}
+	return sequel{id: one.ID, to: one.To, opened: opened, closed: one.ClosedAt, tell: func(ctx context.Context, topic string) error {
+		return g.handInChanged(ctx, tenant, one, topic, "opened")
+	}}
 }
 
 // gradedHandIn returns a hand-in that the caller grades.
@@ -138,11 +173,17 @@ func (g *Gateway) handInsOf(ctx context.Context, s sessions.Session) ([]handin.H
 	if err != nil {
 		return nil, err
 	}
-	now := g.clock.Now()
-	return slices.DeleteFunc(all, func(one handin.HandIn) bool {
-		set := slices.Contains(member.topics, one.To) && one.At(now) != handin.Coming
-		return !set && !g.grades(s.Principal(), one)
-	}), nil
+	var own []handin.HandIn
+	for _, one := range all {
+		set, err := g.sets(ctx, s.Tenant, member.topics, one)
+		if err != nil {
+			return nil, err
+		}
+		if set || g.grades(s.Principal(), one) {
+			own = append(own, one)
+		}
+	}
+	return own, nil
 }
 
 func (g *Gateway) listHandIns(w http.ResponseWriter, r *http.Request) error {
@@ -194,14 +235,14 @@ func (g *Gateway) endHandIn(r *http.Request) (handin.HandIn, error) {
 		return one, err
 	}
 	g.recordBy(r.Context(), s, audit.HandInClose, "handin:"+one.ID, "to "+one.To+": "+one.Title)
-	return one, g.handInChanged(r.Context(), s.Tenant, one, one.To, "closed", "")
+	return one, g.handInChanged(r.Context(), s.Tenant, one, one.To, "closed")
 }
 
 // handInView is a hand-in for those it is set; how many have handed in is for who
 // grades it.
 func (g *Gateway) handInView(one handin.HandIn, mine *handin.Work, grades bool) HandInView {
 	view := HandInView{
-		ID: one.ID, To: one.To, Title: one.Title, Instructions: one.Instructions, Opens: one.Opens, Deadline: one.Deadline,
+		ID: one.ID, To: one.To, Title: one.Title, Instructions: one.Instructions, Opens: one.Opens, After: one.After, Deadline: one.Deadline,
 		Late: string(one.Late), PerDay: one.PerDay, Points: one.Points, Limits: HandInLimits(one.Limits), Standing: string(one.At(g.clock.Now())),
 		OpenedAt: one.OpenedAt, ClosedAt: one.ClosedAt, ReleasedAt: one.ReleasedAt,
 	}

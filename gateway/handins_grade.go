@@ -126,28 +126,23 @@ func (g *Gateway) handInCSV(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) putGrade(w http.ResponseWriter, r *http.Request) error {
-	if _, _, err := g.gradedHandIn(r); err != nil {
-		return err // before what they say is looked at
+	one, s, err := g.gradedHandIn(r) // before what they say is looked at
+	if err != nil {
+		return err
 	}
 	var req GradeRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	work, err := g.grade(r, req)
+	work, err := g.grade(r.Context(), s, one, lodge.PersonID(chi.URLParam(r, "person")), req)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, work)
 }
 
-// grade grades the work of the person whom the address names: of whoever has handed
-// in, or still is to.
-func (g *Gateway) grade(r *http.Request, req GradeRequest) (WorkView, error) {
-	one, s, err := g.gradedHandIn(r)
-	if err != nil {
-		return WorkView{}, err
-	}
-	ctx, person := r.Context(), lodge.PersonID(chi.URLParam(r, "person"))
+// grade grades somebody's work: of whoever has handed in, or still is to.
+func (g *Gateway) grade(ctx context.Context, s sessions.Session, one handin.HandIn, person lodge.PersonID, req GradeRequest) (WorkView, error) {
 	merged, err := g.persons.Merged(ctx, s.Tenant)
 	if err != nil {
 		return WorkView{}, err
@@ -213,7 +208,7 @@ func (g *Gateway) gradesReleased(r *http.Request) (handin.HandIn, error) {
 		return one, err
 	}
 	g.recordBy(r.Context(), s, audit.GradesRelease, "handin:"+one.ID, one.Title)
-	return one, g.handInChanged(r.Context(), s.Tenant, one, one.To, "graded", "")
+	return one, g.handInChanged(r.Context(), s.Tenant, one, one.To, "graded")
 }
 
 // exportWork is what somebody handed in, with the grades they may see.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -58,7 +57,11 @@ func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, one handin.Han
 	if err != nil {
 		return got, err
 	}
-	if !slices.Contains(member.topics, one.To) {
+	set, err := g.sets(ctx, s.Tenant, member.topics, one)
+	if err != nil {
+		return got, err
+	}
+	if !set {
 		return got, lodge.E(lodge.CodeForbidden, "This is for those it was set to hand in.")
 	}
 	if err := g.sends.allow(s.Tenant, string(s.Person)); err != nil {

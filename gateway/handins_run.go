@@ -3,33 +3,56 @@ package gateway
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lodge-gateway/lodge"
 )
 
 // handIns does what hand-ins need and nobody asks for: it tells audiences of those
-// whose opening has come, and removes what cut-off uploads left behind. Every node
-// does; what one has done the next finds done.
+// whose opening has come, puts those that go with each person's experiment to
+// whoever's has ended, and removes what cut-off uploads left behind. Every node does;
+// what one has done the next finds done.
 type handIns struct{ *Gateway }
 
-// Run begins at once, since what was left behind was by a node that died, until ctx
-// ends.
+// Run does so until ctx ends.
 func (h handIns) Run(ctx context.Context) error {
-	tell := time.NewTicker(h.cfg.RefreshPoll)
-	defer tell.Stop()
-	sweep := time.NewTicker(leftBehind)
-	defer sweep.Stop()
-	h.sweep(ctx)
-	for {
-		for _, tenant := range h.tenants() {
-			if err := h.announceHandIns(ctx, tenant); err != nil && ctx.Err() == nil {
-				h.log.WarnContext(ctx, "people could not be told that a hand-in opened; trying again", "tenant", tenant, "err", err)
-			}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return dues{h.Gateway, "hand-ins", h.handins.Changed, h.round}.Run(ctx) })
+	group.Go(func() error {
+		h.clear(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+func (h handIns) round(ctx context.Context, tenant lodge.Tenant) (ahead, error) {
+	due, err := h.handins.Due(ctx, tenant)
+	if err != nil {
+		return ahead{}, err
+	}
+	for _, one := range due.Tell {
+		if err := h.tellHandIn(ctx, tenant, one); err != nil {
+			return ahead{}, err
 		}
+	}
+	left := ahead{next: due.Next}
+	for _, one := range due.After {
+		left.sequels = append(left.sequels, h.handInSequel(tenant, one))
+	}
+	return left, nil
+}
+
+// clear begins at once, since what was left behind was by a node that died.
+func (h handIns) clear(ctx context.Context) {
+	tick := time.NewTicker(leftBehind)
+	defer tick.Stop()
+	for {
+		h.sweep(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-tell.C:
-		case <-sweep.C:
-			h.sweep(ctx)
+			return
+		case <-tick.C:
 		}
 	}
 }

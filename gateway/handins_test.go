@@ -245,7 +245,7 @@ func (l *lab) storedFiles() int {
 
 // A hand-in that opens later is not there before, and its audience is told when it is.
 func TestHandInOpensAtItsTime(t *testing.T) {
-	l := newLab(t, func(c *gateway.Config) { c.RefreshPoll = 20 * time.Millisecond })
+	l := newLab(t)
 	ada, grace := l.signedIn("ada"), l.signedIn("grace")
 	hears := ada.messages()
 	hears.caughtUp()
@@ -259,6 +259,38 @@ func TestHandInOpensAtItsTime(t *testing.T) {
 	l.clock.pass(time.Minute)
 	hears.await("opened", func(e event) bool { return e.Type == "lodge.handin" && strings.Contains(string(e.Data), "opened") })
 	ada.handIn(201, "/api/v1/handins/"+one.ID, "", part{"text", "", "Here"})
+}
+
+// A hand-in that goes with the experiment opens to each person when theirs has ended,
+// and is nobody else's till then.
+func TestHandInOpensAtTheEndOfEachExperiment(t *testing.T) {
+	l := newLab(t)
+	ada, soren, grace := l.signedIn("ada"), l.signedIn("soren"), l.signedIn("grace")
+	req := report(l)
+	req.To, req.After = "experiment:pend00", true
+	one := call[gateway.HandInView](grace, 201, "POST", "/api/v1/handins", req)
+	at := "/api/v1/handins/" + one.ID
+	booked := ada.book("pend00-everyone")
+	hears := ada.messages()
+	hears.caughtUp()
+	l.clock.pass(time.Minute)
+	ada.refused(404, "GET", at, nil)
+	ada.handIn(404, at, "", part{"text", "", "Too early"})
+	if page := ada.page(200, "/"); strings.Contains(page, "/handins/"+one.ID) {
+		t.Error("it is on her page before her experiment has ended")
+	}
+	call[gateway.BookingView](ada, 200, "DELETE", booked.Links.Self, nil) // finished early
+	hears.await("opened", func(e event) bool {
+		return e.Type == "lodge.handin" && e.Topic == "booking:"+booked.ID && strings.Contains(string(e.Data), "opened")
+	})
+	if page := ada.page(200, "/"); !strings.Contains(page, "/handins/"+one.ID) {
+		t.Error("it is not on her page")
+	}
+	ada.handIn(201, at, "", part{"text", "", "My readings"})
+	soren.refused(404, "GET", at, nil)
+	if works := call[gateway.WorksView](grace, 200, "GET", at+"/work", nil); len(works.Work) != 1 {
+		t.Errorf("%+v", works)
+	}
 }
 
 // What somebody handed in is in their export, and gone with them.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -232,13 +231,17 @@ func (g *Gateway) renderTeachHandIn(w http.ResponseWriter, r *http.Request, stat
 }
 
 func (g *Gateway) gradeForm(w http.ResponseWriter, r *http.Request) error {
+	one, s, err := g.gradedHandIn(r)
+	if err != nil {
+		return err
+	}
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
 	req := GradeRequest{Words: r.PostFormValue("words")}
 	points, err := pointsIn(r.PostFormValue("points"))
 	if req.Points = points; err == nil {
-		_, err = g.grade(r, req)
+		_, err = g.grade(r.Context(), s, one, lodge.PersonID(chi.URLParam(r, "person")), req)
 	}
 	if err != nil {
 		if problem, status, mendable := problemOf(err, "The grade was not saved"); mendable {
@@ -280,7 +283,11 @@ func (g *Gateway) handInsToDo(ctx context.Context, s sessions.Session) ([]web.Ha
 	}
 	var out []web.HandIn
 	for _, one := range all {
-		if one.By == s.Person || !slices.Contains(member.topics, one.To) {
+		set, err := g.sets(ctx, s.Tenant, member.topics, one)
+		if err != nil {
+			return nil, err
+		}
+		if one.By == s.Person || !set {
 			continue
 		}
 		mine, err := g.handins.Mine(ctx, s.Tenant, one.ID, s.Person)

@@ -288,20 +288,23 @@ func (g *Gateway) nameChanges(ctx context.Context, s sessions.Session, marks []w
 
 // markForm changes a mark by hand, or decides on an apology.
 func (g *Gateway) markForm(w http.ResponseWriter, r *http.Request) error {
+	register, s, err := g.keptRegister(r)
+	if err != nil {
+		return err
+	}
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
 	person, done := r.PostFormValue("person"), "corrected"
 	view := web.RegisterPage{Chosen: person, State: r.PostFormValue("state"), Reason: r.PostFormValue("reason")}
-	var err error
 	switch do := r.PostFormValue("do"); do {
 	case "accept", "decline":
 		done = "decided"
-		_, err = g.decideApology(r, lodge.PersonID(person), do == "accept")
+		_, err = g.decideApology(r.Context(), s, register, lodge.PersonID(person), do == "accept")
 	case "rules":
-		_, err = g.correct(r, lodge.PersonID(person), MarkChange{Reason: view.Reason})
+		_, err = g.correct(r.Context(), s, register, lodge.PersonID(person), MarkChange{Reason: view.Reason})
 	default:
-		_, err = g.correct(r, lodge.PersonID(person), MarkChange{State: view.State, Reason: view.Reason})
+		_, err = g.correct(r.Context(), s, register, lodge.PersonID(person), MarkChange{State: view.State, Reason: view.Reason})
 	}
 	if err != nil {
 		problem, status, mendable := problemOf(err, web.Text("The mark is as it was"))
@@ -316,11 +319,15 @@ func (g *Gateway) markForm(w http.ResponseWriter, r *http.Request) error {
 
 // importRegisterForm shows what a table would enter, and then enters it.
 func (g *Gateway) importRegisterForm(w http.ResponseWriter, r *http.Request) error {
+	register, s, err := g.keptRegister(r)
+	if err != nil {
+		return err
+	}
 	table, err := readTable(w, r)
 	names, apply := r.FormValue("names") == "yes", r.FormValue("do") == "apply"
 	var found ImportView
 	if err == nil {
-		_, found, err = g.importTable(r, table, names, apply)
+		found, err = g.importTable(r.Context(), s, register, table, names, apply)
 	}
 	if err != nil {
 		problem, status, mendable := problemOf(err, web.Text("The table was not entered"))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/base64"
 	"html/template"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"rsc.io/qr"
 
+	"github.com/lodge-gateway/lodge/messaging/survey"
+	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
 
@@ -65,22 +68,25 @@ func (g *Gateway) renderResults(w http.ResponseWriter, r *http.Request, status i
 
 // surveyStepForm closes a survey, releases its results, or has words shown.
 func (g *Gateway) surveyStepForm(w http.ResponseWriter, r *http.Request) error {
+	one, s, err := g.conducted(r)
+	if err != nil {
+		return err
+	}
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
 	done := ""
-	var err error
 	switch step := r.PostFormValue("do"); step {
 	case "close":
-		_, err = g.endSurvey(r)
+		_, err = g.endSurvey(r.Context(), s, one)
 		done = "closed"
 	case "release":
-		_, err = g.release(r)
+		_, err = g.release(r.Context(), s, one)
 		done = "released"
 	case "show", "hide":
-		err = g.showWords(r, r.PostFormValue("words"), step == "show")
+		err = g.showWords(r.Context(), s, one, r.PostFormValue("words"), step == "show")
 	case "show-all":
-		err = g.showAll(r, r.PostFormValue("question"))
+		err = g.showAll(r.Context(), s, one, r.PostFormValue("question"))
 	}
 	if problem, status, mendable := problemOf(err, web.Text("That was not done")); err != nil && mendable {
 		return g.renderResults(w, r, status, web.PageResults, problem)
@@ -92,12 +98,8 @@ func (g *Gateway) surveyStepForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showAll lets everything that was written to a question be shown.
-func (g *Gateway) showAll(r *http.Request, question string) error {
-	one, s, err := g.conducted(r)
-	if err != nil {
-		return err
-	}
-	t, err := g.surveys.Tally(r.Context(), s.Tenant, one.ID)
+func (g *Gateway) showAll(ctx context.Context, s sessions.Session, one survey.Survey, question string) error {
+	t, err := g.surveys.Tally(ctx, s.Tenant, one.ID)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (g *Gateway) showAll(r *http.Request, question string) error {
 		if w.Shown {
 			continue
 		}
-		if err := g.surveys.Show(r.Context(), s.Tenant, one.ID, w.ID, true); err != nil {
+		if err := g.surveys.Show(ctx, s.Tenant, one.ID, w.ID, true); err != nil {
 			return err
 		}
 	}

@@ -2,9 +2,6 @@ package gateway
 
 import (
 	"context"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
@@ -12,76 +9,39 @@ import (
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-// registerPoll is how often it is looked whether a register is due. That costs a
-// comparison; the list itself is read when it changed.
-const registerPoll = 250 * time.Millisecond
-
 // registrar opens and closes registers whose time has come and tells their groups.
-// Every node does; each step may be repeated, and what is told has one message id, so
-// that people hear of it once.
 type registrar struct{ *Gateway }
 
 // Run does what is due until ctx ends.
 func (g registrar) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, tenant := range g.tenants() {
-		group.Go(func() error {
-			g.follow(ctx, tenant)
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-func (g registrar) follow(ctx context.Context, tenant lodge.Tenant) {
-	changed := g.register.Changed(tenant)
-	tick := time.NewTicker(registerPoll)
-	defer tick.Stop()
-	var next time.Time // zero: nothing waits
-	for look := true; ; {
-		if look || !next.IsZero() && !g.clock.Now().Before(next) {
-			var err error
-			next, err = g.round(ctx, tenant)
-			look = err != nil
-			if err != nil && ctx.Err() == nil {
-				g.log.WarnContext(ctx, "registers that are due; trying again", "tenant", tenant, "err", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-			look = true
-		case <-tick.C:
-		}
-	}
+	return dues{g.Gateway, "registers", g.register.Changed, g.round}.Run(ctx)
 }
 
 // round does what is due, and says when there is more to do.
-func (g registrar) round(ctx context.Context, tenant lodge.Tenant) (time.Time, error) {
+func (g registrar) round(ctx context.Context, tenant lodge.Tenant) (ahead, error) {
 	due, err := g.register.Due(ctx, tenant)
 	if err != nil {
-		return time.Time{}, err
+		return ahead{}, err
 	}
 	for _, planned := range due.Open {
 		if err := g.openPlanned(ctx, tenant, planned); err != nil {
-			return time.Time{}, err
+			return ahead{}, err
 		}
 	}
 	for _, register := range due.Close {
 		if err := g.closeDue(ctx, tenant, register.ID); err != nil {
-			return time.Time{}, err
+			return ahead{}, err
 		}
 	}
 	for _, register := range due.Tell {
 		if err := g.tellRegister(ctx, tenant, register); err != nil {
-			return time.Time{}, err
+			return ahead{}, err
 		}
 	}
 	if len(due.Open)+len(due.Close)+len(due.Tell) > 0 {
 		due, err = g.register.Due(ctx, tenant)
 	}
-	return due.Next, err
+	return ahead{next: due.Next}, err
 }
 
 // openPlanned opens a register in the name of whoever planned it, against what they

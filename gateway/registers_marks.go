@@ -14,32 +14,28 @@ import (
 )
 
 func (g *Gateway) putMark(w http.ResponseWriter, r *http.Request) error {
-	if _, _, err := g.keptRegister(r); err != nil {
-		return err // before what they say is looked at
+	register, s, err := g.keptRegister(r) // before what they say is looked at
+	if err != nil {
+		return err
 	}
 	var req MarkChange
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	register, err := g.correct(r, lodge.PersonID(chi.URLParam(r, "person")), req)
-	if err != nil {
+	if register, err = g.correct(r.Context(), s, register, lodge.PersonID(chi.URLParam(r, "person")), req); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, registerView(register, ""))
 }
 
 // correct enters a mark by hand, for whoever keeps the register.
-func (g *Gateway) correct(r *http.Request, person lodge.PersonID, req MarkChange) (attendance.Register, error) {
-	register, s, err := g.keptRegister(r)
-	if err != nil {
-		return register, err
-	}
+func (g *Gateway) correct(ctx context.Context, s sessions.Session, register attendance.Register, person lodge.PersonID, req MarkChange) (attendance.Register, error) {
 	correction := attendance.Correction{Person: person, State: attendance.State(req.State), Reason: req.Reason}
-	register, before, err := g.register.Correct(r.Context(), s.Tenant, register.ID, s.Person, []attendance.Correction{correction})
+	register, before, err := g.register.Correct(ctx, s.Tenant, register.ID, s.Person, []attendance.Correction{correction})
 	if err != nil {
 		return register, err
 	}
-	return register, g.corrected(r.Context(), s, register, before)
+	return register, g.corrected(ctx, s, register, before)
 }
 
 // corrected records what was changed by hand: the states, while the words stay with
@@ -53,33 +49,30 @@ func (g *Gateway) corrected(ctx context.Context, s sessions.Session, register at
 }
 
 func (g *Gateway) putApology(w http.ResponseWriter, r *http.Request) error {
-	if _, _, err := g.keptRegister(r); err != nil {
-		return err // before what they say is looked at
+	register, s, err := g.keptRegister(r) // before what they say is looked at
+	if err != nil {
+		return err
 	}
 	var req ApologyDecision
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	register, err := g.decideApology(r, lodge.PersonID(chi.URLParam(r, "person")), req.Accept)
-	if err != nil {
+	if register, err = g.decideApology(r.Context(), s, register, lodge.PersonID(chi.URLParam(r, "person")), req.Accept); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, registerView(register, ""))
 }
 
-func (g *Gateway) decideApology(r *http.Request, person lodge.PersonID, accept bool) (attendance.Register, error) {
-	register, s, err := g.keptRegister(r)
+func (g *Gateway) decideApology(ctx context.Context, s sessions.Session, register attendance.Register, person lodge.PersonID, accept bool) (attendance.Register, error) {
+	register, err := g.register.Decide(ctx, s.Tenant, register.ID, s.Person, person, accept)
 	if err != nil {
-		return register, err
-	}
-	if register, err = g.register.Decide(r.Context(), s.Tenant, register.ID, s.Person, person, accept); err != nil {
 		return register, err
 	}
 	what := "declined"
 	if accept {
 		what = "accepted"
 	}
-	g.recordBy(r.Context(), s, audit.RegisterExcuse, "register:"+register.ID, "person:"+string(person)+": "+what)
+	g.recordBy(ctx, s, audit.RegisterExcuse, "register:"+register.ID, "person:"+string(person)+": "+what)
 	return register, g.notifyMarked(s.Tenant, register)
 }
 
@@ -131,42 +124,42 @@ func (g *Gateway) apologise(ctx context.Context, s sessions.Session, id, said st
 // importRegister reads a table of marks or of expected names. What it makes of it is
 // only told, unless that is to be applied.
 func (g *Gateway) importRegister(w http.ResponseWriter, r *http.Request) error {
+	register, s, err := g.keptRegister(r) // before what they say is looked at
+	if err != nil {
+		return err
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, attendance.MaxTable))
 	if err != nil {
 		return err
 	}
-	_, view, err := g.importTable(r, data, r.URL.Query().Get("names") == "true", r.URL.Query().Get("apply") == "true")
+	view, err := g.importTable(r.Context(), s, register, data, r.URL.Query().Get("names") == "true", r.URL.Query().Get("apply") == "true")
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
 }
 
-func (g *Gateway) importTable(r *http.Request, data []byte, names, apply bool) (attendance.Register, ImportView, error) {
-	register, s, err := g.keptRegister(r)
-	if err != nil {
-		return register, ImportView{}, err
-	}
+func (g *Gateway) importTable(ctx context.Context, s sessions.Session, register attendance.Register, data []byte, names, apply bool) (ImportView, error) {
 	rows, unread, err := attendance.ReadTable(data)
 	if err != nil {
-		return register, ImportView{}, err
+		return ImportView{}, err
 	}
-	members, err := g.classOf(r.Context(), s, register.Group)
+	members, err := g.classOf(ctx, s, register.Group)
 	if err != nil {
-		return register, ImportView{}, err
+		return ImportView{}, err
 	}
 	found := register.Read(rows, members, names)
 	found.Unread = append(unread, found.Unread...)
 	if apply {
-		var before []attendance.Mark
-		if register, before, err = g.register.Apply(r.Context(), s.Tenant, register.ID, s.Person, found); err != nil {
-			return register, ImportView{}, err
+		register, before, err := g.register.Apply(ctx, s.Tenant, register.ID, s.Person, found)
+		if err != nil {
+			return ImportView{}, err
 		}
-		if err := g.corrected(r.Context(), s, register, before); err != nil {
-			return register, ImportView{}, err
+		if err := g.corrected(ctx, s, register, before); err != nil {
+			return ImportView{}, err
 		}
 	}
-	return register, importView(found, apply), nil
+	return importView(found, apply), nil
 }
 
 func importView(found attendance.Import, applied bool) ImportView {

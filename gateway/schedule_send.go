@@ -5,20 +5,13 @@ import (
 	"crypto/rand"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/internal/audit"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
-const (
-	// schedulePoll is how often it is looked whether something became due. That
-	// costs a comparison; the schedule itself is read when it changed.
-	schedulePoll = 250 * time.Millisecond
-	// claimHold is how long what a node took up is left to it.
-	claimHold = 10 * time.Second
-)
+// claimHold is how long what a node took up is left to it.
+const claimHold = 10 * time.Second
 
 // sender sends scheduled messages when their time has come, on every node. Which
 // of them takes a message up is decided on the schedule, and whoever repeats what
@@ -27,60 +20,29 @@ type sender struct{ *Gateway }
 
 // Run sends what is due until ctx ends.
 func (g sender) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, tenant := range g.tenants() {
-		group.Go(func() error {
-			g.follow(ctx, tenant)
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-func (g sender) follow(ctx context.Context, tenant lodge.Tenant) {
-	changed := g.scheduled.of(tenant).Changed()
-	tick := time.NewTicker(schedulePoll)
-	defer tick.Stop()
-	look := true
-	var next time.Time // zero: nothing waits
-	for {
-		if look || !next.IsZero() && !g.clock.Now().Before(next) {
-			var err error
-			next, err = g.round(ctx, tenant)
-			look = err != nil
-			if err != nil && ctx.Err() == nil {
-				g.log.WarnContext(ctx, "scheduled messages; trying again", "tenant", tenant, "err", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-			look = true
-		case <-tick.C:
-		}
-	}
+	changed := func(tenant lodge.Tenant) <-chan struct{} { return g.scheduled.of(tenant).Changed() }
+	return dues{g.Gateway, "scheduled messages", changed, g.round}.Run(ctx)
 }
 
 // round sends what is due, and says when there is more to do.
-func (g sender) round(ctx context.Context, tenant lodge.Tenant) (next time.Time, err error) {
+func (g sender) round(ctx context.Context, tenant lodge.Tenant) (left ahead, err error) {
 	open, err := g.scheduled.view(ctx, tenant, func(m *scheduled) bool { return !m.over() })
 	if err != nil {
-		return time.Time{}, err
+		return ahead{}, err
 	}
 	for _, m := range open {
 		due := m.due()
 		if g.clock.Now().Before(due) {
-			if next.IsZero() || due.Before(next) {
-				next = due
+			if left.next.IsZero() || due.Before(left.next) {
+				left.next = due
 			}
 			continue
 		}
 		if err := g.take(ctx, tenant, m.Message.ID); err != nil {
-			return time.Time{}, err
+			return ahead{}, err
 		}
 	}
-	return next, nil
+	return left, nil
 }
 
 // due is when a node may take a message up.

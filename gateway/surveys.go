@@ -72,7 +72,7 @@ func (g *Gateway) openDraft(ctx context.Context, s sessions.Session, draft surve
 
 // tellSurvey tells the audience that a survey opened, or closed: of each kind of
 // change once, whoever of the nodes does. Of one that goes with each person's
-// experiment nobody is told before that ended (afterwards).
+// experiment nobody is told before that ended (sequel).
 func (g *Gateway) tellSurvey(ctx context.Context, tenant lodge.Tenant, one survey.Survey) error {
 	change := survey.Opened
 	if !one.Open() {
@@ -133,7 +133,7 @@ func (g *Gateway) ownSurvey(r *http.Request) (one survey.Survey, s sessions.Sess
 // asks reports whether a survey is put to whoever hears some topics.
 func (g *Gateway) asks(ctx context.Context, tenant lodge.Tenant, topics []string, one survey.Survey) (bool, error) {
 	if one.After {
-		return g.finished(ctx, tenant, topics, one)
+		return g.finished(ctx, tenant, topics, g.surveySequel(tenant, one))
 	}
 	return slices.Contains(topics, one.To), nil
 }
@@ -218,21 +218,21 @@ func (g *Gateway) getSurvey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) closeSurvey(w http.ResponseWriter, r *http.Request) error {
-	one, err := g.endSurvey(r)
+	one, s, err := g.conducted(r)
 	if err != nil {
+		return err
+	}
+	if one, err = g.endSurvey(r.Context(), s, one); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, surveyView(one, nil, true))
 }
 
-func (g *Gateway) endSurvey(r *http.Request) (survey.Survey, error) {
-	one, s, err := g.conducted(r)
+func (g *Gateway) endSurvey(ctx context.Context, s sessions.Session, one survey.Survey) (survey.Survey, error) {
+	one, err := g.surveys.Close(ctx, s.Tenant, one.ID, s.Principal())
 	if err != nil {
 		return one, err
 	}
-	if one, err = g.surveys.Close(r.Context(), s.Tenant, one.ID, s.Principal()); err != nil {
-		return one, err
-	}
-	g.recordBy(r.Context(), s, audit.SurveyClose, "survey:"+one.ID, "to "+one.To+": "+one.Title)
-	return one, g.tellSurvey(r.Context(), s.Tenant, one)
+	g.recordBy(ctx, s, audit.SurveyClose, "survey:"+one.ID, "to "+one.To+": "+one.Title)
+	return one, g.tellSurvey(ctx, s.Tenant, one)
 }

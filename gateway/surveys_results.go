@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/lodge-gateway/lodge"
@@ -57,38 +58,39 @@ func (g *Gateway) surveyAnswers(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) releaseSurvey(w http.ResponseWriter, r *http.Request) error {
-	one, err := g.release(r)
+	one, s, err := g.conducted(r)
 	if err != nil {
+		return err
+	}
+	if one, err = g.release(r.Context(), s, one); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, surveyView(one, nil, true))
 }
 
 // release lets those who were asked see the results, and tells them.
-func (g *Gateway) release(r *http.Request) (survey.Survey, error) {
-	one, s, err := g.conducted(r)
+func (g *Gateway) release(ctx context.Context, s sessions.Session, one survey.Survey) (survey.Survey, error) {
+	one, err := g.surveys.ReleaseResults(ctx, s.Tenant, one.ID, s.Principal())
 	if err != nil {
 		return one, err
 	}
-	if one, err = g.surveys.ReleaseResults(r.Context(), s.Tenant, one.ID, s.Principal()); err != nil {
-		return one, err
-	}
-	g.recordBy(r.Context(), s, audit.SurveyRelease, "survey:"+one.ID, "to "+one.To+": "+one.Title)
+	g.recordBy(ctx, s, audit.SurveyRelease, "survey:"+one.ID, "to "+one.To+": "+one.Title)
 	if one.After {
 		return one, nil // they find it where they answered
 	}
-	return one, g.publish(r.Context(), s.Tenant, one.To, messaging.TypeSurvey, surveyMessage(one.ID, "released"), SurveyChanged{Survey: one.ID, Title: one.Title, Change: "released"})
+	return one, g.publish(ctx, s.Tenant, one.To, messaging.TypeSurvey, surveyMessage(one.ID, "released"), SurveyChanged{Survey: one.ID, Title: one.Title, Change: "released"})
 }
 
 func (g *Gateway) putWords(w http.ResponseWriter, r *http.Request) error {
-	if _, _, err := g.conducted(r); err != nil {
-		return err // before what they say is looked at
+	one, s, err := g.conducted(r) // before what they say is looked at
+	if err != nil {
+		return err
 	}
 	var req WordsRequest
 	if err := readJSON(w, r, g.cfg.MaxBody, &req); err != nil {
 		return err
 	}
-	if err := g.showWords(r, req.Words, req.Shown); err != nil {
+	if err := g.showWords(r.Context(), s, one, req.Words, req.Shown); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -96,12 +98,8 @@ func (g *Gateway) putWords(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showWords lets what somebody wrote be shown to those asked, or no more.
-func (g *Gateway) showWords(r *http.Request, words string, shown bool) error {
-	one, s, err := g.conducted(r)
-	if err != nil {
-		return err
-	}
-	if err := g.surveys.Show(r.Context(), s.Tenant, one.ID, words, shown); err != nil {
+func (g *Gateway) showWords(ctx context.Context, s sessions.Session, one survey.Survey, words string, shown bool) error {
+	if err := g.surveys.Show(ctx, s.Tenant, one.ID, words, shown); err != nil {
 		return err
 	}
 	return g.notifyAnswered(s.Tenant, one)

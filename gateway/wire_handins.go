@@ -9,6 +9,7 @@ type HandInRequest struct {
 	Title        string       `json:"title"`
 	Instructions string       `json:"instructions,omitempty"`
 	Opens        string       `json:"opens,omitempty"`    // RFC 3339, or a local time in Zone; empty: at once
+	After        bool         `json:"after,omitempty"`    // to each person once their experiment has ended
 	Deadline     string       `json:"deadline,omitempty"` // likewise; empty: none
 	Zone         string       `json:"zone,omitempty"`
 	Late         string       `json:"late,omitempty"`    // refuse, accept, penalty
@@ -32,6 +33,7 @@ type HandInView struct {
 	Title        string       `json:"title"`
 	Instructions string       `json:"instructions,omitempty"`
 	Opens        time.Time    `json:"opens,omitzero"`
+	After        bool         `json:"after,omitempty"` // it opens to each person once their experiment has ended
 	Deadline     time.Time    `json:"deadline,omitzero"`
 	Late         string       `json:"late"`
 	PerDay       float64      `json:"per_day,omitempty"`

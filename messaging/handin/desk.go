@@ -130,44 +130,11 @@ func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lod
 	})
 }
 
-// Announce calls tell for each hand-in whose opening has come and whose audience
-// was not told yet, and notes that it was. Any number of nodes may do so at once: tell
-// may be called again for one, and is to be repeatable.
-func (d *Desk) Announce(ctx context.Context, tenant lodge.Tenant, tell func(HandIn) error) error {
-	now := d.clock.Now().UTC()
-	var due []HandIn
-	book := d.index(tenant)
-	err := book.View(ctx, func(x *index) {
-		for id, one := range x.HandIns {
-			if h := one.view(id); !h.Announced && h.At(now) != Coming {
-				due = append(due, h)
-			}
-		}
-	})
-	for _, h := range due {
-		if err != nil {
-			break
-		}
-		if h.ClosedAt.IsZero() {
-			if err := tell(h); err != nil {
-				return err
-			}
-		}
-		err = book.Decide(ctx, func(x *index) ([]messaging.Message, error) {
-			if one := x.HandIns[h.ID]; one == nil || one.Announced {
-				return nil, nil
-			}
-			return entry{Kind: kindAnnounced, HandIn: h.ID, At: now}.messages()
-		})
-	}
-	return err
-}
-
 // view is a hand-in as the list has it.
 func (l *listed) view(id string) HandIn {
 	draft := l.Draft
 	draft.ID = id
-	return HandIn{Draft: draft, ID: id, By: l.By, OpenedAt: l.OpenedAt, ClosedAt: l.ClosedAt, Announced: l.Announced}
+	return HandIn{Draft: draft, ID: id, By: l.By, OpenedAt: l.OpenedAt, ClosedAt: l.ClosedAt}
 }
 
 // decide lets fn decide on a hand-in that is there, with people by their own ids,

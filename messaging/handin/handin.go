@@ -53,6 +53,7 @@ type Draft struct {
 	Title        string    `json:"title"`
 	Instructions string    `json:"instructions,omitempty"`
 	Opens        time.Time `json:"opens,omitzero"`    // zero: at once
+	After        bool      `json:"after,omitempty"`   // to each person once their experiment has ended
 	Deadline     time.Time `json:"deadline,omitzero"` // zero: none
 	Late         Late      `json:"late"`              // empty: Refuse
 	PerDay       float64   `json:"per_day,omitempty"` // points off for each day begun after the deadline; with Penalty
@@ -61,7 +62,7 @@ type Draft struct {
 }
 
 func (d Draft) equal(e Draft) bool {
-	return d.To == e.To && d.Title == e.Title && d.Instructions == e.Instructions && d.Opens.Equal(e.Opens) && d.Deadline.Equal(e.Deadline) &&
+	return d.To == e.To && d.Title == e.Title && d.Instructions == e.Instructions && d.Opens.Equal(e.Opens) && d.After == e.After && d.Deadline.Equal(e.Deadline) &&
 		d.Late == e.Late && d.PerDay == e.PerDay && d.Points == e.Points && d.Limits.Files == e.Limits.Files &&
 		d.Limits.FileSize == e.Limits.FileSize && d.Limits.Total == e.Limits.Total && slices.Equal(d.Limits.Types, e.Limits.Types)
 }
@@ -75,7 +76,6 @@ type HandIn struct {
 	ClosedAt   time.Time // zero while it is open
 	ReleasedAt time.Time // when the grades were; zero before
 	HandedIn   int       // how many people have
-	Announced  bool      // the audience was told that it is open
 }
 
 // A Standing says whether a hand-in takes work.
