@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -33,16 +32,25 @@ func (d *Desk) Book(ctx context.Context, req Request) (Booking, string, error) {
 	if err != nil {
 		return Booking{}, "", outward(err)
 	}
+	made := d.draft(req)
+	first, release, err := d.begin(ctx, Subject{req.Tenant, bookingName(made.id)})
+	if err != nil {
+		return Booking{}, "", outward(err)
+	}
+	defer release()
 	var rec Record
 	var reference string
 	err = d.update(ctx, func(tx Tx) (err error) {
-		rec, reference, err = d.book(tx, req, who)
+		rec, reference, err = d.book(tx, req, who, made, first)
 		return err
 	})
 	if err != nil {
 		return Booking{}, "", outward(err)
 	}
-	return d.seen(rec.Booking), reference, d.carry(ctx, bookingSubject(rec.Booking))
+	if rec.ID != made.id { // made before, with the same key
+		return d.seen(rec.Booking), reference, d.carry(ctx, bookingSubject(rec.Booking))
+	}
+	return d.seen(rec.Booking), reference, d.carryOpener(ctx, first)
 }
 
 // update is an Update of the store that is tried again when what it decided was
@@ -98,8 +106,12 @@ func (req Request) digest() []byte {
 	return h.Sum(nil)
 }
 
-func (d *Desk) book(tx Tx, req Request, who whom) (Record, string, error) {
-	if earlier, err := d.earlier(tx, req); err != nil {
+func (d *Desk) book(tx Tx, req Request, who whom, made draft, first *opener) (Record, string, error) {
+	now := d.now()
+	if err := d.foresee(tx, req, made, now); err != nil {
+		return Record{}, "", err
+	}
+	if earlier, err := d.earlier(tx, req, made); err != nil {
 		return Record{}, "", err
 	} else if earlier != nil {
 		return d.again(*earlier, req)
@@ -113,23 +125,40 @@ func (d *Desk) book(tx Tx, req Request, who whom) (Record, string, error) {
 	if req.Person, err = tx.Owner(req.Tenant, madeFor); err != nil {
 		return Record{}, "", err
 	}
-	now := d.now()
 	want := req.interval(now)
 	name, err := d.permitted(tx, snap, req, want, now)
 	if err != nil {
 		return Record{}, "", err
 	}
-	return d.enter(tx, snap, req, madeFor, Opening{want, name}, now)
+	return d.enter(tx, snap, req, madeFor, Opening{want, name}, now, made, first)
+}
+
+// foresee has read in one step what a booking of a slot will be decided by, as far
+// as the catalogue that is known tells.
+func (d *Desk) foresee(tx Tx, req Request, made draft, now time.Time) error {
+	d.mu.Lock()
+	snap := d.cached[req.Tenant]
+	d.mu.Unlock()
+	return ahead(tx, func(tx Tx) {
+		_, _ = d.earlier(tx, req, made)
+		_, _ = tx.Revision(req.Tenant)
+		_, _ = tx.Owner(req.Tenant, req.Person)
+		_, _ = tx.WaitsOf(req.Tenant, req.Person)
+		if snap == nil || req.Slot == "" {
+			return
+		}
+		slot, want := snap.cat.Slots[req.Slot], req.interval(now)
+		_, _, _ = tx.Tally(req.Tenant, req.Person, slot.Policy, now)
+		_, _ = tx.Busy(req.Tenant, slot.Experiment, "", want, busyLimit)
+		_, _ = d.inService(tx, req.Tenant, slot.Experiment, want, now)
+	})
 }
 
 // earlier returns the booking that a request with the same key made; nil when
 // there is none, or no key.
-func (d *Desk) earlier(tx Tx, req Request) (*Record, error) {
-	if req.Key == "" {
-		return nil, nil
-	}
-	for _, v := range d.vault.all() {
-		rec, err := tx.ByKey(req.Tenant, req.Person, v.requestMAC(req))
+func (d *Desk) earlier(tx Tx, req Request, made draft) (*Record, error) {
+	for _, key := range made.keys {
+		rec, err := tx.ByKey(req.Tenant, req.Person, key)
 		if err == nil {
 			return &rec, nil
 		}
@@ -141,31 +170,33 @@ func (d *Desk) earlier(tx Tx, req Request) (*Record, error) {
 }
 
 // enter makes the booking of what the rules accept.
-func (d *Desk) enter(tx Tx, snap *snapshot, req Request, madeFor lodge.PersonID, o Opening, now time.Time) (Record, string, error) {
+func (d *Desk) enter(tx Tx, snap *snapshot, req Request, madeFor lodge.PersonID, o Opening, now time.Time, made draft, first *opener) (Record, string, error) {
 	slot := snap.cat.Slots[o.Slot]
 	policy := snap.cat.Policies[slot.Policy]
 	rec := Record{
 		Booking: Booking{
-			ID: newID(), Tenant: req.Tenant, Owner: req.Person, OwnerName: req.Name, Surname: strings.TrimSpace(req.Surname),
+			ID: made.id, Tenant: req.Tenant, Owner: req.Person, OwnerName: req.Name, Surname: made.surname,
 			Experiment: slot.Experiment, Slot: o.Slot, Policy: slot.Policy, Group: req.Group, UISet: slot.UISet, Pool: req.Pool,
 			Start: o.Start, End: o.End, Exclusive: !policy.UnlimitedUsers,
 			CreatedAt: now, Charged: o.Length(), ComeBy: comeBy(o.Interval, policy, now), Version: 1,
 		},
 		MadeFor: madeFor,
 	}
-	if req.Key != "" {
-		rec.Key, rec.Digest = d.vault.mac("idempotency", string(req.Tenant), string(madeFor), req.Key), req.digest()
-	}
-	reference, err := d.register(tx, &rec)
-	if err != nil {
-		return Record{}, "", err
+	if len(made.keys) > 0 {
+		rec.Key, rec.Digest = made.keys[0], req.digest()
 	}
 	if err := d.served(tx, snap, rec.Booking); err != nil {
 		return Record{}, "", err
 	}
-	return rec, reference, d.follow(tx, Effect{
-		ID: newID(), Tenant: req.Tenant, Kind: EffectBooked, Booking: rec.Booking, Experiment: rec.Experiment, At: now,
-	})
+	reference, err := d.register(tx, &rec, made.code)
+	if err != nil {
+		return Record{}, "", err
+	}
+	e := Effect{ID: made.effect, Tenant: req.Tenant, Kind: EffectBooked, Booking: rec.Booking, Experiment: rec.Experiment, At: now}
+	if err := d.followIn(tx, snap, e); err != nil {
+		return Record{}, "", err
+	}
+	return rec, reference, d.hold(tx, first, e)
 }
 
 // again answers a request whose key was used before.

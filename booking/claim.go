@@ -43,11 +43,20 @@ func (d *Desk) claim(ctx context.Context, s Subject) (release func(), err error)
 			return nil, fmt.Errorf("booking: another node carries out an earlier effect: %w", ctx.Err())
 		}
 	}
+	return d.giveBack(ctx, s), nil
+}
+
+// giveBack returns a function that gives back what this node has claimed.
+func (d *Desk) giveBack(ctx context.Context, s Subject) func() {
 	return func() {
+		store, shared := d.store.(Claimer)
+		if !shared {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.opts.EffectWait)
 		defer cancel()
 		if err := store.Release(ctx, s, d.node); err != nil {
 			d.log.Warn("booking: a claim runs out by itself", "tenant", s.Tenant, "subject", s.Name, "err", err)
 		}
-	}, nil
+	}
 }

@@ -90,11 +90,20 @@ func (d *Desk) post(tx Tx, m Mail) error {
 // follow queues what follows from a change of a booking: its effect, the mail
 // about it, and when to remind its owner.
 func (d *Desk) follow(tx Tx, e Effect) error {
+	snap, err := d.snapshot(tx, e.Tenant)
+	if err != nil {
+		return err
+	}
+	return d.followIn(tx, snap, e)
+}
+
+// followIn is follow with the catalogue as the transaction sees it.
+func (d *Desk) followIn(tx Tx, snap *snapshot, e Effect) error {
 	if err := tx.Enqueue(bookingSubject(e.Booking).Name, e); err != nil {
 		return err
 	}
 	if e.Kind != EffectReminder {
-		if err := d.setReminders(tx, e.Booking); err != nil {
+		if err := d.setReminders(tx, snap, e.Booking); err != nil {
 			return err
 		}
 	}

@@ -10,15 +10,22 @@ import (
 	"github.com/lodge-gateway/lodge"
 )
 
-func bookingSubject(b Booking) Subject { return Subject{b.Tenant, "booking:" + b.ID} }
+func bookingSubject(b Booking) Subject { return Subject{b.Tenant, bookingName(b.ID)} }
+
+func bookingName(id string) string { return "booking:" + id }
 
 // carry carries out what is outstanding for a subject, in order, on behalf of a
 // caller who waits for it. It goes on when the caller leaves, and gives up after
 // the effect wait; Run then takes over.
 func (d *Desk) carry(ctx context.Context, s Subject) error {
+	return d.await(ctx, s, func(ctx context.Context) error { return d.drain(ctx, s) })
+}
+
+// await is what a caller waits for of a subject's effects.
+func (d *Desk) await(ctx context.Context, s Subject, drain func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.opts.EffectWait)
 	defer cancel()
-	err := d.drain(ctx, s)
+	err := drain(ctx)
 	if err == nil {
 		return nil
 	}
@@ -45,8 +52,19 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 	if err != nil {
 		return err
 	}
-	defer giveBack()
 	e, tries, err := d.next(ctx, s)
+	return d.work(ctx, s, e, tries, err, giveBack)
+}
+
+// work carries out the effects of a subject that is this desk's, from the one that
+// was read on, and gives the subject back.
+func (d *Desk) work(ctx context.Context, s Subject, e Effect, tries int, err error, giveBack func()) error {
+	gone := false
+	defer func() {
+		if !gone {
+			giveBack()
+		}
+	}()
 	for {
 		if errors.Is(err, ErrUnknown) {
 			return nil
@@ -60,7 +78,7 @@ func (d *Desk) drain(ctx context.Context, s Subject) error {
 		if err := effects.Carry(ctx, e); err != nil {
 			return errors.Join(fmt.Errorf("booking: %s: %w", e.Kind, err), d.postpone(ctx, e, tries))
 		}
-		if e, tries, err = d.done(ctx, s, e); err != nil && !errors.Is(err, ErrUnknown) {
+		if e, tries, gone, err = d.done(ctx, s, e); err != nil && !errors.Is(err, ErrUnknown) {
 			err = fmt.Errorf("booking: mark an effect done: %w", err)
 		}
 	}
@@ -76,24 +94,36 @@ func (d *Desk) next(ctx context.Context, s Subject) (e Effect, tries int, err er
 }
 
 // done removes an effect that was carried out and returns the next one as next
-// does, in one step.
-func (d *Desk) done(ctx context.Context, s Subject, carried Effect) (e Effect, tries int, err error) {
+// does, in one step; when none is left it may give the subject back, and says so.
+// Should the machine fail now, the effect is carried out again.
+func (d *Desk) done(ctx context.Context, s Subject, carried Effect) (e Effect, tries int, gone bool, err error) {
 	none := false
-	err = d.store.Update(ctx, func(tx Tx) error {
+	err = d.updateSoon(ctx, func(tx Tx) error {
 		if err := tx.Done(carried.Tenant, carried.ID); err != nil {
 			return err
 		}
+		holder, holds := tx.(TxClaimer)
+		if holds {
+			if err := holder.LetGo(s, d.node); err != nil {
+				return err
+			}
+		}
 		var err error
 		e, tries, err = d.oldest(tx, s)
-		if none = errors.Is(err, ErrUnknown); none {
+		none = errors.Is(err, ErrUnknown)
+		gone = none && holds
+		if none {
 			return nil // what was done stays done
 		}
 		return err
 	})
-	if none && err == nil {
+	if err != nil {
+		return Effect{}, 0, false, err
+	}
+	if none {
 		err = ErrUnknown
 	}
-	return e, tries, err
+	return e, tries, gone, err
 }
 
 func (d *Desk) oldest(tx Tx, s Subject) (e Effect, tries int, err error) {

@@ -171,7 +171,8 @@ func (p *party) one(m Member, names []string) (Booking, error) {
 	if err := req.valid(); err != nil {
 		return Booking{}, err
 	}
-	if earlier, err := p.desk.earlier(p.tx, req); err != nil {
+	made := p.desk.draft(req)
+	if earlier, err := p.desk.earlier(p.tx, req, made); err != nil {
 		return Booking{}, err
 	} else if earlier != nil {
 		rec, _, err := p.desk.again(*earlier, req)
@@ -187,7 +188,7 @@ func (p *party) one(m Member, names []string) (Booking, error) {
 	if err != nil {
 		return Booking{}, err
 	}
-	rec, _, err := p.desk.enter(p.tx, snap, req, m.Person, *best, p.now)
+	rec, _, err := p.desk.enter(p.tx, snap, req, m.Person, *best, p.now, made, nil)
 	if err == nil && rec.Exclusive {
 		p.next[best.Slot] = best.End
 	}

@@ -30,10 +30,12 @@ func (d *Desk) Rotate(ctx context.Context, t lodge.Tenant, id string, conditions
 		if err := tx.DropReference(t, id); err != nil {
 			return err
 		}
-		if reference, err = d.addReference(tx, b); err != nil {
+		c, err := d.addReference(tx, b, d.draw(b))
+		if err != nil {
 			return err
 		}
-		if err := tx.Reseal(t, id, d.vault.seal(b, reference), d.vault.id); err != nil {
+		reference = c.reference
+		if err := tx.Reseal(t, id, c.sealed, d.vault.id); err != nil {
 			return err
 		}
 		b.Version++
@@ -47,39 +49,45 @@ func (d *Desk) Rotate(ctx context.Context, t lodge.Tenant, id string, conditions
 	return d.seen(b), reference, d.carry(ctx, bookingSubject(b))
 }
 
-// register stores a booking under a reference that nobody else has.
-func (d *Desk) register(tx Tx, rec *Record) (string, error) {
-	reference, err := d.addReference(tx, rec.Booking)
+// register stores a booking under a reference that nobody else has: the one that
+// was drawn, or another.
+func (d *Desk) register(tx Tx, rec *Record, drawn code) (string, error) {
+	c, err := d.addReference(tx, rec.Booking, drawn)
 	if err != nil {
 		return "", err
 	}
-	rec.Sealed, rec.SealedKey = d.vault.seal(rec.Booking, reference), d.vault.id
-	return reference, tx.Insert(*rec)
+	rec.Sealed, rec.SealedKey = c.sealed, d.vault.id
+	return c.reference, tx.Insert(*rec)
 }
 
-// addReference draws a reference that no live booking of the tenant has, whatever
-// key it was written under, and stores what it is found by.
-func (d *Desk) addReference(tx Tx, b Booking) (string, error) {
-draw:
+// addReference stores what a booking is found by, under the reference that was
+// drawn or, when a live booking of the tenant has that, whatever key it was written
+// under, under another.
+func (d *Desk) addReference(tx Tx, b Booking, c code) (code, error) {
 	for range 16 {
-		reference := newReference(d.opts.ReferenceLength)
-		for _, other := range d.vault.others {
-			taken, err := tx.HasReference(b.Tenant, other.referenceMAC(b.Tenant, reference))
-			if err != nil {
-				return "", err
-			}
-			if taken {
-				continue draw
+		taken, err := d.referenceTaken(tx, b, c)
+		if err != nil {
+			return code{}, err
+		}
+		if !taken {
+			err := tx.AddReference(b.Tenant, b.ID, d.vault.id, c.mac, c.folds)
+			if !errors.Is(err, ErrExists) {
+				return c, err
 			}
 		}
-		var macs [][]byte
-		for _, fold := range Folds(b.Surname) {
-			macs = append(macs, d.vault.foldMAC(b.Tenant, fold, reference))
-		}
-		err := tx.AddReference(b.Tenant, b.ID, d.vault.id, d.vault.referenceMAC(b.Tenant, reference), macs)
-		if !errors.Is(err, ErrExists) {
-			return reference, err
+		c = d.draw(b)
+	}
+	return code{}, errors.New("booking: no free reference was found in sixteen draws")
+}
+
+// referenceTaken reports whether a booking has a reference under one of the keys
+// that are not written under any more.
+func (d *Desk) referenceTaken(tx Tx, b Booking, c code) (bool, error) {
+	for _, other := range d.vault.others {
+		taken, err := tx.HasReference(b.Tenant, other.referenceMAC(b.Tenant, c.reference))
+		if err != nil || taken {
+			return taken, err
 		}
 	}
-	return "", errors.New("booking: no free reference was found in sixteen draws")
+	return false, nil
 }

@@ -29,12 +29,8 @@ type DueReminder struct {
 // setReminders sets when to remind the owner of a booking as it is now: as its
 // policy says, else as the installation does. What would be due already is left
 // out: whoever books or moves a booking at short notice knows.
-func (d *Desk) setReminders(tx Tx, b Booking) error {
+func (d *Desk) setReminders(tx Tx, snap *snapshot, b Booking) error {
 	leads := d.opts.Reminders
-	snap, err := d.snapshot(tx, b.Tenant)
-	if err != nil {
-		return err
-	}
 	if own := snap.cat.Policies[b.Policy].Reminders; own != nil {
 		leads = nil
 		for _, lead := range *own {

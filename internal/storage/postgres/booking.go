@@ -34,13 +34,20 @@ func (s bookings) Update(ctx context.Context, fn func(tx booking.Tx) error) erro
 }
 
 func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error {
-	return s.db.View(ctx, func(ctx context.Context, tx pgx.Tx) error { return fn(bookingTx{ctx, tx}) })
+	return s.db.View(ctx, func(ctx context.Context, tx pgx.Tx) error { return fn(bookingTx{&line{ctx: ctx, tx: tx}}) })
+}
+
+// UpdateSoon implements booking.Sooner.
+func (s bookings) UpdateSoon(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.updates.do(ctx, &update{fn: fn, soon: true})
 }
 
 // bookingTx implements booking.Tx.
-type bookingTx struct {
-	ctx context.Context
-	tx  pgx.Tx
+type bookingTx struct{ *line }
+
+// Ahead implements booking.Aheader.
+func (b bookingTx) Ahead(fn func(tx booking.Tx)) error {
+	return b.read(func(l *line) { fn(bookingTx{l}) })
 }
 
 func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.ExperimentState, error) {
@@ -51,24 +58,11 @@ func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.E
 }
 
 func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
-	_, err := b.exec(`INSERT INTO experiment_states (tenant, experiment, online, reason, set_by, since) VALUES ($1, $2, $3, $4, $5, $6)
+	_, err := b.later(1, `INSERT INTO experiment_states (tenant, experiment, online, reason, set_by, since) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (tenant, experiment) DO UPDATE SET
 			online = excluded.online, reason = excluded.reason, set_by = excluded.set_by, since = excluded.since`,
 		t, s.Experiment, s.Online, cleaned(s.Reason), s.By, moment(s.Since))
 	return bookingErr("set experiment state", err)
-}
-
-func (b bookingTx) get(query string, args []any, dest ...any) error {
-	return b.tx.QueryRow(b.ctx, query, args...).Scan(dest...)
-}
-
-func (b bookingTx) exec(statement string, args ...any) (int64, error) {
-	done, err := b.tx.Exec(b.ctx, statement, args...)
-	return done.RowsAffected(), err
-}
-
-func (b bookingTx) each(fn func(scan scanner) error, query string, args ...any) error {
-	return each(b.ctx, b.tx, fn, query, args...)
 }
 
 // bookingErr says what failed; no row is booking.ErrUnknown.

@@ -33,14 +33,14 @@ func (b bookingTx) HasReference(t lodge.Tenant, reference []byte) (bool, error) 
 }
 
 func (b bookingTx) DropReference(t lodge.Tenant, id string) error {
-	if _, err := b.exec(`DELETE FROM booking_folds WHERE tenant = $1 AND booking = $2`, t, id); err != nil {
+	if _, err := b.later(anyRows, `DELETE FROM booking_folds WHERE tenant = $1 AND booking = $2`, t, id); err != nil {
 		return bookingErr("drop reference", err)
 	}
-	_, err := b.exec(`DELETE FROM booking_references WHERE tenant = $1 AND booking = $2`, t, id)
+	_, err := b.later(anyRows, `DELETE FROM booking_references WHERE tenant = $1 AND booking = $2`, t, id)
 	return bookingErr("drop reference", err)
 }
 
 func (b bookingTx) Reseal(t lodge.Tenant, id string, sealed []byte, key string) error {
-	_, err := b.exec(`UPDATE bookings SET sealed = $1, sealed_key = $2, version = version + 1 WHERE tenant = $3 AND id = $4`, sealed, key, t, id)
+	_, err := b.later(anyRows, `UPDATE bookings SET sealed = $1, sealed_key = $2, version = version + 1 WHERE tenant = $3 AND id = $4`, sealed, key, t, id)
 	return bookingErr("reseal", err)
 }

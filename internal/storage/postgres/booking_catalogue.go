@@ -3,8 +3,6 @@ package postgres
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 )
@@ -32,19 +30,24 @@ func (b bookingTx) ChangeObjects(t lodge.Tenant, put []booking.Object, remove []
 		ON CONFLICT (tenant) DO UPDATE SET revision = c.revision + 1 RETURNING revision`, []any{t}, &revision); err != nil {
 		return bookingErr("revision", err)
 	}
-	var batch pgx.Batch
 	for _, o := range remove {
-		batch.Queue(`WITH gone AS (DELETE FROM catalogue_objects WHERE tenant = $1 AND kind = $2 AND name = $3 RETURNING tenant, kind, name)
+		if _, err := b.later(anyRows, `WITH gone AS (DELETE FROM catalogue_objects WHERE tenant = $1 AND kind = $2 AND name = $3 RETURNING tenant, kind, name)
 			INSERT INTO catalogue_removals (tenant, kind, name, version) SELECT tenant, kind, name, $4 FROM gone
-			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version`, t, o.Kind, o.Name, revision)
+			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version`, t, o.Kind, o.Name, revision); err != nil {
+			return bookingErr("remove object", err)
+		}
 	}
 	for _, o := range put {
-		batch.Queue(`INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES ($1, $2, $3, $4, $5)
+		if _, err := b.later(1, `INSERT INTO catalogue_objects (tenant, kind, name, version, body) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, body = excluded.body`,
-			t, o.Kind, o.Name, revision, o.Body)
-		batch.Queue(`DELETE FROM catalogue_removals WHERE tenant = $1 AND kind = $2 AND name = $3`, t, o.Kind, o.Name)
+			t, o.Kind, o.Name, revision, o.Body); err != nil {
+			return bookingErr("put object", err)
+		}
+		if _, err := b.later(anyRows, `DELETE FROM catalogue_removals WHERE tenant = $1 AND kind = $2 AND name = $3`, t, o.Kind, o.Name); err != nil {
+			return bookingErr("put object back", err)
+		}
 	}
-	return bookingErr("change objects", b.tx.SendBatch(b.ctx, &batch).Close())
+	return nil
 }
 
 func (b bookingTx) RemovedSince(t lodge.Tenant, revision uint64) ([]booking.Object, error) {
@@ -72,7 +75,7 @@ func (b bookingTx) Move(n booking.Booking) error {
 	if err := b.vacant(n); err != nil {
 		return err
 	}
-	moved, err := b.exec(`UPDATE bookings SET experiment = $1, slot = $2, ui_set = $3, version = version + 1
+	moved, err := b.later(1, `UPDATE bookings SET experiment = $1, slot = $2, ui_set = $3, version = version + 1
 		WHERE tenant = $4 AND id = $5 AND version = $6`, n.Experiment, n.Slot, n.UISet, n.Tenant, n.ID, n.Version)
 	if err == nil && moved == 0 {
 		return booking.ErrStale

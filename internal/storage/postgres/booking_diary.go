@@ -26,7 +26,7 @@ func scanBooking(scan scanner) (booking.Record, error) {
 func (b bookingTx) Insert(r booking.Record) error {
 	// A key that is there is no error, so that the transaction can go on; an overlap
 	// is the table's to find, and is one.
-	n, err := b.exec(`INSERT INTO bookings (`+bookingColumns+`)
+	n, err := b.later(1, `INSERT INTO bookings (`+bookingColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT (tenant, made_for, idem_key) WHERE idem_key IS NOT NULL DO NOTHING`,
 		r.Tenant, r.ID, r.Owner, cleaned(r.OwnerName), cleaned(r.Surname), r.Experiment, r.Slot, r.Policy, r.Group, r.UISet,
 		moment(r.Start), moment(r.End), r.Exclusive, moment(r.CreatedAt), moment(r.CancelledAt), cleaned(r.CancelReason),
@@ -42,7 +42,7 @@ func (b bookingTx) Save(n booking.Booking) error {
 	if err := b.vacant(n); err != nil {
 		return err
 	}
-	saved, err := b.exec(`UPDATE bookings SET end_at = $1, cancelled_at = $2, cancel_reason = $3, charged = $4, come_by = $8, version = version + 1
+	saved, err := b.later(1, `UPDATE bookings SET end_at = $1, cancelled_at = $2, cancel_reason = $3, charged = $4, come_by = $8, version = version + 1
 		WHERE tenant = $5 AND id = $6 AND version = $7`,
 		moment(n.End), moment(n.CancelledAt), cleaned(n.CancelReason), n.Charged.Microseconds(), n.Tenant, n.ID, n.Version, moment(n.ComeBy))
 	if err == nil && saved == 0 {

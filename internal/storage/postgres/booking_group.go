@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -28,6 +30,7 @@ type group struct {
 // An update is one caller's.
 type update struct {
 	fn       func(tx booking.Tx) error
+	soon     bool          // need not be on disk when it is answered
 	lead     chan struct{} // holds a value when the caller is to run the next group
 	done     chan struct{} // closed when err is the outcome
 	err      error
@@ -39,7 +42,11 @@ type update struct {
 // when the transaction is through, since what others did in it may have been the
 // reason.
 func (g *group) Update(ctx context.Context, fn func(tx booking.Tx) error) error {
-	u := &update{fn: fn, lead: make(chan struct{}, 1), done: make(chan struct{})}
+	return g.do(ctx, &update{fn: fn})
+}
+
+func (g *group) do(ctx context.Context, u *update) error {
+	u.lead, u.done = make(chan struct{}, 1), make(chan struct{})
 	g.mu.Lock()
 	g.queue = append(g.queue, u)
 	if !g.active {
@@ -95,14 +102,10 @@ func (g *group) run() {
 	batch := slices.Clone(g.queue[:n])
 	g.queue = slices.Delete(g.queue, 0, n)
 	g.mu.Unlock()
-	err := g.db.Update(context.Background(), func(ctx context.Context, tx pgx.Tx) error {
-		for _, u := range batch {
-			if err := u.attempt(ctx, tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := g.transact(batch, false)
+	if errors.Is(err, errSpoiled) {
+		err = g.transact(batch, true)
+	}
 	for _, u := range batch {
 		if err != nil {
 			u.err = err
@@ -114,23 +117,64 @@ func (g *group) run() {
 	g.pass()
 }
 
-// attempt runs one update inside a savepoint. It returns an error when the whole
-// transaction has to be run again, or cannot be.
-func (u *update) attempt(ctx context.Context, tx pgx.Tx) error {
-	point, err := tx.Begin(ctx)
-	if err != nil {
+// errSpoiled says that the transaction of a group has to be run again on strict
+// lines.
+var errSpoiled = errors.New("postgres: a statement that did not wait for the one before it spoiled the transaction")
+
+// transact runs a group in one transaction, on a line that all share.
+func (g *group) transact(batch []*update, strict bool) error {
+	return g.db.Update(context.Background(), func(ctx context.Context, tx pgx.Tx) error {
+		l := &line{ctx: ctx, tx: tx, strict: strict}
+		if !slices.ContainsFunc(batch, func(u *update) bool { return !u.soon }) {
+			// Whoever waits for the disk next waits for this too.
+			if err := l.then(`SET LOCAL synchronous_commit TO off`); err != nil {
+				return err
+			}
+		}
+		for _, u := range batch {
+			if err := u.attempt(l); err != nil {
+				return err
+			}
+		}
+		return nil // what still waits are releases, which the commit is too
+	})
+}
+
+// attempt runs one update inside a savepoint, and once more on a strict line when
+// something did not go as expected. It returns an error when the whole transaction
+// has to be run again, or cannot be.
+func (u *update) attempt(l *line) error {
+	if err := l.then(`SAVEPOINT one`); err != nil {
 		return err
 	}
-	u.err, u.panicked = nil, nil
-	func() {
-		defer func() { u.panicked = recover() }()
-		u.err = u.fn(bookingTx{ctx, point})
-	}()
-	if u.err == nil && u.panicked == nil {
-		return point.Commit(ctx)
+	before := l.mark()
+	u.over(l)
+	if l.broken != nil {
+		if passing(l.broken) {
+			return l.broken
+		}
+		if err := l.back(before); err != nil {
+			return fmt.Errorf("%w: %w", errSpoiled, err)
+		}
+		strict := &line{ctx: l.ctx, tx: l.tx, strict: true}
+		u.over(strict)
 	}
 	if u.err != nil && passing(u.err) {
 		return u.err
 	}
-	return point.Rollback(ctx)
+	if u.err != nil || u.panicked != nil {
+		if err := l.back(before); err != nil {
+			return err
+		}
+	}
+	return l.then(`RELEASE SAVEPOINT one`)
+}
+
+// over runs the update over a line, until all of it is done there.
+func (u *update) over(l *line) {
+	u.err, u.panicked = nil, nil
+	defer func() { u.panicked = recover() }()
+	if u.err = u.fn(bookingTx{l}); u.err == nil {
+		u.err = l.flush()
+	}
 }

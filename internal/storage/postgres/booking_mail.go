@@ -3,14 +3,12 @@ package postgres
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 )
 
 func (b bookingTx) PutMail(m booking.Mail) error {
-	_, err := b.exec(`INSERT INTO booking_mails (tenant, id, kind, booking, person, pool, reason, free_from, free_to, until, at, tries, node, next_at)
+	_, err := b.later(anyRows, `INSERT INTO booking_mails (tenant, id, kind, booking, person, pool, reason, free_from, free_to, until, at, tries, node, next_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', $11) ON CONFLICT DO NOTHING`,
 		m.Tenant, m.ID, m.Kind, m.Booking, m.Person, m.Pool, cleaned(m.Reason), moment(m.Free.Start), moment(m.Free.End), moment(m.Until), moment(m.At))
 	return bookingErr("put mail", err)
@@ -36,22 +34,23 @@ func (b bookingTx) TakeMail(t lodge.Tenant, id, node string, now, until time.Tim
 }
 
 func (b bookingTx) PostponeMail(t lodge.Tenant, id, node string, then time.Time) error {
-	_, err := b.exec(`UPDATE booking_mails SET node = '', next_at = $1 WHERE tenant = $2 AND id = $3 AND node = $4`, moment(then), t, id, node)
+	_, err := b.later(anyRows, `UPDATE booking_mails SET node = '', next_at = $1 WHERE tenant = $2 AND id = $3 AND node = $4`, moment(then), t, id, node)
 	return bookingErr("postpone mail", err)
 }
 
 func (b bookingTx) DropMail(t lodge.Tenant, id, node string) error {
-	_, err := b.exec(`DELETE FROM booking_mails WHERE tenant = $1 AND id = $2 AND node = $3`, t, id, node)
+	_, err := b.later(anyRows, `DELETE FROM booking_mails WHERE tenant = $1 AND id = $2 AND node = $3`, t, id, node)
 	return bookingErr("drop mail", err)
 }
 
 func (b bookingTx) SetReminders(t lodge.Tenant, id string, at []time.Time) error {
-	var batch pgx.Batch
-	batch.Queue(`DELETE FROM booking_reminders WHERE tenant = $1 AND booking = $2`, t, id)
+	_, err := b.later(anyRows, `DELETE FROM booking_reminders WHERE tenant = $1 AND booking = $2`, t, id)
 	for _, one := range at {
-		batch.Queue(`INSERT INTO booking_reminders (tenant, booking, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, t, id, moment(one))
+		if err == nil {
+			_, err = b.later(anyRows, `INSERT INTO booking_reminders (tenant, booking, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, t, id, moment(one))
+		}
 	}
-	return bookingErr("set reminders", b.tx.SendBatch(b.ctx, &batch).Close())
+	return bookingErr("set reminders", err)
 }
 
 func (b bookingTx) DueReminders(now time.Time, limit int) ([]booking.DueReminder, error) {
@@ -71,7 +70,7 @@ func (b bookingTx) TakeReminders(t lodge.Tenant, id string, now time.Time) (bool
 }
 
 func (b bookingTx) AddLink(t lodge.Tenant, hash []byte, id string, until time.Time) error {
-	_, err := b.exec(`INSERT INTO booking_links (tenant, hash, booking, until) VALUES ($1, $2, $3, $4)`, t, hash, id, moment(until))
+	_, err := b.later(1, `INSERT INTO booking_links (tenant, hash, booking, until) VALUES ($1, $2, $3, $4)`, t, hash, id, moment(until))
 	return bookingErr("add link", err)
 }
 
@@ -82,6 +81,6 @@ func (b bookingTx) TakeLink(t lodge.Tenant, hash []byte, now time.Time) (string,
 }
 
 func (b bookingTx) ForgetLinks(now time.Time) error {
-	_, err := b.exec(`DELETE FROM booking_links WHERE until <= $1`, moment(now))
+	_, err := b.later(anyRows, `DELETE FROM booking_links WHERE until <= $1`, moment(now))
 	return bookingErr("forget links", err)
 }

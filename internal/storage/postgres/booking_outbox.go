@@ -3,25 +3,21 @@ package postgres
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 )
 
 func (b bookingTx) AddReference(t lodge.Tenant, id, pepper string, reference []byte, folds [][]byte) error {
-	n, err := b.exec(`INSERT INTO booking_references (tenant, mac, booking, pepper) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, t, reference, id, pepper)
+	n, err := b.later(1, `INSERT INTO booking_references (tenant, mac, booking, pepper) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, t, reference, id, pepper)
 	if err != nil {
 		return bookingErr("add reference", err)
 	}
 	if n == 0 {
 		return booking.ErrExists
 	}
-	var batch pgx.Batch
-	for _, fold := range folds {
-		batch.Queue(`INSERT INTO booking_folds (tenant, mac, booking, pepper) VALUES ($1, $2, $3, $4)`, t, fold, id, pepper)
-	}
-	return bookingErr("add folds", b.tx.SendBatch(b.ctx, &batch).Close())
+	_, err = b.later(int64(len(folds)), `INSERT INTO booking_folds (tenant, mac, booking, pepper) SELECT $1, mac, $3, $4 FROM unnest($2::bytea[]) mac`,
+		t, folds, id, pepper)
+	return bookingErr("add folds", err)
 }
 
 func (b bookingTx) FindFold(t lodge.Tenant, fold []byte) (string, error) {
@@ -51,13 +47,13 @@ func (b bookingTx) Rate(t lodge.Tenant, key []byte) (time.Time, error) {
 }
 
 func (b bookingTx) SetRate(t lodge.Tenant, key []byte, at time.Time) error {
-	_, err := b.exec(`INSERT INTO booking_tries (tenant, key, at) VALUES ($1, $2, $3)
+	_, err := b.later(1, `INSERT INTO booking_tries (tenant, key, at) VALUES ($1, $2, $3)
 		ON CONFLICT (tenant, key) DO UPDATE SET at = excluded.at`, t, key, moment(at))
 	return bookingErr("set rate", err)
 }
 
 func (b bookingTx) Enqueue(subject string, e booking.Effect) error {
-	_, err := b.exec(`INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, wait, experiment, reason, at, tries, next_at)
+	_, err := b.later(1, `INSERT INTO booking_outbox (tenant, subject, effect, kind, booking, wait, experiment, reason, at, tries, next_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9)`,
 		e.Tenant, subject, e.ID, e.Kind, e.Booking.ID, e.Wait.ID, e.Experiment, cleaned(e.Reason), moment(e.At))
 	return bookingErr("enqueue", err)
@@ -86,11 +82,11 @@ func (b bookingTx) Due(now time.Time, limit int) ([]booking.Subject, error) {
 }
 
 func (b bookingTx) Done(t lodge.Tenant, effect string) error {
-	_, err := b.exec(`DELETE FROM booking_outbox WHERE tenant = $1 AND effect = $2`, t, effect)
+	_, err := b.later(anyRows, `DELETE FROM booking_outbox WHERE tenant = $1 AND effect = $2`, t, effect)
 	return bookingErr("effect done", err)
 }
 
 func (b bookingTx) Postpone(t lodge.Tenant, effect string, until time.Time) error {
-	_, err := b.exec(`UPDATE booking_outbox SET tries = tries + 1, next_at = $1 WHERE tenant = $2 AND effect = $3`, moment(until), t, effect)
+	_, err := b.later(anyRows, `UPDATE booking_outbox SET tries = tries + 1, next_at = $1 WHERE tenant = $2 AND effect = $3`, moment(until), t, effect)
 	return bookingErr("postpone effect", err)
 }

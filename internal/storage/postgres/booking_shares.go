@@ -30,16 +30,19 @@ func (b bookingTx) Share(t lodge.Tenant, id string) (booking.Share, error) {
 }
 
 func (b bookingTx) PutShare(t lodge.Tenant, id string, s booking.Share) error {
-	var batch pgx.Batch
-	batch.Queue(`INSERT INTO booking_shares (tenant, booking, code, holder, since) VALUES ($1, $2, $3, $4, $5)
+	_, err := b.later(1, `INSERT INTO booking_shares (tenant, booking, code, holder, since) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant, booking) DO UPDATE SET code = excluded.code, holder = excluded.holder, since = excluded.since`,
 		t, id, s.Code, s.Holder, moment(s.Since))
-	batch.Queue(`DELETE FROM booking_partners WHERE tenant = $1 AND booking = $2`, t, id)
-	for place, p := range s.Partners {
-		batch.Queue(`INSERT INTO booking_partners (tenant, booking, person, name, place, since, asked) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			t, id, p.Person, cleaned(p.Name), place, moment(p.Since), moment(p.Asked))
+	if err == nil {
+		_, err = b.later(anyRows, `DELETE FROM booking_partners WHERE tenant = $1 AND booking = $2`, t, id)
 	}
-	return bookingErr("put share", b.tx.SendBatch(b.ctx, &batch).Close())
+	for place, p := range s.Partners {
+		if err == nil {
+			_, err = b.later(1, `INSERT INTO booking_partners (tenant, booking, person, name, place, since, asked) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				t, id, p.Person, cleaned(p.Name), place, moment(p.Since), moment(p.Asked))
+		}
+	}
+	return bookingErr("put share", err)
 }
 
 func (b bookingTx) ShareOf(t lodge.Tenant, code []byte) (string, error) {

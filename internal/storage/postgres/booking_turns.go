@@ -32,3 +32,17 @@ func (s bookings) Release(ctx context.Context, subject booking.Subject, node str
 	_, err := s.once(ctx, `DELETE FROM booking_turns WHERE tenant = $1 AND subject = $2 AND node = $3`, subject.Tenant, subject.Name, node)
 	return bookingErr("release", err)
 }
+
+// Hold implements booking.TxClaimer.
+func (b bookingTx) Hold(subject booking.Subject, node string, life time.Duration) error {
+	_, err := b.later(1, `INSERT INTO booking_turns (tenant, subject, node, until) VALUES ($1, $2, $3, clock_timestamp() + $4::bigint * interval '1 microsecond')`,
+		subject.Tenant, subject.Name, node, life.Microseconds())
+	return bookingErr("hold", err)
+}
+
+// LetGo implements booking.TxClaimer.
+func (b bookingTx) LetGo(subject booking.Subject, node string) error {
+	_, err := b.later(anyRows, `DELETE FROM booking_turns WHERE tenant = $1 AND subject = $2 AND node = $3
+		AND NOT EXISTS (SELECT 1 FROM booking_outbox WHERE tenant = $1 AND subject = $2)`, subject.Tenant, subject.Name, node)
+	return bookingErr("let go", err)
+}

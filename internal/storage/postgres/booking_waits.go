@@ -20,7 +20,7 @@ func scanWait(scan scanner) (booking.Wait, error) {
 }
 
 func (b bookingTx) PutWait(w booking.Wait) error {
-	_, err := b.exec(`INSERT INTO booking_waits (`+waitColumns+`, target)
+	_, err := b.later(1, `INSERT INTO booking_waits (`+waitColumns+`, target)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (tenant, id) DO UPDATE SET person = excluded.person, group_name = excluded.group_name, slot = excluded.slot, pool = excluded.pool,
 			within_from = excluded.within_from, within_to = excluded.within_to, length = excluded.length, since = excluded.since,
@@ -57,12 +57,12 @@ func (b bookingTx) waits(query string, args ...any) ([]booking.Wait, error) {
 }
 
 func (b bookingTx) DropWait(t lodge.Tenant, id string) error {
-	_, err := b.exec(`DELETE FROM booking_waits WHERE tenant = $1 AND id = $2`, t, id)
+	_, err := b.later(anyRows, `DELETE FROM booking_waits WHERE tenant = $1 AND id = $2`, t, id)
 	return bookingErr("drop wait", err)
 }
 
 func (b bookingTx) StirWaits(t lodge.Tenant, targets []string, at time.Time) error {
-	_, err := b.exec(`UPDATE booking_waits SET due_at = $1 WHERE tenant = $2 AND (cardinality($3::text[]) = 0 OR target = ANY ($3))`,
+	_, err := b.later(anyRows, `UPDATE booking_waits SET due_at = $1 WHERE tenant = $2 AND (cardinality($3::text[]) = 0 OR target = ANY ($3))`,
 		moment(at), t, append([]string{}, targets...))
 	return bookingErr("stir waits", err)
 }

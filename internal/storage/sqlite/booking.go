@@ -22,6 +22,11 @@ func (s bookings) Update(ctx context.Context, fn func(tx booking.Tx) error) erro
 	return s.db.Update(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
 }
 
+// UpdateSoon implements booking.Sooner.
+func (s bookings) UpdateSoon(ctx context.Context, fn func(tx booking.Tx) error) error {
+	return s.db.UpdateSoon(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
+}
+
 func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error {
 	return s.db.View(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
 }

@@ -140,10 +140,20 @@ func (db *DB) closeFiles() error {
 // run; once it has, Update waits for the outcome, so that a caller always knows.
 // fn must not keep tx, start goroutines or wait for anything but tx.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.do(ctx, &job{fn: fn, done: make(chan error, 1)})
+}
+
+// UpdateSoon is Update without waiting for the disk, unless an Update shares the
+// transaction: should the machine fail, it may be as if it had not happened. An
+// Update that comes after it makes it durable too.
+func (db *DB) UpdateSoon(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.do(ctx, &job{fn: fn, soon: true, done: make(chan error, 1)})
+}
+
+func (db *DB) do(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err // the select below might choose to queue it nevertheless
 	}
-	j := &job{fn: fn, done: make(chan error, 1)}
 	select {
 	case db.jobs <- j:
 	case <-ctx.Done():
@@ -275,6 +285,7 @@ func Time(us int64) time.Time {
 // A job is one Update waiting for its turn.
 type job struct {
 	fn       func(tx *Tx) error
+	soon     bool        // need not be on disk when it is answered
 	started  atomic.Bool // set by run before fn, or by a caller that gave up
 	panicked any         // what fn panicked with; read after done
 	done     chan error

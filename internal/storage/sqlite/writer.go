@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -50,6 +51,26 @@ func (db *DB) gather(first *job) []*job {
 type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	soon  bool // the connection does not wait for the disk at the moment
+}
+
+// synced sets whether the next transaction waits for the disk: not when all that is
+// in it need not be there when it is answered. The write-ahead log is written in
+// order, so the next one that waits has it on disk too.
+func (w *writer) synced(batch []*job) error {
+	soon := !slices.ContainsFunc(batch, func(j *job) bool { return !j.soon })
+	if soon == w.soon {
+		return nil
+	}
+	pragma := "PRAGMA synchronous=FULL"
+	if soon {
+		pragma = "PRAGMA synchronous=NORMAL"
+	}
+	if _, err := w.conn.ExecContext(context.Background(), pragma); err != nil {
+		return err
+	}
+	w.soon = soon
+	return nil
 }
 
 // The writer never passes a caller's context to SQLite: interrupting one
@@ -87,6 +108,10 @@ func (w *writer) close() {
 // the transaction itself is lost (disk full, input or output error), every job
 // that thought it had an outcome is told so.
 func (w *writer) commit(batch []*job) {
+	if err := w.synced(batch); err != nil {
+		answer(batch, fmt.Errorf("sqlite: wait for the disk: %w", err))
+		return
+	}
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		answer(batch, fmt.Errorf("sqlite: begin: %w", err))
 		return
