@@ -409,6 +409,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
 		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "registers": registrar{g}.Run, "retention": retention{g}.Run, "hand-ins": handIns{g}.Run,
 	}
+	defer g.sessions.News(g.tellSession)()
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run
 	}

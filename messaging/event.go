@@ -20,7 +20,7 @@ var AsyncAPI []byte
 const (
 	TypeNotice     = "lodge.notice"     // a broadcast
 	TypeBooking    = "lodge.booking"    // a booking was made, moved, extended or cancelled
-	TypeSession    = "lodge.session"    // a session began or ended
+	TypeSession    = "lodge.session"    // a session of one's own began or was ended; live only
 	TypeSurvey     = "lodge.survey"     // a survey was opened, answered, closed or released
 	TypeHandIn     = "lodge.handin"     // a hand-in was opened, received, graded or closed
 	TypeRegister   = "lodge.register"   // a register was opened, marked or closed

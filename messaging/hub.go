@@ -178,13 +178,20 @@ func (h *Hub) Run(ctx context.Context) error {
 // topic now. The event is not stored: who is not there never gets it. It is for
 // what can be asked for again, such as receipts, tallies and presence.
 func (h *Hub) Notify(tenant lodge.Tenant, topic string, e Event) error {
+	return h.NotifyOthers(tenant, topic, "", e)
+}
+
+// NotifyOthers is Notify without the connections of one session.
+func (h *Hub) NotifyOthers(tenant lodge.Tenant, topic, session string, e Event) error {
 	b, err := e.encode(topic, "", "")
 	if err != nil {
 		return err
 	}
 	f := newFrame(b)
 	for _, c := range h.audience(tenant, topic) {
-		c.offer(topic, f)
+		if session == "" || c.session != session {
+			c.offer(topic, f)
+		}
 	}
 	return nil
 }

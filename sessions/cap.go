@@ -37,9 +37,19 @@ func (c Cap) Revoke(s *Session) {
 // CapReason is what the holder of a session is told that had to go.
 const CapReason = "You signed in on more devices than are allowed at once; this one was unused the longest."
 
-// create stores a new session. A login that would be one too many for its person
+// create stores a new session and tells of it. A login that would be one too many for its person
 // (Options.LoginCap) ends the one unused the longest, in the same step.
 func (m *Manager) create(ctx context.Context, s Session) error {
+	if err := m.insert(ctx, s); err != nil {
+		return err
+	}
+	if s.Person != "" {
+		m.hint(ctx, &s, Began) // nobody watches it yet; to its person it is news
+	}
+	return nil
+}
+
+func (m *Manager) insert(ctx context.Context, s Session) error {
 	if m.opts.LoginCap <= 0 || s.Kind != Login {
 		return m.store.Create(ctx, s)
 	}
@@ -60,7 +70,7 @@ func (m *Manager) create(ctx context.Context, s Session) error {
 		return err
 	}
 	for i := range ended {
-		m.changed(ctx, keyOf(&ended[i]))
+		m.changed(ctx, &ended[i], Ended)
 	}
 	return nil
 }

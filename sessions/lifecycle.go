@@ -223,7 +223,11 @@ func (m *Manager) change(ctx context.Context, s Session, fn func(*Session) bool)
 		switch {
 		case err == nil:
 			next.Version++
-			m.changed(ctx, keyOf(&next))
+			var change Change
+			if s.RevokedAt.IsZero() && !next.RevokedAt.IsZero() {
+				change = Ended
+			}
+			m.changed(ctx, &next, change)
 			return next, nil
 		case !errors.Is(err, ErrStale) && !errors.Is(err, ErrRevoked):
 			if errors.Is(err, ErrUnknown) {
@@ -239,15 +243,25 @@ func (m *Manager) change(ctx context.Context, s Session, fn func(*Session) bool)
 }
 
 // changed tells this node's watches and the other nodes that a session changed.
-func (m *Manager) changed(ctx context.Context, k key) {
+func (m *Manager) changed(ctx context.Context, s *Session, change Change) {
+	k := keyOf(s)
 	m.recent.drop(k)
 	if m.live.has(k) {
 		m.dirty.add(k)
 	}
+	m.hint(ctx, s, change)
+}
+
+// hint publishes what became of a session.
+func (m *Manager) hint(ctx context.Context, s *Session, change Change) {
+	sig := Signal{Tenant: s.Tenant, IDs: []ID{s.ID}}
+	if s.Person != "" {
+		sig.Change, sig.Person = change, s.Person
+	}
 	// The change is stored, and a lost hint is made up for by the poll: a caller
 	// that gives up, or a failure here, must not make it look undone.
-	if err := m.signals.Publish(context.WithoutCancel(ctx), Signal{Tenant: k.tenant, IDs: []ID{k.id}}); err != nil {
-		m.opts.Logger.WarnContext(ctx, "sessions: hint not published; the lease poll will do", "session", k.id, "error", err)
+	if err := m.signals.Publish(context.WithoutCancel(ctx), sig); err != nil {
+		m.opts.Logger.WarnContext(ctx, "sessions: hint not published; the lease poll will do", "session", s.ID, "error", err)
 	}
 }
 

@@ -57,6 +57,7 @@ type Manager struct {
 	opts    Options
 
 	live    liveTable
+	news    newsDesk
 	recent  recentTable
 	dirty   dirtySet
 	reading sync.Mutex // held while a batch of watched sessions is read and told

@@ -130,6 +130,10 @@ type Signal struct {
 	// everything.
 	Tenant lodge.Tenant
 	IDs    []ID
+	// Change is what became of them, when that is news to the person whose they
+	// are; else both are empty.
+	Change Change
+	Person lodge.PersonID
 }
 
 // Signals carry hints between the nodes of an installation.

@@ -61,6 +61,9 @@ func (m *Manager) hinted(sig Signal, poll chan<- struct{}) {
 			m.dirty.add(k)
 		}
 	}
+	if sig.Change != "" {
+		m.news.tell(sig)
+	}
 }
 
 // reread reads sessions from the store, batch by batch, and tells their watches.

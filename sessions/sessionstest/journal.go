@@ -103,13 +103,13 @@ func testSignals(t *testing.T, open func(t *testing.T) sessions.Signals) {
 				t.Errorf("first signal: %+v, want the one that says: look at everything", s)
 			}
 		}
-		want := sessions.Signal{Tenant: "t1", IDs: []sessions.ID{IDOf("a"), IDOf("b")}}
+		want := sessions.Signal{Tenant: "t1", IDs: []sessions.ID{IDOf("a"), IDOf("b")}, Change: sessions.Ended, Person: "p1"}
 		if err := sg.Publish(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 		for i := range heard {
 			s := await(t, heard[i])
-			if s.Tenant != want.Tenant || len(s.IDs) != 2 || s.IDs[0] != want.IDs[0] || s.IDs[1] != want.IDs[1] {
+			if s.Tenant != want.Tenant || s.Change != want.Change || s.Person != want.Person || len(s.IDs) != 2 || s.IDs[0] != want.IDs[0] || s.IDs[1] != want.IDs[1] {
 				t.Errorf("heard %+v, want %+v", s, want)
 			}
 		}

@@ -212,6 +212,8 @@ func testManager(t *testing.T, open func(t *testing.T) Backend) {
 		watchRevocation(t, r, deaf, s, "a node that hears nothing")
 	})
 
+	t.Run("NewsReachesEveryNode", func(t *testing.T) { testNews(t, open) })
+
 	t.Run("JournalWinsOverAStoreThatForgot", func(t *testing.T) {
 		r := newRig(t, open, sessions.Options{})
 		code, s := r.make(t, sessions.Experiment)

@@ -104,7 +104,7 @@ export interface MessagesEvents {
   'lodge.survey': LodgeEvent<{survey: string; title: string; change: 'opened' | 'answered' | 'closed' | 'released'}>
   'lodge.register': LodgeEvent<{register: string; title: string; change: 'opened' | 'closed' | 'marked'}>
   'lodge.receipt': LodgeEvent<{message: string; sent: number; delivered: number; read: number}>
-  'lodge.session': LodgeEvent
+  'lodge.session': LodgeEvent<{session: string; change: 'began' | 'ended'}>
   'lodge.gap': LodgeEvent<{topic: string; since: string; position: string}>
   'lodge.caught-up': LodgeEvent<{positions: Record<string, string>}>
   /** the server restarts: the connection ends now and is made again after this time */

@@ -23,7 +23,8 @@ const (
 )
 
 // Signals are the sessions.Signals on Redis' publish and subscribe: one channel
-// per tenant, carrying session ids with a line break between them.
+// per tenant, carrying session ids with a line break between them, and behind them
+// what became of them and whose they are.
 type Signals struct{ db *DB }
 
 var _ sessions.Signals = (*Signals)(nil)
@@ -36,6 +37,9 @@ func (sg *Signals) Publish(ctx context.Context, s sessions.Signal) error {
 	ids := make([]string, len(s.IDs))
 	for i, id := range s.IDs {
 		ids[i] = string(id)
+	}
+	if s.Change != "" {
+		ids = append(ids, string(s.Change)+" "+string(s.Person))
 	}
 	if err := sg.db.client.Publish(ctx, channelPrefix+string(s.Tenant)+channelSuffix, strings.Join(ids, "\n")).Err(); err != nil {
 		return fmt.Errorf("redis: publish: %w", err)
@@ -105,6 +109,8 @@ func signalOf(channel, text string) (sessions.Signal, bool) {
 	for name := range strings.SplitSeq(text, "\n") {
 		if id := sessions.ID(name); id.Valid() {
 			s.IDs = append(s.IDs, id)
+		} else if change, person, ok := strings.Cut(name, " "); ok {
+			s.Change, s.Person = sessions.Change(change), lodge.PersonID(person)
 		}
 	}
 	return s, len(s.IDs) > 0
