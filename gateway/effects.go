@@ -7,7 +7,6 @@ import (
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/sessions"
 )
 
 // BookingChanged is the data of a lodge.booking event.
@@ -83,7 +82,7 @@ func (e effects) Carry(ctx context.Context, ef booking.Effect) error {
 		}
 	case booking.EffectBooked:
 	}
-	g.membershipChanged(ctx, ef.Tenant, b)
+	g.membershipOf(ctx, ef.Tenant, b.Owner)
 	return g.publish(ctx, ef.Tenant, "booking:"+b.ID, messaging.TypeBooking, effectID(ef), BookingChanged{
 		Booking: b.ID, Change: string(ef.Kind), Experiment: b.Experiment, Start: b.Start.Format(timeFormat), End: b.End.Format(timeFormat), Reason: ef.Reason,
 	})
@@ -118,20 +117,9 @@ func (g *Gateway) append(ctx context.Context, tenant lodge.Tenant, topic, typ, i
 	return done[0], nil
 }
 
-// membershipChanged wakes the message connections of a booking's owner: their
-// topics may have changed. Whoever is missed here is found by the hub's poll.
-func (g *Gateway) membershipChanged(ctx context.Context, tenant lodge.Tenant, b booking.Booking) {
-	g.membershipOf(ctx, tenant, b.Owner)
-}
-
-// membershipOf is membershipChanged for a person.
+// membershipOf wakes a person's message connections, on whatever node: their topics
+// may have changed. Whoever is missed is found by the hub's poll.
 func (g *Gateway) membershipOf(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID) {
-	live, err := g.sessions.List(ctx, tenant, sessions.Filter{Person: person, Limit: 1000})
-	if err != nil {
-		g.log.WarnContext(ctx, "membership", "err", err)
-		return
-	}
-	for _, s := range live {
-		g.changes.tell(tenant, "session:"+string(s.ID))
-	}
+	g.hub.Reconsider(tenant, person) // here even if nothing can be published
+	g.sessions.Announce(ctx, tenant, person)
 }

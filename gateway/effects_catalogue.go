@@ -88,9 +88,7 @@ func (e effects) personChanged(ctx context.Context, cat *booking.Catalogue, pers
 		e.g.recordRoleChange(ctx, person.Tenant, "lodge", person.ID, rights(before), rights(sessions.Session{Groups: person.Groups, Bindings: bindings}))
 	}
 	if len(bindings) > 0 || len(before.Bindings) > 0 {
-		for _, s := range logins {
-			e.g.changes.tell(person.Tenant, "session:"+string(s.ID))
-		}
+		e.g.membershipOf(ctx, person.Tenant, person.ID)
 	}
 	return nil
 }

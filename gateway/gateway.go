@@ -216,7 +216,6 @@ type Gateway struct {
 
 	relay    *relay.Relay
 	hub      *messaging.Hub
-	changes  *changes
 	presence *presence
 	rates    streamRates
 	states   States           // may be nil
@@ -260,7 +259,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, joins: parts.Joins, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
 		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
-		pages: pages, states: parts.States, audit: parts.Audit, metrics: parts.Metrics, mail: parts.Mail, checks: parts.Checks, changes: newChanges(), tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
+		pages: pages, states: parts.States, audit: parts.Audit, metrics: parts.Metrics, mail: parts.Mail, checks: parts.Checks, tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),
 		signIns:  newRates(parts.Clock, cfg.SignInRate, "Too many sign-ins were begun from your network in the last minute; wait a little and try again."),
@@ -409,7 +408,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		"sessions": g.sessions.Run, "topics": g.topics.Run, "hub": g.hub.Run, "relay": g.relay.Run, "desk": g.desk.Run, "presence": g.presence.Run, "merges": merges{g}.Run,
 		"scheduled messages": sender{g}.Run, "surveys": surveyor{g}.Run, "registers": registrar{g}.Run, "retention": retention{g}.Run, "hand-ins": handIns{g}.Run,
 	}
-	defer g.sessions.News(g.tellSession)()
+	defer g.sessions.News(g.sessionNews)()
 	if g.grants != nil {
 		all["refresh"] = refresher{g}.Run
 	}

@@ -212,9 +212,6 @@ func (g *Gateway) rightsChanged(ctx context.Context, person idp.Person) error {
 	if err := g.sessions.Refresh(ctx, person.Tenant, person.ID, person.Groups, bindings); err != nil {
 		return err
 	}
-	live, err := g.sessions.List(ctx, person.Tenant, sessions.Filter{Person: person.ID, Limit: 1000})
-	for _, s := range live {
-		g.changes.tell(person.Tenant, "session:"+string(s.ID))
-	}
-	return err
+	g.membershipOf(ctx, person.Tenant, person.ID)
+	return nil
 }

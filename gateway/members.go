@@ -24,18 +24,15 @@ func (m members) Topics(ctx context.Context, session string, tenant lodge.Tenant
 }
 
 func (m members) Join(ctx context.Context, session string, tenant lodge.Tenant, fn func(error)) (messaging.Subscriber, func(), error) {
-	stopMember := m.g.changes.watch(tenant, "session:"+session, func() { fn(nil) })
-	s, stopSession, err := m.g.sessions.GetWatched(ctx, tenant, sessions.ID(session), func(_ sessions.Session, err error) {
+	s, stop, err := m.g.sessions.GetWatched(ctx, tenant, sessions.ID(session), func(_ sessions.Session, err error) {
 		if lodge.CodeOf(err) != lodge.CodeUnavailable {
 			err = nil // what the session is now, or that it is gone, Topics tells
 		}
 		fn(err)
 	})
 	if err != nil {
-		stopMember()
 		return messaging.Subscriber{}, nil, err
 	}
-	stop := func() { stopSession(); stopMember() }
 	sub, err := m.g.subscriber(ctx, s)
 	if err != nil {
 		stop()

@@ -13,10 +13,19 @@ type SessionChanged struct {
 	Change  string `json:"change"` // began, ended
 }
 
+// sessionNews passes on what became of a person's sessions, on whatever node that
+// came about.
+func (g *Gateway) sessionNews(sig sessions.Signal) {
+	if sig.Change == sessions.Entitled {
+		g.hub.Reconsider(sig.Tenant, sig.Person)
+		return
+	}
+	g.tellSession(sig)
+}
+
 // tellSession tells a person's pages and programs on this node that a session of
-// theirs began or was ended, wherever that came about: not the session itself,
-// which knows, or is being closed. What it is they ask for, as with everything
-// that is not stored.
+// theirs began or was ended: not the session itself, which knows, or is being
+// closed. What it is they ask for, as with everything that is not stored.
 func (g *Gateway) tellSession(sig sessions.Signal) {
 	topic := "user:" + string(sig.Person)
 	if !g.hub.Delivers(sig.Tenant, topic) {

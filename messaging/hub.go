@@ -34,11 +34,12 @@ type Members interface {
 	// Any other code closes it with 4401.
 	Topics(ctx context.Context, session string, tenant lodge.Tenant) (Subscriber, error)
 	// Join is Topics for a connection that begins. It registers fn before it reads:
-	// fn is called with nil after anything about the session or its membership may
-	// have changed since, until stop, and with an error once whether the session is
-	// good could not be checked for so long that the connection must end (4408).
-	// fn never blocks. A lost call is made good by a poll with each ping. When Join
-	// fails, nothing stays registered and stop is nil.
+	// fn is called with nil after anything about the session may have changed since,
+	// until stop, and with an error once whether the session is good could not be
+	// checked for so long that the connection must end (4408). fn never blocks. A
+	// lost call is made good by a poll with each ping. When Join fails, nothing stays
+	// registered and stop is nil. Other changes of membership are told to
+	// Hub.Reconsider, which knows of the connection by now.
 	Join(ctx context.Context, session string, tenant lodge.Tenant, fn func(error)) (sub Subscriber, stop func(), err error)
 }
 

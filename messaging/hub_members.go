@@ -98,6 +98,20 @@ func (c *hubConn) follow(ctx context.Context) error {
 	return nil
 }
 
+// Reconsider has the connections of a person on this node ask for their topics
+// again before their next frame: what they may hear has changed. It does not wait.
+func (h *Hub) Reconsider(tenant lodge.Tenant, person lodge.PersonID) {
+	h.mu.Lock()
+	var conns []*hubConn
+	if a := h.people[personKey{tenant, person}]; a != nil {
+		conns = slices.Clone(a.conns)
+	}
+	h.mu.Unlock()
+	for _, c := range conns {
+		c.invalidate()
+	}
+}
+
 // unreachable reports whether err says nothing about the session.
 func unreachable(err error) bool {
 	code := lodge.CodeOf(err)

@@ -258,10 +258,14 @@ func (m *Manager) hint(ctx context.Context, s *Session, change Change) {
 	if s.Person != "" {
 		sig.Change, sig.Person = change, s.Person
 	}
-	// The change is stored, and a lost hint is made up for by the poll: a caller
-	// that gives up, or a failure here, must not make it look undone.
+	m.publish(ctx, sig)
+}
+
+// publish hints. What it is about is stored, and a lost hint is made up for by a
+// poll: a caller that gives up, or a failure here, must not make it look undone.
+func (m *Manager) publish(ctx context.Context, sig Signal) {
 	if err := m.signals.Publish(context.WithoutCancel(ctx), sig); err != nil {
-		m.opts.Logger.WarnContext(ctx, "sessions: hint not published; the lease poll will do", "session", s.ID, "error", err)
+		m.opts.Logger.WarnContext(ctx, "sessions: hint not published; the polls will do", "tenant", sig.Tenant, "sessions", sig.IDs, "error", err)
 	}
 }
 

@@ -1,19 +1,28 @@
 package sessions
 
 import (
+	"context"
 	"slices"
 	"sync"
+
+	"github.com/lodge-gateway/lodge"
 )
 
-// A Change is what becomes of a session and is news to its person. That one runs
-// out in its time is none.
+// A Change is what becomes of a person's sessions and is news to them. That one
+// runs out in its time is none.
 type Change string
 
 // The changes.
 const (
-	Began Change = "began"
-	Ended Change = "ended" // it was revoked
+	Began    Change = "began"
+	Ended    Change = "ended"    // it was revoked
+	Entitled Change = "entitled" // what all of them may hear has changed; it names none
 )
+
+// Announce tells every node that what a person's sessions may hear has changed.
+func (m *Manager) Announce(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID) {
+	m.publish(ctx, Signal{Tenant: tenant, Change: Entitled, Person: person})
+}
 
 // News calls fn, which must not block, for each signal that tells of a Change, on
 // whatever node it came about, until stop. Run must be running. Like every signal

@@ -230,6 +230,7 @@ func journeyAcross(t *testing.T, more ...string) {
 
 	// One node dies; everything that was answered is at the other.
 	again := call[gateway.BookingView](ada, 201, "POST", "/api/v1/bookings", request)
+	socket.change("lodge.booking", "booked") // made at one, and its topic is followed at two
 	call[gateway.MessageView](grace.at(one), 202, "POST", "/api/v1/messages", gateway.MessageRequest{To: "all", Text: "as one dies"})
 	one.process.stop(syscall.SIGKILL)
 	socket.notice("as one dies")

@@ -65,6 +65,10 @@ func testNews(t *testing.T, open func(t *testing.T) Backend) {
 	if ended != 1 {
 		t.Errorf("heard of the end %d times", ended)
 	}
+	r.Announce(t.Context(), "t1", "p2")
+	if sig := await(t, heard); sig.Tenant != "t1" || sig.Change != sessions.Entitled || sig.Person != "p2" || len(sig.IDs) != 0 {
+		t.Errorf("heard %+v", sig)
+	}
 	stop()
 	if len(heard) != 0 {
 		t.Errorf("and then %+v", <-heard)

@@ -113,5 +113,5 @@ func signalOf(channel, text string) (sessions.Signal, bool) {
 			s.Change, s.Person = sessions.Change(change), lodge.PersonID(person)
 		}
 	}
-	return s, len(s.IDs) > 0
+	return s, len(s.IDs) > 0 || s.Change != ""
 }

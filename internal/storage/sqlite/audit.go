@@ -62,7 +62,7 @@ const selectAudit = `SELECT seq, time, tenant, actor, action, object, reason, ad
 
 // Read implements audit.Store.
 func (a *Audit) Read(ctx context.Context, after uint64, limit int) ([]audit.Entry, error) {
-	return a.entries(ctx, selectAudit+`WHERE seq > ? ORDER BY seq LIMIT ?`, int64(after), limit)
+	return a.entries(ctx, selectAudit+`WHERE seq > ? ORDER BY seq LIMIT ?+0`, int64(after), limit)
 }
 
 // List implements audit.Store.
@@ -96,9 +96,9 @@ func (a *Audit) List(ctx context.Context, tenant lodge.Tenant, f audit.Filter) (
 		where, args = where+` AND seq < ?`, append(args, int64(f.Before))
 	}
 	if !f.Newest {
-		return a.entries(ctx, selectAudit+where+` ORDER BY seq LIMIT ?`, append(args, f.Limit)...)
+		return a.entries(ctx, selectAudit+where+` ORDER BY seq LIMIT ?+0`, append(args, f.Limit)...)
 	}
-	entries, err := a.entries(ctx, selectAudit+where+` ORDER BY seq DESC LIMIT ?`, append(args, f.Limit)...)
+	entries, err := a.entries(ctx, selectAudit+where+` ORDER BY seq DESC LIMIT ?+0`, append(args, f.Limit)...)
 	slices.Reverse(entries)
 	return entries, err
 }

@@ -27,7 +27,7 @@ func (s *Persons) DueGrants(ctx context.Context, now, until time.Time, limit int
 	err := s.db.Update(ctx, func(tx *Tx) (err error) {
 		due = nil
 		rows, err := tx.Query(`SELECT tenant, session, issuer, checked_at, due_at, sealed FROM login_grants
-			WHERE due_at <= ? ORDER BY due_at LIMIT ?`, Micros(now), limit)
+			WHERE due_at <= ? ORDER BY due_at LIMIT ?+0`, Micros(now), limit)
 		if err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ func sweepSome(tx *Tx) (more bool, err error) {
 		return false, err
 	}
 	res, err := tx.Exec(`DELETE FROM log_entries WHERE epoch = ?1 AND seq IN (
-		SELECT seq FROM log_entries WHERE epoch = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3)`, epoch, through, sweepRows)
+		SELECT seq FROM log_entries WHERE epoch = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3+0)`, epoch, through, sweepRows)
 	if err != nil {
 		return false, err
 	}

@@ -17,7 +17,7 @@ func (l *Log) Read(ctx context.Context, name messaging.Topic, after messaging.Po
 			return err
 		}
 		seq, err = t.entries(tx, page, limit, seq,
-			`SELECT seq, tag, id, body FROM log_entries WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?`)
+			`SELECT seq, tag, id, body FROM log_entries WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?+0`)
 		page.More = seq < t.seq
 		return err
 	})
@@ -36,7 +36,7 @@ func (l *Log) ReadBack(ctx context.Context, name messaging.Topic, before messagi
 		// The floor's own entry may wait to be swept.
 		left := max(seq-1-t.floorSeq, 0)
 		seq, err := t.entries(tx, page, int(min(int64(limit), left)), seq,
-			`SELECT seq, tag, id, body FROM log_entries WHERE epoch = ? AND seq < ? ORDER BY seq DESC LIMIT ?`)
+			`SELECT seq, tag, id, body FROM log_entries WHERE epoch = ? AND seq < ? ORDER BY seq DESC LIMIT ?+0`)
 		page.More = seq > t.floorSeq+1
 		return err
 	})

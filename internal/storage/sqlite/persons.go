@@ -150,7 +150,7 @@ func (s *Persons) InGroup(ctx context.Context, tenant lodge.Tenant, group string
 
 // List implements idp.Store.
 func (s *Persons) List(ctx context.Context, tenant lodge.Tenant, after lodge.PersonID, limit int) ([]idp.Person, error) {
-	return s.query(ctx, tenant, selectPersons+` AND p.id > ? ORDER BY p.id LIMIT ?`, tenant, after, max(limit, 0))
+	return s.query(ctx, tenant, selectPersons+` AND p.id > ? ORDER BY p.id LIMIT ?+0`, tenant, after, max(limit, 0))
 }
 
 // SetDisabled implements idp.Store.
