@@ -25,6 +25,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed templates static sdk samples locales
@@ -65,8 +66,8 @@ const (
 // Pages renders the pages and serves what they need. It is immutable once made
 // and safe for concurrent use.
 type Pages struct {
-	pages   map[string]map[string]*template.Template // by language and name
-	mail    map[string]letters                       // by language
+	pages   map[string]map[string]*page // by language and name
+	mail    map[string]letters          // by language
 	locales *locales
 	static  *assets
 	sdk     *assets
@@ -90,7 +91,7 @@ func New() (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{pages: map[string]map[string]*template.Template{}, mail: map[string]letters{}, locales: locales, static: static, sdk: sdk}
+	p := &Pages{pages: map[string]map[string]*page{}, mail: map[string]letters{}, locales: locales, static: static, sdk: sdk}
 	for lang, printer := range locales.printers {
 		if p.pages[lang], err = p.parse(printer); err != nil {
 			return nil, err
@@ -103,8 +104,9 @@ func New() (*Pages, error) {
 }
 
 // parse reads every template as it speaks one language.
-func (p *Pages) parse(printer *Printer) (map[string]*template.Template, error) {
-	base, err := template.New("layout").Funcs(p.funcs(printer)).ParseFS(files, "templates/parts/*.html")
+func (p *Pages) parse(printer *Printer) (map[string]*page, error) {
+	funcs := p.funcs(printer)
+	base, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/parts/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: shared templates: %w", err)
 	}
@@ -112,18 +114,37 @@ func (p *Pages) parse(printer *Printer) (map[string]*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: templates: %w", err)
 	}
-	pages := map[string]*template.Template{}
+	pages := map[string]*page{}
 	for _, name := range names {
-		page, err := base.Clone()
+		own, err := template.New("page").Funcs(funcs).ParseFS(files, name)
 		if err != nil {
 			return nil, fmt.Errorf("web: %s: %w", name, err)
 		}
-		if _, err := page.ParseFS(files, name); err != nil {
-			return nil, fmt.Errorf("web: %s: %w", name, err)
-		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = page
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = &page{whole: sync.OnceValues(func() (*template.Template, error) { return join(base, own) })}
 	}
 	return pages, nil
+}
+
+// A page is made of the shared templates and its own when it is first rendered:
+// each has a copy of all the shared ones, which are most of what there is.
+type page struct {
+	whole func() (*template.Template, error)
+}
+
+func join(base, own *template.Template) (*template.Template, error) {
+	whole, err := base.Clone()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range own.Templates() {
+		if t.Tree == nil {
+			continue
+		}
+		if _, err := whole.AddParseTree(t.Name(), t.Tree); err != nil {
+			return nil, err
+		}
+	}
+	return whole, nil
 }
 
 // Render writes the named page with a status, in the language and the time zone
@@ -139,8 +160,12 @@ func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any)
 	if !ok {
 		return fmt.Errorf("web: no page %q", name)
 	}
+	whole, err := page.whole()
+	if err != nil {
+		return fmt.Errorf("web: %s: %w", name, err)
+	}
 	var b bytes.Buffer
-	if err := page.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
+	if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
 		return fmt.Errorf("web: render %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
