@@ -113,27 +113,52 @@ func shareNow(tx Tx, t lodge.Tenant, id string) (Share, error) {
 // their ids, and whose messages still reach them, by start.
 func (d *Desk) SharedWith(ctx context.Context, t lodge.Tenant, people ...lodge.PersonID) ([]Booking, error) {
 	var list []Booking
-	err := d.store.View(ctx, func(tx Tx) error {
-		list = nil
-		for _, person := range people {
-			ids, err := tx.SharedWith(t, person, d.now().Add(-d.opts.MessagePeriod))
+	err := d.store.View(ctx, func(tx Tx) (err error) {
+		list, err = d.sharedWith(tx, t, people)
+		return err
+	})
+	return list, outward(err)
+}
+
+func (d *Desk) sharedWith(tx Tx, t lodge.Tenant, people []lodge.PersonID) ([]Booking, error) {
+	var list []Booking
+	for _, person := range people {
+		ids, err := tx.SharedWith(t, person, d.now().Add(-d.opts.MessagePeriod))
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			rec, err := tx.Booking(t, id)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			for _, id := range ids {
-				rec, err := tx.Booking(t, id)
-				if err != nil {
-					return err
-				}
-				same := func(b Booking) bool { return b.ID == id }
-				if !slices.Contains(people, rec.Owner) && !slices.ContainsFunc(list, same) {
-					list = append(list, d.seen(rec.Booking))
-				}
+			same := func(b Booking) bool { return b.ID == id }
+			if !slices.Contains(people, rec.Owner) && !slices.ContainsFunc(list, same) {
+				list = append(list, d.seen(rec.Booking))
 			}
 		}
-		return nil
-	})
+	}
 	slices.SortStableFunc(list, func(a, b Booking) int { return a.Start.Compare(b.Start) })
+	return list, nil
+}
+
+// Heard returns the bookings whose messages still reach a person: their own, as
+// ListByPerson has them, and behind them those that are shared with any of their
+// ids, as SharedWith has them, both at one moment.
+func (d *Desk) Heard(ctx context.Context, t lodge.Tenant, owner lodge.PersonID, ids ...lodge.PersonID) ([]Booking, error) {
+	var list []Booking
+	err := d.store.View(ctx, func(tx Tx) error {
+		shared, err := d.sharedWith(tx, t, ids)
+		if err != nil {
+			return err
+		}
+		list, err = tx.List(t, Filter{Owner: owner, Within: Interval{Start: d.now().Add(-d.opts.MessagePeriod)}, Limit: listLimit})
+		for i := range list {
+			list[i] = d.seen(list[i])
+		}
+		list = append(list, shared...)
+		return err
+	})
 	return list, outward(err)
 }
 

@@ -114,21 +114,18 @@ func (g *Gateway) membership(ctx context.Context, s sessions.Session) (*membersh
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range merged.All(s.Person) {
+	ids := merged.All(s.Person)
+	for _, id := range ids {
 		m.add("user:" + string(id))
 	}
 	if err := g.addBindings(ctx, s, m); err != nil {
 		return nil, err
 	}
-	mine, err := g.mineNow(ctx, s)
+	heard, err := g.desk.Heard(ctx, s.Tenant, s.Person, ids...)
 	if err != nil {
 		return nil, err
 	}
-	shared, err := g.sharedNow(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range append(mine, shared...) {
+	for _, b := range heard {
 		g.addBooking(m, b, now)
 	}
 	return m, nil

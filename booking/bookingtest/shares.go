@@ -102,6 +102,15 @@ func testShareEnds(t *testing.T, l *lab) {
 	if list, err := l.desk.SharedWith(t.Context(), tenant, "soren"); err != nil || len(list) != 1 || list[0].State != booking.Booked {
 		t.Errorf("shared with soren: %+v %v", list, err)
 	}
+	heard := func(owner lodge.PersonID, ids ...lodge.PersonID) {
+		t.Helper()
+		if list, err := l.desk.Heard(t.Context(), tenant, owner, ids...); err != nil || len(list) != 1 || list[0].ID != b.ID || list[0].State != booking.Booked {
+			t.Errorf("heard by %s: %+v %v", owner, list, err)
+		}
+	}
+	heard("ada", "ada")
+	heard("ada", "ada", "soren")
+	heard("soren", "soren")
 	must(t, errOf(l.desk.Cancel(t.Context(), tenant, b.ID, "")))
 	_, err = l.desk.JoinShare(t.Context(), tenant, code, member("soren"))
 	wantCode(t, err, lodge.CodeNotFound)
