@@ -280,6 +280,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	g.presence = newPresence(g)
 	options := g.relayOptions(tokens, parts)
 	options.Allowed, options.End, options.Decided, options.Observer = g.scoped, g.endCode, g.recordRelay, g.presence
+	options.Distant = g.presence
 	g.relay = relay.New(access{parts.Sessions, parts.Clock, g.stateOf}, parts.Clock, options)
 	g.hub = messaging.NewHub(parts.Topics, members{g}, inbox{g}, parts.Clock, messaging.HubOptions{
 		Logger: parts.Log, Seen: g.presence.connected, Moved: g.presence.moved, Merged: g.persons.Merged, Grace: cfg.LeaseGrace,

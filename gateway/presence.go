@@ -24,8 +24,9 @@ const keepSightings = 26 * time.Hour
 
 // presence notes who was in an experiment and when: in a log of its own, for
 // registers that are opened later, and in the registers that are open. It is
-// the relay's observer. Each node notes who is with it; who is there at this
-// moment on all of them, the hub knows.
+// the relay's observer. Each node notes who is with it, and every gateway who is
+// with the relays on their own, which have no log to note it in; who is there at
+// this moment on all of them, the hub knows.
 type presence struct {
 	g    *Gateway
 	wake chan struct{}

@@ -39,6 +39,8 @@ type gathering struct {
 	at     time.Time
 	peers  []PeerStatus
 	silent []string
+	mute   map[string]bool // the same by id
+	failed bool            // the other nodes are not known
 }
 
 func (a *asked) init(f *fleet) { a.fleet, a.by = f, map[lodge.Tenant]*gathering{} }
@@ -53,6 +55,7 @@ type wirePeer struct {
 	Name       string         `json:"name"`
 	Booking    string         `json:"booking"`
 	Experiment string         `json:"experiment"`
+	Unseen     bool           `json:"unseen"` // no Observer is told of it
 }
 
 // AllPeers returns the open connections of a tenant on all nodes, in no particular
@@ -92,17 +95,18 @@ func (a *asked) gather(ctx context.Context, tenant lodge.Tenant) *gathering {
 	// Others may wait for it whose client has not left.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.fleet.AskWait)
 	defer cancel()
-	g.peers, g.silent = a.ask(ctx, tenant)
+	a.ask(ctx, tenant, g)
 	g.at = time.Now()
 	return g
 }
 
-// ask puts the question to every node that lives.
-func (a *asked) ask(ctx context.Context, tenant lodge.Tenant) (peers []PeerStatus, silent []string) {
+// ask puts the question of g to every node that lives.
+func (a *asked) ask(ctx context.Context, tenant lodge.Tenant, g *gathering) {
 	nodes, err := a.fleet.Leases.Nodes(ctx, tenant)
 	if err != nil {
 		a.fleet.relay.opts.Logger.WarnContext(ctx, "relay: the other nodes are not known", "err", err)
-		return nil, []string{"all others"}
+		g.silent, g.failed = []string{"all others"}, true
+		return
 	}
 	missing := map[string]string{} // host by id
 	for _, n := range nodes {
@@ -111,7 +115,7 @@ func (a *asked) ask(ctx context.Context, tenant lodge.Tenant) (peers []PeerStatu
 		}
 	}
 	if len(missing) == 0 {
-		return nil, nil
+		return
 	}
 	err = a.fleet.Asks.Ask(ctx, tenant, func(node string, answer []byte) bool {
 		if _, awaited := missing[node]; !awaited {
@@ -123,17 +127,20 @@ func (a *asked) ask(ctx context.Context, tenant lodge.Tenant) (peers []PeerStatu
 			return true
 		}
 		delete(missing, node)
-		peers = append(peers, of...)
+		for i := range of {
+			of[i].node = node
+		}
+		g.peers = append(g.peers, of...)
 		return len(missing) > 0
 	})
-	for _, host := range missing {
-		silent = append(silent, host)
+	g.mute = map[string]bool{}
+	for id, host := range missing {
+		g.silent, g.mute[id] = append(g.silent, host), true
 	}
-	slices.Sort(silent)
-	if err != nil || len(silent) > 0 {
-		a.fleet.relay.opts.Logger.WarnContext(ctx, "relay: nodes that did not answer", "nodes", silent, "err", err)
+	slices.Sort(g.silent)
+	if err != nil || len(g.silent) > 0 {
+		a.fleet.relay.opts.Logger.WarnContext(ctx, "relay: nodes that did not answer", "nodes", g.silent, "err", err)
 	}
-	return peers, silent
 }
 
 // host is what a node is called.
@@ -173,7 +180,7 @@ func (f *fleet) answer(ctx context.Context) {
 func (f *fleet) pack(tenant lodge.Tenant) []byte {
 	var list []wirePeer
 	for _, p := range f.relay.Peers(tenant) {
-		list = append(list, wirePeer{p, p.Session, p.Kind, p.Person, p.Name, p.Booking, p.Experiment})
+		list = append(list, wirePeer{p, p.Session, p.Kind, p.Person, p.Name, p.Booking, p.Experiment, f.relay.unseen})
 	}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // a level that there is
@@ -206,6 +213,7 @@ func unpack(answer []byte) ([]PeerStatus, error) {
 		peers[i] = p.PeerStatus
 		s := &peers[i]
 		s.Session, s.Kind, s.Person, s.Name, s.Booking, s.Experiment = p.Session, p.Kind, p.Person, p.Name, p.Booking, p.Experiment
+		s.unseen = p.Unseen
 	}
 	return peers, nil
 }

@@ -22,10 +22,15 @@ import (
 )
 
 // everybody is an Access that gives every code every right.
-type everybody struct{}
+type everybody struct{ kind string }
 
-func (everybody) Grant(_ context.Context, tenant lodge.Tenant, code, topic string) (relay.Grant, error) {
-	return relay.Grant{Tenant: tenant, Session: code, Kind: "service", Topic: topic, Read: true, Write: true, Name: "Name of " + code}, nil
+func (e everybody) Grant(_ context.Context, tenant lodge.Tenant, code, topic string) (relay.Grant, error) {
+	g := relay.Grant{Tenant: tenant, Session: code, Kind: e.kind, Topic: topic, Read: true, Write: true, Name: "Name of " + code}
+	if e.kind == "experiment" {
+		g.Person = lodge.PersonID("person-" + code)
+		g.Experiment, _, _ = strings.Cut(topic, "-")
+	}
+	return g, nil
 }
 
 func (everybody) Renew(_ context.Context, g relay.Grant) (relay.Grant, error) { return g, nil }
@@ -35,6 +40,10 @@ func (everybody) Watch(relay.Grant, func()) (stop func())                     { 
 type fleet struct {
 	t      *testing.T
 	shared *relaytest.Memory
+
+	kind    string                    // of the grants
+	distant map[string]relay.Observer // by node
+	hints   *bus                      // nil: each node for itself
 
 	mu    sync.Mutex
 	nodes map[string]*fleetNode // by host
@@ -55,7 +64,7 @@ func pass(d time.Duration) { <-time.After(d) }
 // inFleet runs a test in a bubble of its own.
 func inFleet(t *testing.T, test func(*testing.T, *fleet)) {
 	synctest.Test(t, func(t *testing.T) {
-		test(t, &fleet{t: t, shared: relaytest.NewMemory(), nodes: map[string]*fleetNode{}})
+		test(t, &fleet{t: t, kind: "service", shared: relaytest.NewMemory(), nodes: map[string]*fleetNode{}})
 	})
 }
 
@@ -68,11 +77,16 @@ func (f *fleet) node(name string) *fleetNode {
 	if strings.HasPrefix(name, "gateway") {
 		self.URL = ""
 	}
-	n.Relay = relay.New(everybody{}, lodge.SystemClock{}, relay.Options{
+	options := relay.Options{
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Allowed: func(context.Context, lodge.Tenant, string, string) (bool, error) { return true, nil },
 		Fleet:   &relay.Fleet{Self: self, Tenants: []lodge.Tenant{lodge.DefaultTenant}, Leases: n.end, Notes: n.end, Asks: n.end},
-	})
+		Distant: f.distant[name],
+	}
+	if f.hints != nil {
+		options.Hints = f.hints
+	}
+	n.Relay = relay.New(everybody{f.kind}, lodge.SystemClock{}, options)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/session/", n.Session)
 	mux.HandleFunc("/status", n.Status)

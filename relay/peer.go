@@ -131,6 +131,7 @@ func (p *peer) unlinger() {
 func (p *peer) serve(conn net.Conn, ahead []byte, asked time.Time) {
 	p.openOutbox(conn)
 	p.opened.Store(true)
+	p.relay.changed(*p.grant.Load())
 	if p.room.key.topic == StatsTopic {
 		p.deliver(&ws.Writer{}, p.relay.stats(p.ctx, p.room.key.tenant))
 	}

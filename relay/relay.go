@@ -112,6 +112,10 @@ type Options struct {
 	Decided func(*http.Request, Decision)
 	// Observer is told who joined and left. Default: nobody is.
 	Observer Observer
+	// Distant is told likewise who joined and left, through an experiment's code, at
+	// those nodes of the fleet that have no Observer; every node that has a Distant
+	// tells its own, within seconds. Default: nobody is told.
+	Distant Observer
 	// Canary is told how long each message of the canary took, a stream of the
 	// relay's own, or that it was lost. Default: there is none.
 	Canary func(delay time.Duration, lost bool)
@@ -209,12 +213,14 @@ type Relay struct {
 	rooms   *rooms
 	crowd   *crowd
 	fleet   *fleet // nil: on its own
+	unseen  bool   // no Observer is told of connections here
 
 	refusals refusals
 }
 
 // New returns a Relay that asks access. It starts nothing: see Run.
 func New(access Access, clock lodge.Clock, opts Options) *Relay {
+	unseen := opts.Observer == nil
 	opts.setDefaults()
 	r := &Relay{
 		access:  newGuard(access, clock, &opts),
@@ -222,6 +228,7 @@ func New(access Access, clock lodge.Clock, opts Options) *Relay {
 		opts:    opts,
 		tickets: newTickets(opts.TicketLife),
 		rooms:   newRooms(),
+		unseen:  unseen,
 		crowd:   &crowd{perPerson: opts.MaxPerPerson, perAddress: opts.MaxPerAddress, in: map[crowdKey]int{}},
 
 		refusals: newRefusals(),

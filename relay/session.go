@@ -194,7 +194,12 @@ func (r *Relay) enter(ctx context.Context, req *http.Request, grant Grant) (_ *p
 		return nil, errGoingAway
 	}
 	p.onLeave(p.unlinger)
-	p.onLeave(func() { r.rooms.leave(p) })
+	p.onLeave(func() {
+		r.rooms.leave(p)
+		if p.opened.Load() {
+			r.changed(grant)
+		}
+	})
 	p.onLeave(p.lease.stop)
 	p.onLeave(p.cancel)
 	p.onLeave(r.access.Watch(grant, p.check))

@@ -30,6 +30,9 @@ type PeerStatus struct {
 	Name       string         `json:"-"`
 	Booking    string         `json:"-"`
 	Experiment string         `json:"-"`
+
+	node   string // the other one that it is at; empty: this one
+	unseen bool   // no Observer is told of it there
 }
 
 // Counts are numbers of messages: of one connection, or of the whole relay

@@ -40,6 +40,8 @@ type tenancy struct {
 	first  sync.Once
 	joined chan struct{} // closed by the first beat
 	moved  chan struct{} // holds a token after until has changed
+
+	changes chan struct{} // holds a token after a connection has come or gone
 }
 
 func newFleet(r *Relay, cfg Fleet) *fleet {
@@ -49,6 +51,7 @@ func newFleet(r *Relay, cfg Fleet) *fleet {
 	for _, tenant := range cfg.Tenants {
 		f.tenancies[tenant] = &tenancy{
 			fleet: f, tenant: tenant, held: map[string]time.Time{}, joined: make(chan struct{}), moved: make(chan struct{}, 1),
+			changes: make(chan struct{}, 1),
 		}
 	}
 	return f
@@ -63,6 +66,12 @@ func (f *fleet) run(ctx context.Context) {
 	for _, t := range f.tenancies {
 		wg.Go(func() { t.keep(ctx) })
 		wg.Go(func() { t.watch(ctx) })
+		if f.Asks != nil && f.relay.opts.Distant != nil {
+			wg.Go(func() { (&distant{t, map[distantKey]Grant{}}).run(ctx) })
+		}
+		if f.carries() && f.relay.unseen {
+			wg.Go(func() { t.tellChanges(ctx) })
+		}
 	}
 	if f.Asks != nil && f.carries() {
 		wg.Go(func() { f.answer(ctx) })

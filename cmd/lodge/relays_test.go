@@ -427,6 +427,18 @@ func TestRelaysOnTheirOwn(t *testing.T) {
 		token := activity.Streams[0].Token
 		topic := activity.Streams[0].URL[strings.LastIndex(activity.Streams[0].URL, "/")+1:]
 		viewer, _ := dial(topic, token)
+		// The relay has no log of messages to say so in: the gateway finds out.
+		present := func(want ...string) {
+			t.Helper()
+			wstest.Eventually(t, fmt.Sprint("in the experiment: ", want), func() bool {
+				var names []string
+				for _, p := range call[gateway.PresenceView](linus, 200, "GET", "/api/v1/presence?experiment=pend00", nil).People {
+					names = append(names, p.Name)
+				}
+				return slices.Equal(names, want)
+			})
+		}
+		present("Ada Lovelace")
 		state := func(online bool) {
 			t.Helper()
 			call[gateway.ExperimentView](linus, 200, "PUT", "/api/v1/admin/experiments/pend00/state", gateway.ExperimentStateRequest{Online: online, Reason: "The bearing is stuck."})
@@ -435,6 +447,7 @@ func TestRelaysOnTheirOwn(t *testing.T) {
 		if frame := wstest.Closed(t, viewer, 5*time.Second); frame.Code != 4409 || frame.Reason != "The bearing is stuck." {
 			t.Errorf("closed with %v", frame)
 		}
+		present()
 		state(true)
 		viewer, _ = dial(topic, token)
 		call[gateway.BookingView](ada, 200, "DELETE", "/api/v1/bookings/"+booking.ID, gateway.CancelRequest{})
