@@ -62,7 +62,7 @@ func TestRel22_NoBookingIsDoubleOrLost(t *testing.T) {
 			prepare(t, store, experiments(want))
 			l := &load{
 				fleet: startFleet(t, store, b.nodes), want: want,
-				http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: clients}},
+				http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}},
 			}
 			t.Cleanup(l.http.CloseIdleConnections)
 			failed := make(chan error, 1)

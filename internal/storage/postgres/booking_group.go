@@ -29,6 +29,7 @@ type group struct {
 
 // An update is one caller's.
 type update struct {
+	ctx      context.Context // the caller's
 	fn       func(tx booking.Tx) error
 	soon     bool          // need not be on disk when it is answered
 	lead     chan struct{} // holds a value when the caller is to run the next group
@@ -46,7 +47,7 @@ func (g *group) Update(ctx context.Context, fn func(tx booking.Tx) error) error 
 }
 
 func (g *group) do(ctx context.Context, u *update) error {
-	u.lead, u.done = make(chan struct{}, 1), make(chan struct{})
+	u.ctx, u.lead, u.done = ctx, make(chan struct{}, 1), make(chan struct{})
 	g.mu.Lock()
 	g.queue = append(g.queue, u)
 	if !g.active {
@@ -142,8 +143,13 @@ func (g *group) transact(batch []*update, strict bool) error {
 
 // attempt runs one update inside a savepoint, and once more on a strict line when
 // something did not go as expected. It returns an error when the whole transaction
-// has to be run again, or cannot be.
+// has to be run again, or cannot be. An update whose caller has gone is not run
+// again: the caller may be asking another node by now, and what that one refuses
+// must not come about afterwards.
 func (u *update) attempt(l *line) error {
+	if u.err, u.panicked = u.ctx.Err(), nil; u.err != nil {
+		return nil
+	}
 	if err := l.then(`SAVEPOINT one`); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/booking"
@@ -141,3 +142,19 @@ func TestTableRefusesOverlaps(t *testing.T) {
 }
 
 var base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// A caller that has gone may be asking another node by now: what met others is
+// not run again for it.
+func TestUpdateIsNotRunAgainForACallerThatHasGone(t *testing.T) {
+	db := open(t, fresh(t))
+	ctx, leave := context.WithCancel(t.Context())
+	runs := 0
+	err := NewBookings(db).Update(ctx, func(booking.Tx) error {
+		runs++
+		leave()
+		return &pgconn.PgError{Code: "40001"}
+	})
+	if !errors.Is(err, context.Canceled) || runs != 1 {
+		t.Errorf("ran %d times, %v", runs, err)
+	}
+}
