@@ -39,6 +39,18 @@ func (g *Gateway) Assets(folders Folders) http.Handler {
 	})
 }
 
+// conformance sends the developer of an experiment UI to the conformance page
+// where UIs are: on this origin it would meet neither CORS nor streams of other
+// nodes as theirs do, and a code is no business of the gateway's pages.
+func (g *Gateway) conformance(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	to := g.cfg.AssetsURL + "/sdk/conformance.html"
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
+	http.Redirect(w, r, to, http.StatusFound)
+}
+
 // uiFiles answers for what is below /assets/{namespace}/.
 type uiFiles struct{ folders Folders }
 

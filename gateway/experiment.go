@@ -19,14 +19,18 @@ func (g *Gateway) remaining(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) answerRemaining(w http.ResponseWriter, r *http.Request, s sessions.Session) error {
+	cat, err := g.desk.Catalogue(r.Context(), s.Tenant)
+	if err != nil {
+		return err
+	}
+	streams := []RemainingStream{}
+	for _, stream := range g.streamViews(cat.Experiments[s.Experiment], "") {
+		streams = append(streams, RemainingStream{For: stream.For, URL: stream.URL, ConnectionType: stream.ConnectionType, Scopes: stream.Scopes, Topic: stream.Topic})
+	}
 	if isTest(s) {
-		cat, err := g.desk.Catalogue(r.Context(), s.Tenant)
-		if err != nil {
-			return err
-		}
 		now := g.clock.Now()
 		return writeJSON(w, http.StatusOK, RemainingView{
-			Experiment: s.Experiment, Title: describe(cat, s.Experiment).title, Now: now, End: s.ExpiresAt, State: string(s.State(now)), Reason: s.Reason, Extend: []int{},
+			Experiment: s.Experiment, Title: describe(cat, s.Experiment).title, Now: now, End: s.ExpiresAt, State: string(s.State(now)), Reason: s.Reason, Extend: []int{}, Streams: streams,
 		})
 	}
 	b, err := g.desk.Get(r.Context(), s.Tenant, s.Booking)
@@ -43,7 +47,7 @@ func (g *Gateway) answerRemaining(w http.ResponseWriter, r *http.Request, s sess
 	now := g.clock.Now()
 	return writeJSON(w, http.StatusOK, RemainingView{
 		Booking: b.ID, Experiment: b.Experiment, Title: view.Title, Now: now, End: b.End,
-		State: string(s.State(now)), Reason: orElse(s.Reason, b.CancelReason), Extend: view.Extend,
+		State: string(s.State(now)), Reason: orElse(s.Reason, b.CancelReason), Extend: view.Extend, Streams: streams,
 	})
 }
 

@@ -36,6 +36,7 @@ func (g *Gateway) routes() chi.Router {
 	r.Get("/healthz", g.api(g.healthz))
 	r.Handle("/static/*", g.pages.Static())
 	r.Handle("/sdk/*", g.pages.SDK())
+	r.Get("/sdk/conformance.html", g.conformance)
 	r.Get("/api/openapi.yaml", document("application/yaml", OpenAPI))
 	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))
 	r.Post("/backchannel-logout/{idp}", g.api(g.backchannelLogout)) // from issuers, with a signed token

@@ -294,6 +294,17 @@ type RemainingView struct {
 	State      string    `json:"state"` // active, pending, expired, revoked
 	Reason     string    `json:"reason,omitempty"`
 	Extend     []int     `json:"extend"` // minutes
+
+	Streams []RemainingStream `json:"streams"`
+}
+
+// RemainingStream is a stream that the code of the request opens.
+type RemainingStream struct {
+	For            string   `json:"for"`
+	URL            string   `json:"url"` // POST here with Authorization: code
+	ConnectionType string   `json:"connection_type"`
+	Scopes         []string `json:"scopes"`
+	Topic          string   `json:"topic"`
 }
 
 // TicketView answers POST /api/v1/messages/ticket: a websocket address good for

@@ -38,16 +38,18 @@ type assets struct {
 
 // asset is one file; its fields never change.
 type asset struct {
-	mime  string
-	etag  string
-	plain []byte
-	gzip  []byte // nil when compressing does not pay
+	mime    string
+	etag    string
+	plain   []byte
+	gzip    []byte // nil when compressing does not pay
+	forEver bool   // what this address holds never changes
 }
 
 // types lists what the trees hold; the host's own table may differ or be absent.
 var types = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".html":  "text/html; charset=utf-8",
+	".json":  "application/json",
 	".js":    "text/javascript; charset=utf-8",
 	".svg":   "image/svg+xml",
 	".ts":    "text/plain; charset=utf-8",
@@ -56,7 +58,8 @@ var types = map[string]string{
 }
 
 // newAssets reads the directories of a tree, each of which becomes the
-// directory of the addresses that the map gives for it.
+// directory of the addresses that the map gives for it. A single file keeps its
+// whole path below that.
 func newAssets(tree fs.FS, prefix, origin string, roots map[string]string) (*assets, error) {
 	a := &assets{prefix: prefix, origin: origin, files: map[string]*asset{}}
 	whole := sha256.New()
@@ -165,11 +168,14 @@ func (a *assets) url(name string) (string, error) {
 	return a.prefix + a.version + "/" + name, nil
 }
 
-// find splits an address below the prefix into the file and whether it named
-// this build's version.
-func (a *assets) find(name string) (f *asset, current bool) {
+// find splits an address below the prefix into the file and whether it will
+// always be the same: the address names this build's version or the file's own.
+func (a *assets) find(name string) (f *asset, forEver bool) {
+	if name == "" {
+		name = "index.html"
+	}
 	if f = a.files[name]; f != nil {
-		return f, false
+		return f, f.forEver
 	}
 	version, rest, _ := strings.Cut(name, "/")
 	return a.files[rest], version == a.version
@@ -183,7 +189,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Only GET and HEAD are answered here.", http.StatusMethodNotAllowed)
 		return
 	}
-	f, current := a.find(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix), "/"))
+	f, forEver := a.find(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix), "/"))
 	if f == nil {
 		http.NotFound(w, r)
 		return
@@ -192,7 +198,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.mime)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
-	if current {
+	if forEver {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	if a.origin != "" {

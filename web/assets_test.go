@@ -104,31 +104,8 @@ func TestStaticRefusesWhatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestSDKIsForEveryOrigin(t *testing.T) {
-	p := newPages(t)
-	for _, h := range []http.Handler{p.SDK(), http.StripPrefix("/sdk", p.SDK())} {
-		for _, name := range []string{"/sdk/lodge.js", "/sdk/lodge.d.ts"} {
-			r := get(t, h, name)
-			if r.StatusCode != http.StatusOK || r.Header.Get("Access-Control-Allow-Origin") != "*" {
-				t.Errorf("%s: %d, %v", name, r.StatusCode, r.Header)
-			}
-		}
-	}
-}
-
-// The budgets of design and pages, in bytes as they travel.
-const (
-	sdkBudget       = 4 << 10
-	firstViewBudget = 60 << 10
-)
-
-func TestSDKSize(t *testing.T) {
-	small := body(t, get(t, newPages(t).SDK(), "/sdk/lodge.js", "Accept-Encoding", "gzip"))
-	t.Logf("lodge.js: %d bytes compressed", len(small))
-	if len(small) > sdkBudget {
-		t.Errorf("lodge.js has %d bytes compressed, more than %d", len(small), sdkBudget)
-	}
-}
+// firstViewBudget is that of every page, in bytes as they travel.
+const firstViewBudget = 60 << 10
 
 var importFrom = regexp.MustCompile(`(?m)(?:from |import\()'([^']+)'`)
 

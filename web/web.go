@@ -11,7 +11,7 @@
 // view types of views.go, sets every security header, and mounts the handlers:
 //
 //	/static/…  Static()   stylesheet, modules, icons; content-hashed, immutable
-//	/sdk/…     SDK()      lodge.js and its types, readable from every origin
+//	/sdk/…     SDK()      lodge.js, its components and types, readable from every origin
 //	/assets/…  Samples()  namespaces of experiment UIs, on their own host name
 package web
 
@@ -80,14 +80,14 @@ func New() (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	static, err := newAssets(files, "/static/", "", map[string]string{"static": "", "sdk": "sdk"})
+	static, err := newAssets(files, "/static/", "", map[string]string{"static": "", "sdk/lodge.js": ""})
 	if err != nil {
 		return nil, err
 	}
 	if err := static.addWords(locales); err != nil {
 		return nil, err
 	}
-	sdk, err := newAssets(files, "/sdk/", "*", map[string]string{"sdk": ""})
+	sdk, err := newSDK(files)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,3 @@ func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any)
 
 // Static serves /static/….
 func (p *Pages) Static() http.Handler { return p.static }
-
-// SDK serves /sdk/lodge.js and /sdk/lodge.d.ts to every origin: an experiment
-// UI imports it from the gateway or from its own assets host.
-func (p *Pages) SDK() http.Handler { return p.sdk }

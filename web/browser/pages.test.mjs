@@ -75,6 +75,9 @@ async function seed() {
   const id = (name) => found.find((person) => person.name.startsWith(name)).id
   at.merge = `/admin/persons/${id('Søren')}/merge?into=${id('Ada')}`
   at.soren = new URL(soren.page.url()).pathname
+  const {uis: [ui]} = await ada.api('POST', `/api/v1/bookings/${live.id}/activity`)
+  const {origin, search} = new URL(ui.url)
+  Object.assign(at, {conformance: `${origin}/sdk/conformance.html`, streams: search.slice(1)})
 }
 
 const open = (details) => async (page) => {
@@ -117,6 +120,13 @@ const pages = [
   ['join-visitor', 'visitor', () => '/join'],
   ['handin', 'ada', () => `/handins/${at.handin}`],
   ['messages', 'ada', () => '/messages'],
+  ['sdk', 'visitor', () => '/sdk/'],
+  ['conformance', 'visitor', () => at.conformance],
+  ['conformance-open', 'visitor', () => `${at.conformance}?${at.streams}`, async (page) => {
+    await page.getByTestId('count-lodge.caught-up').filter({hasText: '1'}).waitFor()
+    await page.getByTestId('ui-message').first().waitFor()
+    await page.getByTestId('stop').click()
+  }],
   ['survey', 'ada', () => `/surveys/${at.survey}`],
   ['attendance', 'ada', () => '/attendance'],
   ['sessions', 'ada', () => '/sessions'],

@@ -1,14 +1,19 @@
-// lodge.js: what an experiment's page needs of Lodge. No dependencies.
+// lodge.js: what an experiment's page needs of Lodge. Its types are in lodge.d.ts.
 //
-//   import {Lodge} from '../sdk/lodge.js'
-//   const lodge = new Lodge()                        // reads ?streams= and ?exp=
+//   import {Lodge} from '…/sdk/lodge.js'
+//   const lodge = new Lodge()                        // reads streams= and exp=
 //   lodge.stream('data').on('message', ({detail}) => show(JSON.parse(detail)))
 //   lodge.messages().on('lodge.notice', ({detail}) => tell(detail.data.text))
 
+export const version = '1.0.0'
+
 // Answers and close codes after which trying again cannot help.
 const FINAL = new Set([401, 403, 404, 409, 4401, 4403, 4409])
-const OFFLINE = new Set([409, 4409])
-const WORDS = {4401: 'The time is over.', 4403: 'Access was ended.', 4409: 'The experiment is off-line.'}
+const offline = ({closed}) => closed && closed.code % 4000 === 409
+const WORDS = {
+  1006: 'The connection was lost.',
+  4401: 'The time is over.', 4403: 'Access was ended.', 4408: 'Access could not be checked.', 4409: 'The experiment is off-line.',
+}
 
 /** Refused is thrown when a request was answered, with the reason in words. */
 export class Refused extends Error {
@@ -30,11 +35,22 @@ export async function call(url, {token, body, ...init} = {}) {
   return answer
 }
 
+class Emitter extends EventTarget {
+  on(type, listener) {
+    this.addEventListener(type, listener)
+    return this
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, {detail}))
+  }
+}
+
 /**
  * Link is a websocket that comes back: after pauses with full jitter, unless it
  * was told why it may not. `state` is connecting, open, waiting or closed.
  */
-export class Link extends EventTarget {
+export class Link extends Emitter {
   #ws
   #run = 0
   #wake = () => {}
@@ -49,15 +65,6 @@ export class Link extends EventTarget {
     globalThis.addEventListener?.('online', () => this.#wake())
   }
 
-  on(type, listener) {
-    this.addEventListener(type, listener)
-    return this
-  }
-
-  emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, {detail}))
-  }
-
   /** open begins, also again after closed. */
   open() {
     if (this.state === 'closed') {
@@ -69,15 +76,14 @@ export class Link extends EventTarget {
 
   /** close ends it from this side. */
   close() {
-    this.#run++
+    this.#end()
     this.#ws?.close(1000)
     this.#wake()
-    this.#set('closed')
   }
 
   send(data) {
     if (this.#ws?.readyState !== 1) return false
-    this.#ws.send(typeof data === 'object' && data.constructor === Object ? JSON.stringify(data) : data)
+    this.#ws.send(data?.constructor === Object ? JSON.stringify(data) : data)
     return true
   }
 
@@ -89,6 +95,12 @@ export class Link extends EventTarget {
     if (this.state === state) return
     this.state = state
     this.emit('state', state)
+  }
+
+  #end(closed) {
+    this.#run++
+    this.closed = closed
+    this.#set('closed')
   }
 
   async #loop(run) {
@@ -119,14 +131,14 @@ export class Link extends EventTarget {
       }
       if (!current()) return
       const {code = 0} = end
+      const why = {code, reason: end.reason || end.message || WORDS[code] || ''}
       if (FINAL.has(code)) {
-        this.closed = {code, reason: end.reason || end.message || WORDS[code]}
-        this.#run++
-        this.#set('closed')
-        this.emit('closed', this.closed)
+        this.#end(why)
+        this.emit('closed', why)
         return
       }
       this.#set('waiting')
+      this.emit('lost', why)
       await new Promise((done) => {
         this.#wake = done
         setTimeout(done, this.pause ?? Math.random() * Math.min(20000, 500 * 2 ** tries))
@@ -144,7 +156,9 @@ export class Link extends EventTarget {
 export class Messages extends Link {
   /** positions by topic; replace before open() to go on from elsewhere */
   positions = {}
+  /** whether this connection has brought all that was missed */
   caughtUp = false
+  #fresh = false
   #seen = new Set()
   #due = {}
 
@@ -160,19 +174,21 @@ export class Messages extends Link {
 
   receive(data) {
     const event = JSON.parse(data)
-    const {id, source, type, lodgetopic: topic, lodgepos: pos} = event
+    const {id, source, type, lodgetopic: topic, lodgepos: pos, data: of} = event
     const key = source + ' ' + id
     if (!this.#seen.has(key)) {
       this.#seen.add(key)
       if (this.#seen.size > 5000) this.#seen.delete(this.#seen.values().next().value)
       if (type === 'lodge.caught-up') {
-        this.caughtUp = true
-        Object.assign(this.positions, event.data.positions)
+        this.caughtUp = this.#fresh = true
+        Object.assign(this.positions, of.positions)
       }
-      if (type === 'lodge.reconnect') this.pause = event.data.after_ms
+      if (type === 'lodge.gap') this.positions[of.topic] = of.position
+      if (type === 'lodge.reconnect') this.pause = of.after_ms
       this.emit('message', event)
       this.emit(type, event)
-      if (this.caughtUp && event.data?.priority === 'safety') this.emit('safety', event)
+      // What came before the first catching up is history; all that is missed later is news.
+      if (this.#fresh && of?.priority === 'safety') this.emit('safety', event)
     }
     if (pos) {
       this.positions[topic] = pos
@@ -195,20 +211,23 @@ export class Messages extends Link {
   }
 }
 
-/** Lodge is one experiment page's access: streams, messages, time left. */
-export class Lodge {
-  #streams = {}
+/** Lodge is one experiment page's access: streams, messages, time, control. */
+export class Lodge extends Emitter {
+  #links = {}
   #messages
   #behind = []
   #skew = 0
 
-  constructor({search = globalThis.location?.search} = {}) {
-    const query = new URLSearchParams(search)
+  constructor({search, token, origin} = {}) {
+    super()
+    const {location} = globalThis
+    // A fragment, unlike a query, is seen by no server on the way.
+    const query = new URLSearchParams(search ?? (location ? `${location.search}&${location.hash.slice(1)}` : ''))
     this.streams = JSON.parse(query.get('streams') || '[]')
     this.end = Number(query.get('exp')) * 1000
     const [first] = this.streams
-    this.token = first?.token
-    this.origin = first && new URL(first.url).origin
+    this.token = token ?? first?.token
+    this.origin = origin ?? (first && new URL(first.url).origin)
     Lodge.current ??= this
   }
 
@@ -216,30 +235,36 @@ export class Lodge {
   stream(name) {
     const s = this.streams.find((s) => s.for === name)
     if (!s) throw new Error(`No stream is for "${name}".`)
-    return this.#streams[name] ??= new Link(async () => (await call(s.url, {method: 'POST', token: s.token})).uri).open()
+    if (this.#links[name]) return this.#links[name]
+    const link = this.#links[name] = new Link(async () => (await call(s.url, {method: 'POST', token: s.token ?? this.token})).uri)
+    return link.on('closed', () => {
+      if (!offline(link)) return
+      this.messages() // tell when it is back, unless that was just now
+      setTimeout(() => offline(link) && link.open(), 30000)
+    }).open()
+  }
+
+  messages() {
+    return this.#messages ??= new Messages(async () => (await this.#api('messages/ticket', 'POST')).uri)
+      .on('lodge.experiment', ({detail}) => {
+        if (detail.data.online) for (const link of Object.values(this.#links)) if (offline(link)) link.open()
+      })
+      .on('lodge.booking', () => this.remaining().catch(() => {}))
+      .open()
   }
 
   async waiting() {
-    return (await call(`${this.origin}/api/v1/messages/waiting`, {token: this.token})).messages
+    return (await this.#api('messages/waiting')).messages
   }
 
   async acknowledge(id) {
     try {
-      await this.#post(`messages/${id}/acknowledge`)
+      await this.#api(`messages/${id}/acknowledge`, 'POST')
     } catch (e) {
       if (e.code !== 409) throw e
       return void this.#behind.push(id)
     }
     for (const next of this.#behind.splice(0)) await this.acknowledge(next)
-  }
-
-  messages() {
-    return this.#messages ??= new Messages(async () => (await this.#post('messages/ticket')).uri)
-      .on('lodge.experiment', ({detail}) => {
-        if (detail.data.online) for (const s of Object.values(this.#streams)) if (OFFLINE.has(s.closed?.code)) s.open()
-      })
-      .on('lodge.booking', () => this.remaining().catch(() => {}))
-      .open()
   }
 
   /** left is the time that is left, in milliseconds by the server's clock. */
@@ -248,90 +273,28 @@ export class Lodge {
   }
 
   async remaining() {
-    return this.#learn(await call(`${this.origin}/api/v1/experiment`, {token: this.token}))
+    return this.#learn(await this.#api('experiment'))
   }
 
   async extend(seconds) {
-    await this.#post('experiment/extend', {seconds})
-    return this.remaining()
+    return this.#learn(await this.#api('experiment/extend', 'POST', {seconds}))
   }
 
-  #post(path, body) {
-    return call(`${this.origin}/api/v1/${path}`, {method: 'POST', token: this.token, body})
+  /** control tells who shares the booking, after taking, giving or asking for control. */
+  control(action, to) {
+    return this.#api('experiment/control', ...action ? ['POST', {action, to}] : [])
+  }
+
+  #api(path, method, body) {
+    return call(`${this.origin}/api/v1/${path}`, {method, token: this.token, body})
   }
 
   #learn(r) {
     this.#skew = Date.parse(r.now) - Date.now()
     // Revoked is over, whatever the hour.
     this.end = r.state === 'active' || r.state === 'pending' ? Date.parse(r.end) : 0
+    if (!this.streams.length) this.streams = r.streams
+    this.emit('time', r)
     return r
   }
 }
-
-const Base = globalThis.HTMLElement ?? class {}
-// The page's own code, which runs after this module, makes its Lodge first.
-const soon = (element, begin) => setTimeout(() => begin(element.lodge ?? Lodge.current ?? new Lodge()))
-
-/** <lodge-messages>: newest first, safety above; it never takes the focus. */
-export class LodgeMessages extends Base {
-  connectedCallback() {
-    if (this.list) return
-    const add = (parent, tag, text = '') => {
-      const element = document.createElement(tag)
-      element.append(text)
-      return parent.appendChild(element)
-    }
-    const alarm = add(this, 'ol')
-    alarm.setAttribute('aria-live', 'assertive')
-    this.list = add(this, 'ol')
-    this.list.setAttribute('aria-live', 'polite')
-    const items = {}
-    soon(this, (lodge) => {
-      const ask = ({id, data}) => {
-        const item = items[id]
-        if (!item || item.querySelector('button')) return
-        const button = add(item, 'button', 'Got it')
-        button.onclick = () => lodge.acknowledge(id).then(() => {
-          button.remove()
-          this.list.prepend(item)
-        }, () => {}) // to be tried again
-        if (data.priority === 'safety') alarm.append(item)
-      }
-      const messages = lodge.messages()
-      messages.on('lodge.notice', ({detail: event}) => {
-        const {title, text, from, priority} = event.data
-        const item = items[event.id] = document.createElement('li')
-        Object.assign(item.dataset, {testid: 'ui-message', id: event.id, priority})
-        if (title) add(item, 'strong', title)
-        add(item, 'p', text)
-        add(item, 'small', from)
-        this.list.prepend(item)
-        if (messages.caughtUp && priority !== 'info') ask(event)
-      }).on('lodge.caught-up', () => lodge.waiting().then((all) => all.forEach(ask), () => {}))
-    })
-  }
-}
-
-/** <lodge-time-left>: minutes and seconds to the end of the booking. */
-export class LodgeTimeLeft extends Base {
-  connectedCallback() {
-    this.setAttribute('role', 'timer')
-    soon(this, (lodge) => {
-      let asked = 0
-      const tick = () => {
-        if (!this.isConnected) return clearInterval(timer)
-        if (Date.now() - asked > 60000) {
-          asked = Date.now()
-          lodge.remaining().catch(() => {})
-        }
-        const s = Math.ceil(lodge.left() / 1000)
-        this.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`
-      }
-      const timer = setInterval(tick, 500)
-      tick()
-    })
-  }
-}
-
-globalThis.customElements?.define('lodge-messages', LodgeMessages)
-globalThis.customElements?.define('lodge-time-left', LodgeTimeLeft)

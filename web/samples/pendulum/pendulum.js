@@ -1,13 +1,15 @@
 // pendulum.js: a sample experiment UI. Everything Lodge has to do with it is
-// lodge.js: two streams, the clock and the messages.
+// lodge.js: two streams, the messages, and who of lab partners has control. Time
+// left, more of it, and what people write are elements in index.html.
 
 import {Lodge} from '../sdk/lodge.js'
+import '../sdk/components.js'
 
 const $ = (id) => document.getElementById(id)
 const lodge = new Lodge()
 const data = lodge.stream('data')
 const video = lodge.stream('video')
-lodge.messages()
+const messages = lodge.messages()
 
 // Readings: {"t": ms, "angle": degrees, "velocity": degrees/s, "drive": -1…1, "brake": …}.
 const span = 10
@@ -77,13 +79,34 @@ $('controls').addEventListener('click', ({target}) => {
 })
 $('controls').addEventListener('submit', (event) => event.preventDefault())
 
-// State: controls work while the data stream is open; why it closed is said.
+// Control: of lab partners one drives and the others watch.
+let control
+data.on('state', ({detail}) => detail === 'open' && steer())
+messages.on('lodge.control', () => messages.caughtUp && data.state === 'open' && steer())
+$('ask').addEventListener('click', () => steer('ask'))
+
+async function steer(...action) {
+  try {
+    control = await lodge.control(...action)
+  } catch {
+    // As it was; a technician who tests shares with nobody.
+  }
+  state()
+}
+
+// State: controls work while the data stream is open, for who has control; why
+// it closed is said.
 for (const stream of [data, video]) stream.on('state', state).on('closed', state)
 state()
 
 function state() {
   const closed = data.closed ?? video.closed
-  for (const control of $('controls').querySelectorAll('input, button')) control.disabled = data.state !== 'open'
+  const driver = control?.people.find(({person}) => person === control.control && person !== control.you)
+  const asked = control?.people.find(({person}) => person === control.you)?.asks
+  for (const part of $('controls').querySelectorAll('input, button')) part.disabled = data.state !== 'open' || driver !== undefined
+  $('driver').hidden = !driver
+  $('driver-name').textContent = driver ? `${driver.name} has control.` : ''
+  $('ask').textContent = asked ? 'Asked for control' : 'Ask for control'
   const text = closed ? closed.reason : data.state === 'waiting' ? 'The connection was lost. Trying again…' : ''
   $('closed').textContent = text
   $('closed').dataset.code = closed?.code ?? ''
