@@ -64,7 +64,7 @@ func storable(t time.Time) bool {
 
 // availability answers for a whole group, many slots in one call.
 func (g *Gateway) availability(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.person(r)
+	s, err := g.booker(r)
 	if err != nil {
 		return err
 	}
@@ -105,29 +105,28 @@ func (g *Gateway) lookOf(r *http.Request) (booking.Look, error) {
 }
 
 // availabilityOf is a page of what a signed-in person can book through a group of
-// theirs.
+// theirs, or a service through one of its audience.
 func (g *Gateway) availabilityOf(ctx context.Context, s sessions.Session, look booking.Look) (AvailabilityView, error) {
-	if !slices.Contains(s.Groups, look.Group) {
+	look.Tenant = s.Tenant
+	switch {
+	case booksThrough(s, look.Group):
+		look.Service = s.Name
+	case slices.Contains(s.Groups, look.Group):
+		look.Person = s.Person
+	default:
 		return AvailabilityView{}, errNotThere("group")
 	}
-	look.Person = s.Person
-	return g.look(ctx, s.Tenant, look)
-}
-
-// look is a page of what can be booked through a group.
-func (g *Gateway) look(ctx context.Context, tenant lodge.Tenant, look booking.Look) (AvailabilityView, error) {
 	if !storable(look.From) || !storable(look.Until) {
 		return AvailabilityView{}, lodge.E(lodge.CodeRefused, "That time is out of range; choose a date in this century.")
 	}
 	if !look.From.Before(look.Until) || look.Until.Sub(look.From) > maxSpan {
 		return AvailabilityView{}, lodge.E(lodge.CodeRefused, "Ask for an interval that ends after it starts and is at most 31 days long.")
 	}
-	look.Tenant = tenant
 	page, err := g.desk.Availability(ctx, look)
 	if err != nil {
 		return AvailabilityView{}, err
 	}
-	cat, err := g.desk.Catalogue(ctx, tenant)
+	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
 		return AvailabilityView{}, err
 	}

@@ -62,9 +62,10 @@ func (g *Gateway) bookingsOf(ctx context.Context, s sessions.Session) ([]Booking
 	return views, nil
 }
 
-// book makes a booking for the signed-in person.
+// book makes a booking for the signed-in person, or for whom a service or an
+// instructor names.
 func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
-	s, err := g.person(r)
+	s, err := g.booker(r)
 	if err != nil {
 		return err
 	}
@@ -86,13 +87,16 @@ func (g *Gateway) book(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, key string) (BookingView, error) {
-	person, err := g.personOf(r, s)
-	if err != nil {
+	if err := mayBookFor(s, req); err != nil {
 		return BookingView{}, err
 	}
-	surname := person.FamilyName
-	if surname == "" {
-		surname = req.Surname
+	surname := req.Surname
+	if s.Kind == sessions.Login {
+		person, err := g.personOf(r, s)
+		if err != nil {
+			return BookingView{}, err
+		}
+		surname = orElse(person.FamilyName, surname)
 	}
 	if req.Seconds <= 0 || req.Seconds > longestBooking {
 		return BookingView{}, lodge.E(lodge.CodeRefused, "Say how long you want the experiment for: a number of seconds above 0.")
@@ -101,7 +105,11 @@ func (g *Gateway) bookFor(r *http.Request, s sessions.Session, req BookRequest, 
 		Tenant: s.Tenant, Person: s.Person, Name: s.Name, Surname: surname, Groups: s.Groups, Group: req.Group, Slot: req.Slot,
 		Pool: req.Pool, Start: req.Start, Length: time.Duration(req.Seconds) * time.Second, Key: key,
 	}
+	if s.Kind == sessions.Service {
+		wanted.Service = s.Name
+	}
 	var b booking.Booking
+	var err error
 	var reference, guest string
 	if req.OnBehalf != nil {
 		b, reference, err = g.bookOnBehalf(r.Context(), s, wanted, *req.OnBehalf)
@@ -146,11 +154,20 @@ func (g *Gateway) mine(r *http.Request) (booking.Booking, sessions.Session, erro
 }
 
 func (g *Gateway) getBooking(w http.ResponseWriter, r *http.Request) error {
-	b, s, _, err := g.ours(r)
+	b, s, err := g.readable(r)
 	if err != nil {
 		return err
 	}
 	return g.answerBooking(w, r, b, s)
+}
+
+// readable returns the booking named for who may see it.
+func (g *Gateway) readable(r *http.Request) (booking.Booking, sessions.Session, error) {
+	if r.Header.Get("Authorization") != "" {
+		return g.served(r)
+	}
+	b, s, _, err := g.ours(r)
+	return b, s, err
 }
 
 func (g *Gateway) answerBooking(w http.ResponseWriter, r *http.Request, b booking.Booking, s sessions.Session) error {
@@ -195,7 +212,7 @@ func (g *Gateway) extend(ctx context.Context, b booking.Booking, s sessions.Sess
 }
 
 // cancelBooking ends a booking: its owner's, or, for an instructor of the
-// booking's group, anybody's.
+// booking's group and a service that books through it, anybody's.
 func (g *Gateway) cancelBooking(w http.ResponseWriter, r *http.Request) error {
 	b, s, err := g.cancellable(r)
 	if err != nil {
@@ -221,6 +238,8 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 	switch {
 	case reason != "":
 		reason = shorten(reason, 200)
+	case s.Kind == sessions.Service:
+		reason = "Your laboratory cancelled this booking."
 	case s.Person == b.Owner:
 		reason = "You cancelled this booking."
 	default:
@@ -240,6 +259,9 @@ func (g *Gateway) cancel(ctx context.Context, b booking.Booking, s sessions.Sess
 
 // cancellable returns the booking named when the request may cancel it.
 func (g *Gateway) cancellable(r *http.Request) (booking.Booking, sessions.Session, error) {
+	if r.Header.Get("Authorization") != "" {
+		return g.served(r)
+	}
 	b, s, err := g.mineTo(r, booking.LookupCancel)
 	if lodge.CodeOf(err) != lodge.CodeNotFound {
 		return b, s, err

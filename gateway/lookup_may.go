@@ -55,6 +55,10 @@ func (g *Gateway) bookingViewFor(ctx context.Context, b booking.Booking, s sessi
 	if err != nil {
 		return view, err
 	}
+	if s.Kind == sessions.Service {
+		view.May, view.Extend = []string{booking.LookupSee, booking.LookupCancel}, []int{}
+		return view, nil
+	}
 	if isPartner(b, s) && !teaches(s.Principal(), b.Group) {
 		view.Shared, view.Surname, view.Extend = true, "", []int{}
 		view.May = []string{booking.LookupSee, booking.LookupLaunch}

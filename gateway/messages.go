@@ -38,17 +38,7 @@ func (g *Gateway) sendMessage(w http.ResponseWriter, r *http.Request) error {
 // poster is who sends: the service whose code is in the Authorization header,
 // where cookies then play no part, else the signed-in person.
 func (g *Gateway) poster(r *http.Request) (sessions.Session, error) {
-	if r.Header.Get("Authorization") == "" {
-		return g.person(r)
-	}
-	s, err := g.presented(r, sessions.Service)
-	if err != nil {
-		return s, err
-	}
-	if !slices.Contains(s.Scopes, scopeSend) {
-		return s, lodge.E(lodge.CodeForbidden, "That service code does not have the scope "+scopeSend+"; ask your laboratory's administrator for one that has.")
-	}
-	return s, g.services.allow(s.Tenant, string(s.ID))
+	return g.personOrService(r, scopeSend)
 }
 
 // maxHistory bounds a page of history.

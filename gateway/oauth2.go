@@ -185,6 +185,8 @@ const (
 	scopeIdentity   = "identity"   // introspection names the person, with groups and roles
 	// scopeSend sends messages to the service's audience.
 	scopeSend = "messages:send"
+	// scopeBook books through the groups of the service's audience, for others.
+	scopeBook = "bookings:make"
 	// scopeAudience begins what an audience is kept as: "audience:experiment:pend00".
 	scopeAudience = "audience:"
 )

@@ -44,9 +44,9 @@ func (a *app) codesCreate(ctx context.Context, synopsis string, args []string) e
 			return nil
 		}
 	}
-	flags.Func("scope", "what a service may do: relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect[:KIND], revoke[:KIND], identity, messages:send; may be repeated", many(&req.Scopes))
-	flags.Func("audience", "introspect and revoke for this alone, written experiment:ID; send messages to this alone, also group:ID and all; may be repeated", many(&req.Audience))
-	flags.StringVar(&req.Name, "name", "", "whom the messages of a service are from")
+	flags.Func("scope", "what a service may do: relay:stats, relay:admin, read:TOPIC, write:TOPIC, introspect[:KIND], revoke[:KIND], identity, messages:send, bookings:make; may be repeated", many(&req.Scopes))
+	flags.Func("audience", "introspect and revoke for this alone, written experiment:ID; send messages to this alone, also group:ID and all; book through groups, written group:ID; may be repeated", many(&req.Audience))
+	flags.StringVar(&req.Name, "name", "", "the name of a service: whom its messages are from, whom overrides of the catalogue name")
 	life := flags.Duration("life", 0, "how long the code is good for (default: ten years for a host, one for a service)")
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
