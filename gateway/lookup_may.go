@@ -29,11 +29,16 @@ func (g *Gateway) mineTo(r *http.Request, action string) (booking.Booking, sessi
 	if err != nil {
 		return b, s, err
 	}
-	allowed, err := g.allowed(r.Context(), b, s, action)
+	return b, s, g.mayTo(r.Context(), b, s, action)
+}
+
+// mayTo refuses a session that may act on a booking, but not do this with it.
+func (g *Gateway) mayTo(ctx context.Context, b booking.Booking, s sessions.Session, action string) error {
+	allowed, err := g.allowed(ctx, b, s, action)
 	if err == nil && !allowed {
 		err = errLookupMay()
 	}
-	return b, s, err
+	return err
 }
 
 // allowed reports whether a session that may act on a booking may do this with it.

@@ -182,8 +182,7 @@ func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status i
 	if partner {
 		return seeOther(w, r, "/bookings/"+b.ID+"/partners", "")
 	}
-	own := s.Kind == sessions.Login && s.Person == b.Owner
-	booking, err := g.bookingView(r.Context(), b, own)
+	booking, err := g.bookingViewFor(r.Context(), b, s)
 	if err != nil {
 		return err
 	}
@@ -206,7 +205,7 @@ func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
 	if err := g.readForm(w, r); err != nil {
 		return err
 	}
-	b, s, err := g.mine(r)
+	b, s, err := g.mineTo(r, booking.LookupExtend)
 	if err != nil {
 		return err
 	}
@@ -224,7 +223,7 @@ func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) cancelForm(w http.ResponseWriter, r *http.Request) error {
-	b, s, err := g.mine(r)
+	b, s, err := g.mineTo(r, booking.LookupCancel)
 	if err != nil {
 		return err
 	}
@@ -249,15 +248,19 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, view.Say, 20); err != nil {
 		return err
 	}
-	booking, err := g.bookingView(r.Context(), b, false)
+	shown, err := g.bookingViewFor(r.Context(), b, s)
 	if err != nil {
 		return err
 	}
-	view.Title, view.Booking, view.Partner = booking.Title, webBooking(booking), partner
+	shown.Reference = "" // this page is shown to whoever stands beside
+	view.Title, view.Booking, view.Partner = shown.Title, webBooking(shown), partner
 	if view.Control, err = g.webControl(r, b, s); err != nil {
 		return err
 	}
-	activity, err := g.activity(r.Context(), b, s)
+	var activity Activity
+	if err = g.mayTo(r.Context(), b, s, booking.LookupLaunch); err == nil {
+		activity, err = g.activity(r.Context(), b, s)
+	}
 	switch code := lodge.CodeOf(err); {
 	case err == nil && len(activity.UIs) > 0:
 		ui := slices.IndexFunc(activity.UIs, func(u UIView) bool { return u.Name == r.URL.Query().Get("ui") })
@@ -267,7 +270,7 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	case err == nil:
 		view.Closed = web.Text("No page to operate this experiment is in the catalogue; tell your laboratory.")
-	case code == lodge.CodeRefused || code == lodge.CodeConflict:
+	case code == lodge.CodeRefused || code == lodge.CodeConflict || code == lodge.CodeForbidden:
 		view.Closed = explain(err).detail
 	default:
 		return err

@@ -93,11 +93,7 @@ func (g *Gateway) oursTo(r *http.Request, action string) (booking.Booking, sessi
 	if err != nil {
 		return b, s, err
 	}
-	allowed, err := g.allowed(r.Context(), b, s, action)
-	if err == nil && !allowed {
-		err = errLookupMay()
-	}
-	return b, s, err
+	return b, s, g.mayTo(r.Context(), b, s, action)
 }
 
 // stillShared sees to a code that was made while the sharing of its booking may
