@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ type Harness struct {
 
 // Run runs the whole suite.
 func Run(t *testing.T, h Harness) {
-	for name, test := range map[string]func(*testing.T, *lab){
+	tests := map[string]func(*testing.T, *lab){
 		"Objects":                    testObjects,
 		"Places":                     testPlaces,
 		"DiaryRefusesOverlap":        testDiaryRefusesOverlap,
@@ -116,7 +117,9 @@ func Run(t *testing.T, h Harness) {
 		"ShareEnds":                  testShareEnds,
 		"Control":                    testControl,
 		"Sec45_ShareOfOne":           testShareOfOne,
-	} {
+	}
+	maps.Copy(tests, practable)
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, h)
 			defer func() { l.close() }() // the last one: a test may reopen
