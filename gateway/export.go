@@ -21,7 +21,9 @@ type Export struct {
 	Identities []IdentityView   `json:"identities"`
 	Mail       ExportedMail     `json:"mail"`
 	Sessions   []SessionView    `json:"sessions"`
+	Joined     []ExportedJoin   `json:"joined"` // groups the person joined by a code
 	Bookings   []BookingView    `json:"bookings"`
+	Waits      []WaitView       `json:"waits"`
 	Answers    []ExportedAnswer `json:"answers"`
 	Marks      []ExportedMark   `json:"marks"`
 	Work       []ExportedWork   `json:"work"`
@@ -35,6 +37,13 @@ type ExportedMail struct {
 	Language  string `json:"language,omitempty"` // BCP 47, of the last sign-in
 	Bookings  bool   `json:"bookings"`
 	Reminders bool   `json:"reminders"`
+}
+
+// ExportedJoin is how the person came into a group.
+type ExportedJoin struct {
+	Group string    `json:"group"`
+	At    time.Time `json:"at"`
+	Code  string    `json:"code"` // the id of the join code
 }
 
 // ExportedAnswer is what the person answered to one survey.
@@ -133,7 +142,7 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 	}
 	e := Export{
 		Person: personView(person), Merged: []string{}, Identities: g.identitiesOf(person, s),
-		Bookings: []BookingView{}, Answers: []ExportedAnswer{}, Marks: []ExportedMark{}, Work: []ExportedWork{}, Received: []ExportedNotice{}, Sent: []ExportedNotice{},
+		Joined: []ExportedJoin{}, Bookings: []BookingView{}, Answers: []ExportedAnswer{}, Marks: []ExportedMark{}, Work: []ExportedWork{}, Received: []ExportedNotice{}, Sent: []ExportedNotice{},
 	}
 	for _, id := range ids {
 		if id != person.ID {
@@ -146,6 +155,18 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 	}
 	e.Mail = ExportedMail{Address: box.Address, Language: box.Language, Bookings: !box.Off, Reminders: !box.NoReminders}
 	if e.Sessions, err = g.sessionsOf(ctx, s); err != nil {
+		return Export{}, err
+	}
+	for _, id := range ids {
+		joined, err := g.joins.Joined(ctx, s.Tenant, id)
+		if err != nil {
+			return Export{}, err
+		}
+		for _, m := range joined {
+			e.Joined = append(e.Joined, ExportedJoin{m.Group, m.At, m.Code})
+		}
+	}
+	if e.Waits, err = g.waitsOf(ctx, s); err != nil {
 		return Export{}, err
 	}
 	bookings, err := g.allBookings(ctx, s.Tenant, ids)

@@ -129,7 +129,44 @@ func TestJoinPages(t *testing.T) {
 	if got = linus.do("GET", "/groups/physics-1", nil); got.status != 403 {
 		t.Errorf("a stranger: %d", got.status)
 	}
+	leavesAGroup(l, root, linus)
 	if strings.Contains(l.log.String(), made.Code) {
 		t.Error("the join code is in the log")
+	}
+}
+
+// Who looks after a group finds it from where they teach; who is in it finds the
+// way out, unless an institution put them there.
+func leavesAGroup(l *lab, root, linus *browser) {
+	l.Helper()
+	for who, b := range map[string]*browser{"an instructor": l.signedIn("grace"), "an administrator": root} {
+		if page := b.do("GET", "/teach", nil); page.status == 200 && !strings.Contains(string(page.body), `href="/groups/physics-1"`) {
+			l.Errorf("%s finds no way to the group", who)
+		}
+	}
+	codes := call[gateway.JoinCodesView](root, 200, "GET", physicsCodes, nil).Codes
+	code := codes[slices.IndexFunc(codes, func(c gateway.JoinCodeView) bool { return c.State == "good" })].Code
+	if got := linus.do("POST", "/join", url.Values{"code": {code}}); got.status != 303 {
+		l.Fatalf("joined again: %d %s", got.status, got.body)
+	}
+	export := call[gateway.Export](linus, 200, "GET", "/api/v1/me/export", nil)
+	if len(export.Joined) != 1 || export.Joined[0].Group != "physics-1" || !slices.Contains(export.Person.Groups, "physics-1") {
+		l.Errorf("exported: %+v, groups %v", export.Joined, export.Person.Groups)
+	}
+	if page := linus.page(200, "/book?group=physics-1"); !strings.Contains(page, `href="/groups/physics-1"`) {
+		l.Error("a member finds no way to the group")
+	}
+	if page := linus.page(200, "/groups/physics-1"); !strings.Contains(page, "/groups/physics-1/leave") || strings.Contains(page, "/codes") {
+		l.Errorf("a member's page: %s", page)
+	}
+	if got := linus.do("POST", "/groups/physics-1/leave", url.Values{}); got.status != 303 || slices.Contains(linus.me().Groups, "physics-1") {
+		l.Errorf("left: %d %s", got.status, got.body)
+	}
+	ada := l.signedIn("ada")
+	if page := ada.page(200, "/groups/physics-1"); strings.Contains(page, "/leave") || !strings.Contains(page, "institution") {
+		l.Errorf("the page of who is in it by the institution: %s", page)
+	}
+	if got := ada.do("POST", "/groups/physics-1/leave", url.Values{}); got.status != 422 || !strings.Contains(string(got.body), "You cannot leave this group") {
+		l.Errorf("left what the institution said: %d %s", got.status, got.body)
 	}
 }

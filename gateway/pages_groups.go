@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,55 @@ import (
 	"github.com/lodge-gateway/lodge/web"
 )
 
+// groupPage is a group's page for who looks after it, and for who is in it.
 func (g *Gateway) groupPage(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	if group := chi.URLParam(r, "id"); slices.Contains(s.Groups, group) && !keeps(s.Principal(), group) {
+		return g.renderMember(w, r, s, group, http.StatusOK, nil)
+	}
 	return g.renderGroup(w, r, http.StatusOK, nil)
+}
+
+// renderMember shows somebody how they came into a group, and the way out.
+func (g *Gateway) renderMember(w http.ResponseWriter, r *http.Request, s sessions.Session, group string, status int, problem *web.Problem) error {
+	cat, err := g.desk.Catalogue(r.Context(), s.Tenant)
+	if err != nil {
+		return err
+	}
+	joined, err := g.joins.Joined(r.Context(), s.Tenant, s.Person)
+	if err != nil {
+		return err
+	}
+	page := web.MemberPage{Layout: g.layout(r, "Group", web.PageBook, &s), Group: group, Name: cat.Title(cat.Groups[group].Description, group)}
+	page.Problem = problem
+	for _, m := range joined {
+		if m.Group == group {
+			page.Joined = m.At
+		}
+	}
+	return g.pages.Render(w, status, web.PageMember, page)
+}
+
+// leaveGroupForm ends the membership of whoever sends it.
+func (g *Gateway) leaveGroupForm(w http.ResponseWriter, r *http.Request) error {
+	if err := g.readForm(w, r); err != nil {
+		return err
+	}
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	group := chi.URLParam(r, "id")
+	if err := g.leaveGroup(r.Context(), s, group, s.Person); err != nil {
+		if problem, status, mendable := problemOf(err, "You cannot leave this group"); mendable && slices.Contains(s.Groups, group) {
+			return g.renderMember(w, r, s, group, status, problem)
+		}
+		return err
+	}
+	return seeOther(w, r, "/", "saved")
 }
 
 func (g *Gateway) renderGroup(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem) error {

@@ -333,6 +333,7 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Post("/admin/roles", g.page(g.roleForm))
 	r.Post("/admin/roles/{name}/remove", g.page(g.unbindForm))
 	r.Get("/groups/{id}", g.page(g.groupPage))
+	r.Post("/groups/{id}/leave", g.page(g.leaveGroupForm))
 	r.Post("/groups/{id}/codes", g.page(g.joinCodeForm))
 	r.Post("/groups/{id}/codes/{code}/rotate", g.page(g.rotateJoinForm))
 	r.Post("/groups/{id}/codes/{code}/revoke", g.page(g.revokeJoinForm))

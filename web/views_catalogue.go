@@ -98,6 +98,14 @@ type GroupMember struct {
 	Joined       time.Time
 }
 
+// MemberPage is /groups/{id} for somebody who is in the group; Joined is zero when an
+// issuer put them there.
+type MemberPage struct {
+	Layout
+	Group, Name string
+	Joined      time.Time
+}
+
 // JoinPage is /join: into which group a code would put somebody.
 type JoinPage struct {
 	Layout

@@ -31,7 +31,7 @@ func emptyViews() []fixture {
 			fixture{PageWaits, Waits{Layout: l}}, fixture{PageTeachBook, TeachBook{Layout: l}},
 			fixture{PageMail, MailPage{Layout: l}}, fixture{PageLookupLink, LookupLink{Layout: l}},
 			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PageRigTest, RigTest{Layout: l, Until: testNow}}, fixture{PageProviders, Providers{Layout: l}}, fixture{PageSystem, System{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
-			fixture{PageCatalogue, Catalogue{Layout: l}}, fixture{PageRoles, Roles{Layout: l}}, fixture{PageGroup, GroupPage{Layout: l}}, fixture{PageJoin, JoinPage{Layout: l}},
+			fixture{PageCatalogue, Catalogue{Layout: l}}, fixture{PageRoles, Roles{Layout: l}}, fixture{PageGroup, GroupPage{Layout: l}}, fixture{PageMember, MemberPage{Layout: l}}, fixture{PageJoin, JoinPage{Layout: l}},
 			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
 	}
 	return all
@@ -139,6 +139,7 @@ func fullViews(t string) []fixture {
 			Touched: []TouchedBooking{{ID: "b1", Name: t, Experiment: t, Start: testNow, End: testNow.Add(time.Hour), Because: []string{t}, Can: []string{"keep", "move", "cancel"}, Chosen: "move", MoveTo: t}}}}},
 		{PageRoles, Roles{Layout: l, Roles: []RoleBinding{{Name: "r1", Role: "viewer", Scope: t, To: []string{t}}}, Form: RoleBinding{Name: t, Role: "viewer", Scope: t, Subject: t, Group: t}, Kinds: []string{"viewer"}, Explained: &Explained{Name: t, Roles: []ExplainedRole{{"viewer", t, []string{t}}}}}},
 		{PageGroup, GroupPage{Layout: l, Group: "g1", Name: t, Codes: []JoinCode{{ID: "c1", Link: "https://lab.example/join/c", State: "good", ExpiresAt: testNow, Limit: 3, Uses: 1}, {ID: "c2", State: "revoked", Uses: 2, File: true}}, Members: []GroupMember{{"p1", t, testNow}, {"p2", t, time.Time{}}}}},
+		{PageMember, MemberPage{Layout: l, Group: "g1", Name: t, Joined: testNow}}, {PageMember, MemberPage{Layout: l, Group: "g1", Name: t}},
 		{PageJoin, JoinPage{Layout: l, Code: t, Group: t}}, {PageJoin, JoinPage{Layout: l, Code: t}},
 		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
 	}

@@ -60,6 +60,7 @@ const (
 	PageCatalogue  = "catalogue"       // Catalogue
 	PageRoles      = "roles"           // Roles
 	PageGroup      = "group"           // GroupPage
+	PageMember     = "member"          // MemberPage
 	PageJoin       = "join"            // JoinPage
 )
 

@@ -141,6 +141,7 @@ const pages = [
   ['teach-handins', 'grace', () => '/teach/handins'],
   ['teach-handin', 'grace', () => `/teach/handins/${at.handin}`],
   ['group', 'grace', () => '/groups/physics-1'],
+  ['member', 'ada', () => '/groups/physics-1'],
   ['rigs', 'linus', () => '/rigs', open('.ask')],
   ['admin', 'root', () => '/admin'],
   ['admin-end', 'root', () => '/admin/end?kind=login'],
