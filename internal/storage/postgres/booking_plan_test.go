@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -65,13 +66,17 @@ func TestDiaryQueriesUseAnIndex(t *testing.T) {
 			return nil
 		},
 	} {
-		err := db.View(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-			if err := question(bookingTx{ctx, tx}); err != nil {
+		err := NewBookings(db).View(t.Context(), func(tx booking.Tx) error {
+			if err := question(tx); err != nil {
 				return err
 			}
+			own, ok := tx.(bookingTx)
+			if !ok {
+				return fmt.Errorf("the transaction is a %T", tx)
+			}
 			var whole int
-			err := tx.QueryRow(ctx, `SELECT coalesce(sum(seq_scan), 0)::int FROM pg_stat_xact_user_tables
-				WHERE relname IN ('bookings', 'booking_references', 'booking_folds')`).Scan(&whole)
+			err := own.get(`SELECT coalesce(sum(seq_scan), 0)::int FROM pg_stat_xact_user_tables
+				WHERE relname IN ('bookings', 'booking_references', 'booking_folds')`, nil, &whole)
 			if whole > 0 {
 				t.Errorf("%s: %d whole tables were read", name, whole)
 			}
