@@ -70,8 +70,8 @@ type HubOptions struct {
 	DrainSpread    time.Duration // within which time those who are sent away come back; 5 s
 	MaxPerPerson   int           // connections of one person; 32
 	MaxConnections int           // connections of this node; 20000
-	// Seen, when set, is told who has been connected from when to when: at once
-	// when somebody comes, with every PingEvery, and when they leave, of all of
+	// Seen, when set, is told who has been connected from when to when: a moment
+	// after somebody comes, with every PingEvery, and when they leave, of all of
 	// whom there is something to tell. Calls come one after the other from Run and
 	// may take their time.
 	Seen func(ctx context.Context, all []Seen)

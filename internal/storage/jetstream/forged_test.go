@@ -43,11 +43,14 @@ func TestAnyRecordsMakeATopic(t *testing.T) {
 				}
 				last = it.seq
 			}
-			for id := range s.ids {
-				pos, ok := s.pos(id)
-				if i := s.upTo(pos.Seq) - 1; !ok || i < 0 || s.items[i].id != id {
-					t.Fatalf("%q is said to be at %+v", id, pos)
+			for _, it := range s.items {
+				pos, ok := s.pos(it.id)
+				if i := s.upTo(pos.Seq) - 1; !ok || i < 0 || s.items[i].id != it.id {
+					t.Fatalf("%q is said to be at %+v", it.id, pos)
 				}
+			}
+			if n := len(s.ids.seqs) + len(s.ids.more); n > len(s.items) {
+				t.Fatalf("%d IDs of %d entries", n, len(s.items))
 			}
 		}
 	})

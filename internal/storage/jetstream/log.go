@@ -41,8 +41,8 @@
 // used. The first use of a topic by a node reads the newest of the marks that some
 // node made of its records each few thousand entries, and the records behind it:
 // who goes on from a snapshot, or asks for what is new, needs no more. The first
-// append, and reading further back, takes all marks, and of a million entries a
-// second or two. Marks are no part of the truth: where they are missing, or do not
+// append, and reading further back, takes all marks, and of a million entries some
+// 0.4 s of a core. Marks are no part of the truth: where they are missing, or do not
 // fit the record they end with, all records are read instead, and marked.
 //
 // A reading that starts below what was purged gives no error on JetStream: the

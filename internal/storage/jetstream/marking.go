@@ -44,7 +44,7 @@ func (l *Log) writeMarks(t *topic) {
 	}
 	var newest *mark
 	if ok {
-		newest, _ = decodeMark(m.data) // nil is as good as none
+		newest, _ = decodeMark(m.data, nil) // nil is as good as none
 	}
 	t.mu.Lock()
 	epoch := t.state.epoch
@@ -100,7 +100,7 @@ func (l *Log) readMarks(ctx context.Context, t *topic, r *record) (*chain, error
 		}
 		for _, m := range found {
 			after = m.seq
-			if one, err := decodeMark(m.data); err != nil || one.epoch != r.epoch {
+			if one, err := decodeMark(m.data, c.items); err != nil || one.epoch != r.epoch {
 				c.add(nil)
 			} else if one.head.seq > r.floor.seq {
 				c.add(one)
@@ -128,7 +128,7 @@ func (l *Log) readEnd(ctx context.Context, t *topic, r *record, last uint64) (s 
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	m, err := decodeMark(newest.data)
+	m, err := decodeMark(newest.data, nil)
 	if err != nil || m.epoch != r.epoch || m.prev.seq <= r.floor.seq || m.last() > last {
 		return nil, false, nil // which of these it is, who reads all marks finds out
 	}

@@ -79,13 +79,14 @@ func appendMarked(b []byte, items []item) []byte {
 
 // decodeMark reads what newMark wrote. Whoever may write to JetStream may have put
 // anything there: what is let through is in order, so that nothing is removed, or
-// looked for, where a sound mark would not have it.
-func decodeMark(data []byte) (*mark, error) {
+// looked for, where a sound mark would not have it. The items are put behind those
+// of room, if there is any.
+func decodeMark(data []byte, room []item) (*mark, error) {
 	in, text := reader{rest: data}, string(data) // which the IDs are parts of
 	if in.byte() != recordForm {
 		return nil, errBrokenMark
 	}
-	m := &mark{epoch: in.uint64()}
+	m := &mark{epoch: in.uint64(), items: room[len(room):]}
 	for _, p := range []*place{&m.prev, &m.head} {
 		p.seq = in.uint64()
 		copy(p.tag[:], in.bytes(len(p.tag)))
@@ -147,7 +148,13 @@ func (c *chain) add(m *mark) {
 	case c.last == 0 || m.epoch != c.epoch || m.prev != c.head || m.last() <= c.last:
 		*c = chain{epoch: m.epoch, prev: m.prev, items: c.items[:0]}
 	}
-	c.head, c.last, c.items = m.head, m.last(), append(c.items, m.items...)
+	n := len(c.items)
+	if there := n + len(m.items); there <= cap(c.items) && &c.items[:n+1][n] == &m.items[0] {
+		c.items = c.items[:there] // it was decoded to where it belongs
+	} else {
+		c.items = append(c.items, m.items...)
+	}
+	c.head, c.last = m.head, m.last()
 }
 
 // endsWith reports whether the record at a sequence is the last that the marks are
@@ -161,9 +168,9 @@ func (c *chain) endsWith(r *record, seq, floor uint64) bool {
 func (c *chain) state(r *record, floor uint64) *state {
 	s := &state{last: c.last, epoch: c.epoch, floor: r.floor, head: c.head, items: c.items}
 	s.items = s.items[s.upTo(floor):]
-	s.ids = make(map[string]uint64, len(s.items))
+	s.ids = newIDIndex(len(s.items))
 	for _, it := range s.items {
-		s.ids[it.id] = it.seq
+		s.ids.add(it.id, it.seq)
 	}
 	return s
 }

@@ -77,7 +77,7 @@ func readBoth(t *testing.T, c Config, name messaging.Topic) (known *state, by in
 	}
 	if end != nil {
 		n := plain.upTo(end.behind.seq)
-		if end.last != plain.last || end.head != plain.head || end.floor != plain.floor || end.whole() || len(end.ids) != len(end.items) ||
+		if end.last != plain.last || end.head != plain.head || end.floor != plain.floor || end.whole() || len(end.ids.seqs) != len(end.items) ||
 			n == 0 || end.behind != (place{plain.items[n-1].seq, plain.items[n-1].tag}) || !reflect.DeepEqual(end.items, plain.items[n:]) {
 			t.Errorf("of the end %d entries behind %+v to %+v are known, of %d to %+v", len(end.items), end.behind, end.head, len(plain.items), plain.head)
 		}
@@ -173,7 +173,7 @@ func TestMarks(t *testing.T) {
 	altered := func(change func(prev *place, items []item)) []byte {
 		t.Helper()
 		all := marks()
-		m, err := decodeMark(all[len(all)-1].data)
+		m, err := decodeMark(all[len(all)-1].data, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +249,7 @@ func TestMarksOfLostTail(t *testing.T) {
 	closeLog(t, other)
 	log.writeMarks(at) // of what it still believes
 	known, _ := readBoth(t, c, "topic")
-	if _, ok := known.ids["b-0"]; !ok {
+	if _, ok := known.pos("b-0"); !ok {
 		t.Error("what was written after the loss is not known")
 	}
 	if _, err := log.Read(t.Context(), "topic", messaging.Pos{}, 0); err != nil {
@@ -330,7 +330,7 @@ func TestMarksThatCannotBe(t *testing.T) {
 		if data == nil {
 			t.Fatal("not encoded: ", what)
 		}
-		if got, err := decodeMark(data); err == nil {
+		if got, err := decodeMark(data, nil); err == nil {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
@@ -432,7 +432,7 @@ func FuzzDecodeMark(f *testing.F) {
 	data, _ := newMark(1, place{seq: 4}, []item{{seq: 5, id: "a", from: 2, to: 3, in: one}, {seq: 6, id: "b", from: 3, to: 9, in: one}, {seq: 7, id: "c", to: 100_000, in: two}}, 1000)
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := decodeMark(data)
+		m, err := decodeMark(data, nil)
 		if err != nil {
 			return
 		}
@@ -448,7 +448,7 @@ func FuzzDecodeMark(f *testing.F) {
 			before = it.in.seq
 			it.in.holders(it.from, it.to)
 		}
-		if back, err := decodeMark(again); err != nil || !reflect.DeepEqual(back, m) {
+		if back, err := decodeMark(again, nil); err != nil || !reflect.DeepEqual(back, m) {
 			t.Fatalf("%+v comes back as %+v: %v", m, back, err)
 		}
 	})

@@ -16,9 +16,9 @@ type state struct {
 	last        uint64 // the stream's sequence of the newest record; 0: there is none
 	epoch       uint64 // 0: nothing was written in any
 	floor, head place
-	behind      place             // the items are those behind it, where that is above the floor
-	items       []item            // behind the floor, in order
-	ids         map[string]uint64 // the sequence number of each item, by its ID
+	behind      place   // the items are those behind it, where that is above the floor
+	items       []item  // behind the floor, in order
+	ids         idIndex // of items
 }
 
 // An item is an entry without its body.
@@ -67,7 +67,7 @@ func (s *state) apply(r *record, seq uint64) {
 		return
 	}
 	if s.epoch != r.epoch {
-		*s = state{epoch: r.epoch, ids: map[string]uint64{}}
+		*s = state{epoch: r.epoch, ids: newIDIndex(0)}
 	}
 	s.cut(r.prev.seq)
 	if r.prev.seq < s.behind.seq {
@@ -78,7 +78,7 @@ func (s *state) apply(r *record, seq uint64) {
 	for i, e := range r.index {
 		n := r.prev.seq + uint64(i) + 1
 		s.items = append(s.items, item{seq: n, tag: e.tag, id: e.id, from: at, to: at + e.size, in: h})
-		s.ids[e.id] = n
+		s.ids.add(e.id, n)
 		at += e.size
 	}
 	s.last, s.floor, s.head = seq, r.floor, r.head
@@ -97,9 +97,7 @@ func (s *state) cut(seq uint64) {
 // forget frees the IDs of items that are taken away.
 func (s *state) forget(items []item) {
 	for _, it := range items {
-		if s.ids[it.id] == it.seq {
-			delete(s.ids, it.id)
-		}
+		s.ids.remove(it.id, it.seq)
 	}
 }
 
@@ -156,7 +154,7 @@ func (s *state) find(p messaging.Pos) (int, error) {
 
 // pos returns the position of the item with an ID.
 func (s *state) pos(id string) (messaging.Pos, bool) {
-	seq, ok := s.ids[id]
+	seq, ok := s.ids.find(id, func(seq uint64) bool { return s.items[s.upTo(seq)-1].id == id })
 	if !ok {
 		return messaging.Pos{}, false
 	}
