@@ -191,6 +191,7 @@ func testManager(t *testing.T, open func(t *testing.T) Backend) {
 	})
 
 	t.Run("NothingAUserDoesTouchesHosts", func(t *testing.T) { testHostsAreSpared(t, open) })
+	t.Run("Place", func(t *testing.T) { testPlace(t, open) })
 
 	t.Run("Sec6_RevocationReachesWatchesOnEveryNode", func(t *testing.T) {
 		// The poll is out of reach: what arrives was pushed.
