@@ -89,7 +89,7 @@ func (g *Gateway) relayOptions(tokens *relay.Tokens, parts Parts) relay.Options 
 		MaxPerAddress: g.cfg.StreamsPerAddress,
 	}
 	if g.metrics != nil && !g.cfg.NoCanary && g.cfg.RelayURL != RelayElsewhere {
-		o.Canary = g.metrics.Canary
+		o.Canary = g.heard
 	}
 	if g.cfg.RelayURL == "" {
 		return o

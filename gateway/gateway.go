@@ -218,8 +218,9 @@ type Gateway struct {
 	hub      *messaging.Hub
 	presence *presence
 	rates    streamRates
-	states   States           // may be nil
-	audit    Recorder         // may be nil
+	states   States   // may be nil
+	audit    Recorder // may be nil
+	canary   canary
 	mail     mail.Sender      // may be nil
 	metrics  *metrics.Metrics // may be nil
 	mailed   mailCounters
@@ -289,7 +290,7 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	})
 	g.tellMetrics()
 	if g.metrics != nil {
-		g.metrics.Messages(g.topics.Stats, g.hub.Open)
+		g.metrics.Messages(g.topics.Stats, g.hub.Open, g.hub.Delivered)
 	}
 	parts.Desk.SetEffects(effects{g})
 	parts.Desk.SetPeople(people{g})

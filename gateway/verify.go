@@ -94,13 +94,21 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
+// Readiness answers GET /readyz of a node that is ready, with what its canary said;
+// a canary that is late or lost makes it no less ready, since balancers would take
+// away what still works.
+type Readiness struct {
+	Status string      `json:"status"`
+	Canary *CanaryView `json:"canary,omitempty"` // absent without one, and until it has spoken
+}
+
 // readyz says that requests will be served: everything runs, nothing is about to
 // stop, and the stores answer.
 func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := g.isReady(r.Context()); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return writeJSON(w, http.StatusOK, Readiness{"ready", g.canary.view()})
 }
 
 func (g *Gateway) isReady(ctx context.Context) error {

@@ -129,6 +129,7 @@ type Hub struct {
 	arrivals chan struct{}  // capacity 1: somebody came or left
 	draining atomic.Bool    // set by Drain
 	idle     chan struct{}  // closed when the last connection has left a draining hub
+	sent     atomic.Uint64  // entries that were written to connections
 
 	mu      sync.Mutex // guards what follows
 	drained bool

@@ -16,6 +16,9 @@ func (h *Hub) Sockets(tenant lodge.Tenant) map[string]int {
 	return count
 }
 
+// Delivered counts the entries of topics that this node has written to connections.
+func (h *Hub) Delivered() uint64 { return h.sent.Load() }
+
 // Open counts the message connections that are open on this node.
 func (h *Hub) Open() int {
 	h.mu.Lock()

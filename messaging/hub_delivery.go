@@ -196,6 +196,7 @@ func (c *hubConn) pass(w *writer, d *delivery, b *batch, block bool) (more bool,
 	}
 	for len(frames) > 0 {
 		sent, err := c.write(w, d, frames, wire)
+		c.hub.sent.Add(uint64(sent))
 		switch {
 		case err != nil:
 			return false, err

@@ -15,7 +15,17 @@ const (
 	// DropOldest drops what has waited longest, and counts it: a picture is worth
 	// less the older it is.
 	DropOldest
+
+	policies // how many there are
 )
+
+// String returns the policy's name, as metrics have it.
+func (o Overflow) String() string {
+	if o == DropOldest {
+		return "drop-oldest"
+	}
+	return "close"
+}
 
 // DefaultPolicy is DropOldest for topics whose last part says that they carry
 // video or audio ("pend00-video"), and Close for the others.

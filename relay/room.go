@@ -24,7 +24,7 @@ type roomKey struct {
 type rooms struct {
 	seed   maphash.Seed
 	shards [shards]roomShard
-	past   tally // what connections that have gone had counted
+	past   [policies]tally // what connections that have gone had counted, by the policy of their streams
 
 	pastIn, pastOut atomic.Uint64 // bytes of those
 }
@@ -96,7 +96,7 @@ func (rs *rooms) leave(p *peer) {
 	if p.grant.Load().Kind == kindCanary {
 		return // it counts nowhere
 	}
-	rs.past.add(p.counts())
+	rs.past[p.out.queue.policy].add(p.counts())
 	in, out := p.bytes()
 	rs.pastIn.Add(in)
 	rs.pastOut.Add(out)

@@ -56,6 +56,10 @@ type Drops struct {
 	Refused uint64 `json:"refused"`
 }
 
+func (d Drops) plus(o Drops) Drops {
+	return Drops{d.Oldest + o.Oldest, d.Overflow + o.Overflow, d.Left + o.Left, d.Refused + o.Refused}
+}
+
 func (d Drops) total() uint64 { return d.Oldest + d.Overflow + d.Left + d.Refused }
 
 // counters are a peer's own counts, beside those of its outbox. They are read by
@@ -99,6 +103,8 @@ type Stats struct {
 	Rooms int
 	Peers int
 	Counts
+	DroppedBy map[Overflow]Drops // Counts.Dropped, by the policy of the streams
+
 	BytesIn  uint64 // read from clients, with the frames around messages
 	BytesOut uint64 // written to clients, of messages and their frames
 
@@ -147,11 +153,17 @@ func (p *peer) bytes() (in, out uint64) { return p.count.bytes.Load(), p.out.byt
 // missing from them, and are in the next.
 func (r *Relay) Stats() Stats {
 	s := Stats{
-		Counts: r.rooms.past.read(), BytesIn: r.rooms.pastIn.Load(), BytesOut: r.rooms.pastOut.Load(),
+		DroppedBy: map[Overflow]Drops{}, BytesIn: r.rooms.pastIn.Load(), BytesOut: r.rooms.pastOut.Load(),
 		Tickets: r.tickets.made.Load(), Refusals: map[string]uint64{},
 	}
 	for word, n := range r.refusals.by {
 		s.Refusals[word] = n.Load()
+	}
+	for policy := range policies {
+		past := r.rooms.past[policy].read()
+		s.DroppedBy[policy] = past.Dropped
+		s.In += past.In
+		s.Out += past.Out
 	}
 	if r.fleet != nil {
 		s.Leases, s.LeasesLost, s.Fenced = r.fleet.leases(), r.fleet.lost.Load(), r.fleet.fenced.Load()
@@ -166,15 +178,16 @@ func (r *Relay) Stats() Stats {
 		c := p.counts()
 		s.In += c.In
 		s.Out += c.Out
-		s.Dropped.Oldest += c.Dropped.Oldest
-		s.Dropped.Overflow += c.Dropped.Overflow
-		s.Dropped.Left += c.Dropped.Left
-		s.Dropped.Refused += c.Dropped.Refused
+		policy := p.out.queue.policy
+		s.DroppedBy[policy] = s.DroppedBy[policy].plus(c.Dropped)
 		in, out := p.bytes()
 		s.BytesIn += in
 		s.BytesOut += out
 	})
 	s.Rooms = len(seen)
+	for _, d := range s.DroppedBy {
+		s.Dropped = s.Dropped.plus(d)
+	}
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lodge-gateway/lodge/deploy/samples"
@@ -20,6 +21,7 @@ type lab struct {
 	redisAddr string
 	redis     *process
 	gateways  []gateway
+	relays    []*process
 	running   []*process // in the order they were started
 }
 
@@ -37,6 +39,7 @@ func (g gateway) pid() int { return g.process.cmd.Process.Pid }
 type labOptions struct {
 	binary   string // of lodge; built when empty
 	gateways int
+	relays   int      // relays on their own, which then carry all streams
 	people   int      // accounts of the issuer
 	muted    bool     // what gateways publish in Redis gets lost on the way to them
 	settings []string // extra lines of the gateways' configuration
@@ -60,7 +63,45 @@ func openLab(ctx context.Context, o labOptions) (*lab, error) {
 	if err := l.startRedis(ctx); err != nil {
 		return l, err
 	}
-	return l, l.startGateways(ctx, o)
+	if o.relays > 0 {
+		o.settings = append(slices.Clone(o.settings), "relay_url: elsewhere")
+	}
+	if err := l.startGateways(ctx, o); err != nil {
+		return l, err
+	}
+	for n := range o.relays {
+		if err := l.startRelay(ctx, o, n); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// startRelay starts a relay on its own.
+func (l *lab) startRelay(ctx context.Context, o labOptions, n int) error {
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	redisAddr, err := l.redisFor(ctx, o)
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(l.dir, fmt.Sprintf("relay%d", n))
+	config := strings.Join([]string{
+		"public_url: " + l.gateways[0].url, "assets_url: http://localhost", "relay_url: http://" + addr, "listen: " + addr,
+		"data: " + data, "redis: redis://" + redisAddr + "/0", "log_level: error", "streams_per_address: 1000000",
+	}, "\n")
+	if err := os.WriteFile(data+".yaml", []byte(config), 0o600); err != nil {
+		return err
+	}
+	p, err := start(ctx, "lodge relay", o.binary, "relay", "--config", data+".yaml")
+	if err != nil {
+		return err
+	}
+	l.running, l.relays = append(l.running, p), append(l.relays, p)
+	_, err = p.serve("lodge: ready at ")
+	return err
 }
 
 func (l *lab) startRedis(ctx context.Context) error {

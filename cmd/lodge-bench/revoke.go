@@ -6,12 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // A revokeReport is what revoke writes as JSON.
 type revokeReport struct {
 	Gateways    int         `json:"gateways"`
+	Relays      int         `json:"relays,omitempty"` // on their own: the sockets are streams there
 	Sockets     int         `json:"sockets"`
 	Revocations int         `json:"revocations"`
 	Push        string      `json:"push"`
@@ -21,18 +23,20 @@ type revokeReport struct {
 	CloseCodes  map[int]int `json:"close_codes"`  // of the revoked
 	NeverClosed int         `json:"never_closed"` // revoked, and open half a minute later
 	Strays      int         `json:"strays"`       // closed though not revoked
-	ResidentMB  []float64   `json:"resident_mb"`  // of each gateway with its sockets
+	ResidentMB  []float64   `json:"resident_mb"`  // of each relay and gateway with its sockets
 	SignInCPU   float64     `json:"sign_in_and_connect_cpu_us"`
 }
 
 // revoke measures the time from the answer to a revocation to the closed socket,
-// on three gateways that share a Redis.
+// on three gateways that share a Redis: message sockets of theirs, or streams of
+// relays on their own.
 func revoke(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("revoke", flag.ContinueOnError)
 	binary := flags.String("lodge", "", "binary of lodge (default: built from this module)")
 	sockets := flags.Int("sockets", 10_000, "message sockets, each of a session of its own")
 	revocations := flags.Int("revocations", 1_000, "sessions that are ended")
 	gateways := flags.Int("gateways", 3, "gateway processes")
+	relays := flags.Int("relays", 0, "relays on their own: their streams are measured in place of message sockets")
 	clients := flags.Int("clients", 2, "client processes")
 	parallel := flags.Int("parallel", 4, "revoking calls at a time")
 	runs := flags.Int("runs", 1, "runs, each with an installation of its own")
@@ -44,12 +48,12 @@ func revoke(ctx context.Context, args []string) error {
 	if *revocations > *sockets || *clients < 1 || *gateways < 1 || *parallel < *clients {
 		return errors.New("there are at most as many revocations as sockets, and at least one gateway, and one call at a time for each client")
 	}
-	report := revokeReport{Gateways: *gateways, Sockets: *sockets, Revocations: *revocations, Push: *push, CloseCodes: map[int]int{}}
+	report := revokeReport{Gateways: *gateways, Relays: *relays, Sockets: *sockets, Revocations: *revocations, Push: *push, CloseCodes: map[int]int{}}
 	if *push != "on" && *push != "off" {
 		return fmt.Errorf("--push %s: it is on or off", *push)
 	}
 	// 25 sockets a person: gateways bound how many one person may have.
-	o := labOptions{binary: *binary, gateways: *gateways, people: *sockets/25 + 1, muted: *push == "off"}
+	o := labOptions{binary: *binary, gateways: *gateways, relays: *relays, people: *sockets/25 + 1, muted: *push == "off"}
 	var closed, calls []time.Duration
 	for range *runs {
 		r := revoking{sockets: *sockets, revocations: *revocations, clients: *clients, parallel: *parallel, people: o.people}
@@ -96,7 +100,7 @@ func (r *revoking) run(ctx context.Context, o labOptions, report *revokeReport) 
 	if err != nil {
 		return err
 	}
-	plan := socketPlan{People: r.people, Parallel: r.parallel / r.clients}
+	plan := socketPlan{People: r.people, Streams: o.relays > 0, Parallel: r.parallel / r.clients}
 	for _, g := range l.gateways {
 		admin, err := signIn(ctx, shared, g.url, administrator)
 		if err != nil {
@@ -138,16 +142,20 @@ func (r *revoking) run(ctx context.Context, o labOptions, report *revokeReport) 
 	return nil
 }
 
-// cost notes what the gateways use with every socket open.
+// cost notes what the relays and the gateways use with every socket open.
 func (r *revoking) cost(l *lab, report *revokeReport) error {
 	var used time.Duration
+	nodes := slices.Clone(l.relays)
 	for _, g := range l.gateways {
-		size, err := resident(g.pid())
+		nodes = append(nodes, g.process)
+	}
+	for _, node := range nodes {
+		size, err := resident(node.cmd.Process.Pid)
 		if err != nil {
 			return err
 		}
 		report.ResidentMB = append(report.ResidentMB, float64(size)/(1<<20))
-		spent, err := cpu(g.pid())
+		spent, err := cpu(node.cmd.Process.Pid)
 		if err != nil {
 			return err
 		}
@@ -177,7 +185,11 @@ func (r *revoking) take(p *process, report *revokeReport) error {
 }
 
 func (r *revokeReport) print() {
-	fmt.Printf("%d revocations among %d message sockets on %d gateways, push %s, %d runs\n\n", r.Revocations, r.Sockets, r.Gateways, r.Push, len(r.Runs))
+	what := "message sockets"
+	if r.Relays > 0 {
+		what = fmt.Sprintf("streams on %d relays of their own", r.Relays)
+	}
+	fmt.Printf("%d revocations among %d %s, %d gateways, push %s, %d runs\n\n", r.Revocations, r.Sockets, what, r.Gateways, r.Push, len(r.Runs))
 	row := func(name string, l latencies) {
 		fmt.Printf("%-42s p50 %.1f ms  p99 %.1f ms  max %.1f ms\n", name, l.P50, l.P99, l.Max)
 	}
@@ -187,5 +199,5 @@ func (r *revokeReport) print() {
 	}
 	row("the revoking call itself", r.Calls)
 	fmt.Printf("close codes %v, never closed %d, closed without cause %d\n", r.CloseCodes, r.NeverClosed, r.Strays)
-	fmt.Printf("resident MB of each gateway with its sockets %.0f\n", r.ResidentMB)
+	fmt.Printf("resident MB of each node with its sockets %.0f\n", r.ResidentMB)
 }

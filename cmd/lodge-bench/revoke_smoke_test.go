@@ -9,15 +9,20 @@ import (
 
 // Sessions ended at one of three gateway processes lose their sockets at the
 // others, told by push or found by the poll. The full number is `make soak`'s.
-func TestRel03_RevokeAcrossThreeGateways(t *testing.T) { revokeOnThree(t, "on") }
+func TestRel03_RevokeAcrossThreeGateways(t *testing.T) { revokeOnThree(t, "--push", "on") }
 
-func TestRel04_RevokeAcrossThreeGatewaysWithPushLost(t *testing.T) { revokeOnThree(t, "off") }
+func TestRel04_RevokeAcrossThreeGatewaysWithPushLost(t *testing.T) {
+	revokeOnThree(t, "--push", "off")
+}
 
-func revokeOnThree(t *testing.T, push string) {
+// The same of streams at two relays on their own.
+func TestRel03_RevokeAtRelays(t *testing.T) { revokeOnThree(t, "--relays", "2") }
+
+func revokeOnThree(t *testing.T, more ...string) {
 	t.Setenv("CGO_ENABLED", "0") // as `make build` has it, so that what it compiled is used
 	file := filepath.Join(t.TempDir(), "revoke.json")
-	args := []string{"revoke", "--sockets", "90", "--revocations", "30", "--clients", "1", "--push", push, "--json", file}
-	if status := run(t.Context(), args); status != 0 {
+	args := []string{"revoke", "--sockets", "90", "--revocations", "30", "--clients", "1", "--json", file}
+	if status := run(t.Context(), append(args, more...)); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
 	body, err := os.ReadFile(file)

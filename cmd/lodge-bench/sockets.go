@@ -26,6 +26,7 @@ type socketPlan struct {
 	People      int      // accounts to choose from
 	First       int      // number of the first socket, over all processes
 	Sockets     int
+	Streams     bool // they are streams of the relays, each opened with a service code
 	Revocations int
 	Parallel    int // revoking calls at a time
 }
@@ -40,7 +41,7 @@ type socketReport struct {
 	SigningIn, Connecting time.Duration
 }
 
-// A client is a person with one message socket.
+// A client is a person with one message socket, or a program with one stream.
 type client struct {
 	code   string
 	closed chan struct{} // closed when the socket is; at and status are set then
@@ -70,7 +71,7 @@ func sockets(ctx context.Context, _ []string) error {
 	report.SigningIn = time.Since(began)
 	began = time.Now()
 	var wg sync.WaitGroup
-	if err := each(len(clients), 16, func(i int) error { return clients[i].connect(ctx, &wg, plan.gateway(i)) }); err != nil {
+	if err := each(len(clients), 16, func(i int) error { return clients[i].connect(ctx, &wg, &plan, i) }); err != nil {
 		return err
 	}
 	report.Connecting = time.Since(began)
@@ -102,16 +103,32 @@ func each(n, width int, fn func(i int) error) error {
 
 func (p *socketPlan) gateway(i int) string { return p.Gateways[(p.First+i)%len(p.Gateways)] }
 
+// streamTopic is the relay topic of a stream, of which ten share one.
+func streamTopic(n int) string { return roomTopic(n / 10) }
+
 func newClient(ctx context.Context, plan *socketPlan, n int) (*client, error) {
-	code, err := signIn(ctx, signInTransport(n), plan.Gateways[n%len(plan.Gateways)], person(n%plan.People))
+	at := n % len(plan.Gateways)
+	if plan.Streams {
+		code, err := newCode(ctx, plan.Gateways[at], plan.Admins[at], "read:"+streamTopic(n))
+		return &client{code: code, closed: make(chan struct{})}, err
+	}
+	code, err := signIn(ctx, signInTransport(n), plan.Gateways[at], person(n%plan.People))
 	return &client{code: code, closed: make(chan struct{})}, err
 }
 
 // connect opens the client's socket and reads it until it is closed.
-func (c *client) connect(ctx context.Context, wg *sync.WaitGroup, gatewayURL string) error {
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(gatewayURL, "http")+"/api/v1/messages/ws", &websocket.DialOptions{
-		HTTPHeader: http.Header{"Cookie": {loginCookie + "=" + c.code}, "Origin": {gatewayURL}},
-	})
+func (c *client) connect(ctx context.Context, wg *sync.WaitGroup, plan *socketPlan, i int) error {
+	gatewayURL := plan.gateway(i)
+	at := "ws" + strings.TrimPrefix(gatewayURL, "http") + "/api/v1/messages/ws"
+	header := http.Header{"Cookie": {loginCookie + "=" + c.code}, "Origin": {gatewayURL}}
+	if plan.Streams {
+		var err error
+		if at, err = exchange(ctx, gatewayURL, streamTopic(plan.First+i), c.code); err != nil {
+			return err
+		}
+		header = nil
+	}
+	conn, _, err := websocket.Dial(ctx, at, &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
 		return err
 	}

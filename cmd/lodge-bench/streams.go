@@ -122,20 +122,26 @@ func (s *streamClients) connect(ctx context.Context) error {
 	})
 }
 
+// exchange asks for an address of a stream.
+func exchange(ctx context.Context, gatewayURL, topic, code string) (uri string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, gatewayURL+"/session/"+topic, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", code)
+	var answer struct{ URI string }
+	err = ask(req, http.StatusOK, &answer)
+	return answer.URI, err
+}
+
 // dial joins a room, at a Lodge by the exchange of a code for an address.
 func (s *streamClients) dial(ctx context.Context, room int, right string) (*wire, error) {
 	at := s.plan.URL + "/" + right + "?room=" + fmt.Sprint(room)
 	if len(s.plan.Codes) > 0 {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.plan.URL+"/session/"+roomTopic(room), nil)
-		if err != nil {
+		var err error
+		if at, err = exchange(ctx, s.plan.URL, roomTopic(room), s.plan.Codes[room]); err != nil {
 			return nil, err
 		}
-		req.Header.Set("Authorization", s.plan.Codes[room])
-		var answer struct{ URI string }
-		if err := ask(req, http.StatusOK, &answer); err != nil {
-			return nil, err
-		}
-		at = answer.URI
 	}
 	u, err := url.Parse(at)
 	if err != nil {

@@ -24,7 +24,7 @@ func deployed(t *testing.T, name string) string {
 func TestDeployNamesWhatExists(t *testing.T) {
 	variable := regexp.MustCompile(`LODGE_[A-Z][A-Z_]*`)
 	shell := regexp.MustCompile(`(?m)(?:^ {4}|bin/|-u lodge )lodge ([a-z]+)`)
-	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.nodes.yaml", "lodge.service", "lodge-relay.service", "lodge.example.yaml", "relay.example.yaml", "README.md", "../README.md"} {
+	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.nodes.yaml", "compose.relay.yaml", "lodge.service", "lodge-relay.service", "lodge.example.yaml", "relay.example.yaml", "README.md", "../README.md"} {
 		text := deployed(t, name)
 		for _, v := range variable.FindAllString(text, -1) {
 			if !slices.ContainsFunc(settings, func(s setting) bool { return environment(s.key) == v }) {
@@ -128,6 +128,32 @@ func TestDeployCompose(t *testing.T) {
 				t.Errorf("Redis runs as %s", line)
 			}
 		})
+	}
+}
+
+// A relay on a machine of its own has no store beside it, and the port that its
+// proxy's sample has.
+func TestDeployComposeOfARelay(t *testing.T) {
+	var c composition
+	if err := yaml.Unmarshal([]byte(deployed(t, "compose.relay.yaml")), &c); err != nil {
+		t.Fatal(err)
+	}
+	composes(t, &c)
+	relay := c.Services["relay"]
+	if len(c.Services) != 1 || !relay.ReadOnly || !slices.Equal(relay.CapDrop, []string{"ALL"}) || !slices.Equal(relay.Command, []string{"relay", "--config", "/etc/lodge/relay.yaml"}) {
+		t.Errorf("%+v", c.Services)
+	}
+	if !slices.Equal(relay.Ports, []string{"127.0.0.1:8080:8080"}) || !strings.Contains(deployed(t, "proxies/nginx-relay.conf"), "proxy_pass http://127.0.0.1:8080;") {
+		t.Errorf("the proxy does not reach %v", relay.Ports)
+	}
+	for variable := range relay.Environment {
+		key := strings.ToLower(strings.TrimPrefix(variable, "LODGE_"))
+		if !takes(relayCommand, key) {
+			t.Errorf("a relay does not take %s", key)
+		}
+	}
+	if c.Secrets["redis_url"].File == "" || len(relay.Secrets) != 1 {
+		t.Errorf("secrets: %v", relay.Secrets)
 	}
 }
 

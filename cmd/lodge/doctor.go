@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,14 +47,19 @@ const (
 // doctor looks at what a node needs, and says of each thing that is wrong what to
 // do about it. It changes nothing, and may run beside the node.
 func (a *app) doctor(ctx context.Context, args []string) error {
-	fs := a.flags("doctor", "doctor --config FILE [--json] [FLAGS]")
+	fs := a.flags("doctor", "doctor --config FILE [--relay] [--json] [FLAGS]")
 	asJSON := fs.Bool("json", false, "print JSON")
+	alone := fs.Bool("relay", false, "the configuration is of a relay on its own, of lodge relay")
 	given, file := settingFlags(fs)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	var found []finding
-	cfg, err := load(given, a.lookup, *file)
+	read := load
+	if *alone {
+		read = loadRelay
+	}
+	cfg, err := read(given, a.lookup, *file)
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			found = append(found, finding{"configuration", levelFault, line, "mend it where it says"})
@@ -97,7 +104,7 @@ func printFindings(w io.Writer, found []finding) error {
 
 // examine makes the checks that a good configuration allows.
 func examine(ctx context.Context, cfg config) []finding {
-	checks := []func(context.Context, config) []finding{examineFiles, examineRedis, examineDatabase, examinePublic, examineIssuers}
+	checks := []func(context.Context, config) []finding{examineFiles, examineRedis, examineDatabase, examinePublic, examineIssuers, examineNode, examineNodes}
 	var found []finding
 	for _, check := range checks {
 		limited, cancel := context.WithTimeout(ctx, checkLimit)
@@ -178,22 +185,32 @@ func examineDatabase(ctx context.Context, cfg config) []finding {
 	}
 }
 
-// fetch reads a small document, with certificates verified and no redirects.
-func fetch(ctx context.Context, url string) (status int, body []byte, err error) {
+// fetched is a small document, and when its server says that it was sent.
+type fetched struct {
+	status int
+	body   []byte
+	date   string
+}
+
+// fetch reads a small document, with certificates verified, by the given
+// authorities if there are any, and no redirects.
+func fetch(ctx context.Context, authorities *x509.CertPool, url string) (got fetched, err error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // it is one
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return 0, nil, err
+		return got, err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return got, err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	return res.StatusCode, body, err
+	got.status, got.date = res.StatusCode, res.Header.Get("Date")
+	got.body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return got, err
 }
 
 func examinePublic(ctx context.Context, cfg config) []finding {
@@ -203,12 +220,12 @@ func examinePublic(ctx context.Context, cfg config) []finding {
 	}
 	var found []finding
 	for _, url := range urls {
-		status, _, err := fetch(ctx, url+"/healthz")
-		said := fmt.Sprintf("%s/healthz answers %d", url, status)
+		got, err := fetch(ctx, nil, url+"/healthz")
+		said := fmt.Sprintf("%s/healthz answers %d", url, got.status)
 		if err != nil {
 			said = inOneLine(err)
 		}
-		found = append(found, judged("address", err != nil || status != http.StatusOK, levelWarning, said, "look at the proxy, its certificate and the name; and whether Lodge runs"))
+		found = append(found, judged("address", err != nil || got.status != http.StatusOK, levelWarning, said, "look at the proxy, its certificate and the name; and whether Lodge runs"))
 	}
 	return found
 }
@@ -219,16 +236,16 @@ func examineIssuers(ctx context.Context, cfg config) []finding {
 		var document struct {
 			Issuer string `json:"issuer"`
 		}
-		status, body, err := fetch(ctx, strings.TrimSuffix(one.URL, "/")+"/.well-known/openid-configuration")
-		if err == nil && status == http.StatusOK {
-			err = json.Unmarshal(body, &document)
+		got, err := fetch(ctx, cfg.IssuerLimits.RootCAs, strings.TrimSuffix(one.URL, "/")+"/.well-known/openid-configuration")
+		if err == nil && got.status == http.StatusOK {
+			err = json.Unmarshal(got.body, &document)
 		}
 		said := "its document names " + document.Issuer
-		if err != nil || status != http.StatusOK {
-			said = fmt.Sprintf("discovery answers %d, %v", status, err)
+		if err != nil || got.status != http.StatusOK {
+			said = fmt.Sprintf("discovery answers %d, %v", got.status, err)
 		}
 		found = append(found, judged("issuer "+one.ID, err != nil || document.Issuer != one.URL, levelFault, said,
-			"url of the issuer is to be what its discovery document names, reached from this machine (with ca_file, where it has one, this check does not see it)"))
+			"url of the issuer is to be what its discovery document names, reached from this machine; its certificate by the authorities in issuer_ca_file, if that is set"))
 	}
 	return found
 }

@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 
 	sample := regexp.MustCompile(`(?m)^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$`)
 	label := regexp.MustCompile(`([a-z_]+)="((?:[^"\\]|\\.)*)"`)
-	allowed := []string{"route", "class", "direction", "reason", "outcome", "operation", "from", "le", "quantile", "version", "revision"}
+	allowed := []string{"route", "class", "direction", "policy", "reason", "outcome", "operation", "from", "le", "quantile", "version", "revision"}
 	values, series, seen := map[string]map[string]bool{}, 0, map[string]bool{}
 	for _, m := range sample.FindAllStringSubmatch(text, -1) {
 		series++
@@ -112,6 +112,9 @@ func TestMetrics(t *testing.T) {
 		"addresses":                      `lodge_relay_tickets_total ([6-9]|[1-9]\d)`,
 		"checks":                         `lodge_sessions_store_duration_seconds_count\{operation="check"\} [1-9]`,
 		"published":                      `lodge_messages_publish_duration_seconds_count\{outcome="done"\} [1-9]`,
+		"dropped by policy":              `lodge_relay_dropped_total\{policy="drop-oldest",reason="oldest"\} \d`,
+		"nothing is beyond the bound":    `lodge_audit_omitted_total \d`,
+		"delivered":                      `lodge_messages_delivered_total \d`,
 		"ready":                          `lodge_ready 1`,
 		"nothing waits":                  `lodge_booking_outbox_waiting 0`,
 		"requests":                       `lodge_http_request_duration_seconds_count\{class="2xx",route="/api/v1/bookings"\} 1`,

@@ -60,6 +60,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, trail.Close)
+	n.metrics.Audit(trail.Omitted)
 
 	parts, err := n.sessions(ctx, store, clock)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -68,7 +69,13 @@ type limits struct {
 	since   time.Time         // guarded by mu: when the minute of alone began
 	alone   int               // guarded by mu: recorded one by one in it
 	looked  time.Time         // guarded by mu: when due last looked at them all
+
+	omitted atomic.Uint64 // refusals that were only counted
 }
+
+// Omitted counts the refusals that are no entries of their own, since the start:
+// what the Rule bounds.
+func (t *Trail) Omitted() uint64 { return t.limits.omitted.Load() }
 
 // network is what counts as one address: a /64 of IPv6, which is one customer's.
 func network(address string) string {
@@ -108,6 +115,7 @@ func (l *limits) allow(e Event, now time.Time) bool {
 		return true
 	}
 	one.counts[e.Action]++
+	l.omitted.Add(1)
 	return false
 }
 

@@ -47,7 +47,7 @@ func (m *Metrics) Relay(stats func() relay.Stats) {
 		rooms    = family("relay_rooms", "Relay topics with a connection.")
 		messages = family("relay_messages_total", "Messages of streams: in, sent by clients; out, written to them.", "direction")
 		bytes    = family("relay_bytes_total", "Bytes of streams: in, read from clients; out, written to them.", "direction")
-		dropped  = family("relay_dropped_total", "Messages of streams that were not delivered, by why: oldest, from a full queue of video; overflow, which ended a connection; left, waiting when one ended; refused, sent without the right to.", "reason")
+		dropped  = family("relay_dropped_total", "Messages of streams that were not delivered, by why: oldest, from a full queue of video; overflow, which ended a connection; left, waiting when one ended; refused, sent without the right to. policy is that of the stream.", "policy", "reason")
 		tickets  = family("relay_tickets_total", "Addresses of streams that were handed out.")
 		refusals = family("relay_refusals_total", "Requests for streams that were refused, by why.", "reason")
 		leases   = family("relay_leases", "Relay topics that this node holds, of several nodes.")
@@ -64,10 +64,11 @@ func (m *Metrics) Relay(stats func() relay.Stats) {
 			say(messages, counter, float64(s.Out), "out")
 			say(bytes, counter, float64(s.BytesIn), "in")
 			say(bytes, counter, float64(s.BytesOut), "out")
-			say(dropped, counter, float64(s.Dropped.Oldest), "oldest")
-			say(dropped, counter, float64(s.Dropped.Overflow), "overflow")
-			say(dropped, counter, float64(s.Dropped.Left), "left")
-			say(dropped, counter, float64(s.Dropped.Refused), "refused")
+			for policy, of := range s.DroppedBy {
+				for reason, n := range map[string]uint64{"oldest": of.Oldest, "overflow": of.Overflow, "left": of.Left, "refused": of.Refused} {
+					say(dropped, counter, float64(n), policy.String(), reason)
+				}
+			}
 			say(tickets, counter, float64(s.Tickets))
 			for word, n := range s.Refusals {
 				say(refusals, counter, float64(n), word)
@@ -79,11 +80,12 @@ func (m *Metrics) Relay(stats func() relay.Stats) {
 	})
 }
 
-// Messages has the numbers of the message log and of its readers told, and how
-// many message connections are open.
-func (m *Metrics) Messages(stats func() messaging.Stats, sockets func() int) {
+// Messages has the numbers of the message log and of its readers told, how many
+// message connections are open, and how much they were sent.
+func (m *Metrics) Messages(stats func() messaging.Stats, sockets func() int, delivered func() uint64) {
 	var (
 		open     = family("messages_sockets", "Message connections that are open: websockets and event streams.")
+		sent     = family("messages_delivered_total", "Messages that were written to message connections, each as often as there were.")
 		appended = family("messages_appended_total", "Messages that this node added to the log.")
 		again    = family("messages_duplicates_total", "Messages that were in the log already when they came again.")
 		conflict = family("messages_conflicts_total", "Appends that another node overtook, and that were repeated.")
@@ -95,10 +97,11 @@ func (m *Metrics) Messages(stats func() messaging.Stats, sockets func() int) {
 		reads    = family("messages_reads_total", "Reads on behalf of connections, by where they were answered from.", "from")
 	)
 	m.registry.MustRegister(collector{
-		[]*prometheus.Desc{open, appended, again, conflict, unsure, gaps, rejected, repairs, hints, reads},
+		[]*prometheus.Desc{open, sent, appended, again, conflict, unsure, gaps, rejected, repairs, hints, reads},
 		func(say func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 			s := stats()
 			say(open, gauge, float64(sockets()))
+			say(sent, counter, float64(delivered()))
 			say(appended, counter, float64(s.Appended))
 			say(again, counter, float64(s.Duplicates))
 			say(conflict, counter, float64(s.Conflicts))
@@ -109,6 +112,18 @@ func (m *Metrics) Messages(stats func() messaging.Stats, sockets func() int) {
 			say(hints, counter, float64(s.Hints))
 			say(reads, counter, float64(s.RingReads), "memory")
 			say(reads, counter, float64(s.LogReads), "log")
+		},
+	})
+}
+
+// Audit has told how many refusals the audit trail has counted together, because
+// there were more than it records one by one.
+func (m *Metrics) Audit(omitted func() uint64) {
+	together := family("audit_omitted_total", "Refusals that the audit trail has as a count, beyond what it records one by one.")
+	m.registry.MustRegister(collector{
+		[]*prometheus.Desc{together},
+		func(say func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+			say(together, counter, float64(omitted()))
 		},
 	})
 }
