@@ -54,7 +54,8 @@ func (o *outbox) waits() bool {
 	return len(o.rest) > 0 || len(o.control) > 0 || o.queue.n > 0 || len(o.last) > 0
 }
 
-// open lets out what has come before the connection was there, and all that will.
+// openOutbox lets out what has come before the connection was there, and all that
+// will.
 func (p *peer) openOutbox(conn net.Conn) {
 	o := &p.out
 	o.mu.Lock()
@@ -91,6 +92,7 @@ func (p *peer) deliver(w *ws.Writer, b *batch) bool {
 	o.mu.Unlock()
 	switch {
 	case err != nil:
+		p.count.left.Add(uint64(len(b.ends) - next))
 		p.lost()
 		return false
 	case full:
@@ -160,7 +162,7 @@ func (p *peer) sayClose(frame []byte) {
 	p.flushLocked()
 }
 
-// closeOutbox lets no more messages in and forgets those that wait, but for what
+// close lets no more messages in and forgets those that wait, but for what
 // is out in part. It returns how many they are.
 func (o *outbox) close() int {
 	o.mu.Lock()
