@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -13,22 +15,27 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/soaktest"
 	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
 // Practable's goroutines lived until their token's end.
-func TestConnectsAndClosesLeaveNothing(t *testing.T) {
+func TestRel21_ConnectsAndClosesLeaveNothing(t *testing.T) {
 	observer := &census{}
 	r := onNetwork(t, Options{Observer: observer})
-	const rounds, width = 50, 10
+	const width = 10
+	rounds := soaktest.Rounds(50, 200, 1000) // 500 connections, or 10,000
 	for i := range width {
-		r.access.allow(fmt.Sprint("c", i), fmt.Sprint("topic-", i%4), true, true, time.Now().Add(24*time.Hour))
+		code, topic := fmt.Sprint("c", i), fmt.Sprint("topic-", i%4)
+		r.access.allow(code, topic, true, true, time.Now().Add(24*time.Hour))
+		r.access.book(code, topic, fmt.Sprint("b", i%3)) // which can be denied, and has a bound
 	}
 	round := func() {
 		var all sync.WaitGroup
 		for i := range width {
 			all.Go(func() {
-				conn := r.connect(t, fmt.Sprint("topic-", i%4), fmt.Sprint("c", i))
+				topic := fmt.Sprint("topic-", i%4)
+				conn := r.connect(t, topic, fmt.Sprint("c", i))
 				wstest.Write(t, conn, websocket.MessageText, "hello")
 				switch i % 3 {
 				case 0:
@@ -37,6 +44,13 @@ func TestConnectsAndClosesLeaveNothing(t *testing.T) {
 					if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 						t.Errorf("close: %v", err)
 					}
+				}
+				// Some are refused, at either door.
+				if status, _ := r.post(t, topic, "wrong"); status != http.StatusUnauthorized {
+					t.Errorf("a wrong code: %d", status)
+				}
+				if _, status := wstest.TryDial(t, r.client, "ws"+r.url[len("http"):]+"/session/"+topic+"?code=wrong", nil); status != http.StatusUnauthorized {
+					t.Errorf("a wrong ticket: %d", status)
 				}
 			})
 		}
@@ -49,20 +63,57 @@ func TestConnectsAndClosesLeaveNothing(t *testing.T) {
 	round()
 	wstest.Eventually(t, "the first round has gone", empty)
 	r.client.CloseIdleConnections()
-	before := runtime.NumGoroutine()
+	goroutines, descriptors := runtime.NumGoroutine(), open(t)
 	for range rounds - 1 {
 		round()
 	}
 	wstest.Eventually(t, "everyone has gone", empty)
-	r.client.CloseIdleConnections()
 	// The few more are the HTTP server's and the client's, about to end.
-	wstest.Eventually(t, "no goroutine stays", func() bool { return runtime.NumGoroutine() <= before+4 })
+	wstest.Eventually(t, "no goroutine stays", func() bool {
+		r.client.CloseIdleConnections()
+		return runtime.NumGoroutine() <= goroutines+4
+	})
+	wstest.Eventually(t, "no descriptor stays", func() bool {
+		r.client.CloseIdleConnections()
+		return open(t) <= descriptors+4
+	})
 	if joined, left := observer.totals(); joined != rounds*width || left != joined {
 		t.Errorf("%d joined, %d left", joined, left)
 	}
-	if n := len(r.tickets.byID) + len(r.tickets.holding); n != 0 {
-		t.Errorf("%d tickets left", n)
+	r.tickets.sweep(time.Now().Add(maxTicketLife))
+	for what, n := range map[string]int{
+		"tickets": len(r.tickets.byID) + len(r.tickets.holding) + len(r.tickets.order),
+		"watches": len(r.Relay.access.watches), "people and addresses": len(r.crowd.in), "rooms": r.rooms.count(),
+	} {
+		if n != 0 {
+			t.Errorf("%d %s are left", n, what)
+		}
 	}
+	soaktest.Report(t, "%d connects and closes, %d refused: %d goroutines and %d descriptors before, %d and %d after",
+		rounds*width, 2*rounds*width, goroutines, descriptors, runtime.NumGoroutine(), open(t))
+}
+
+// open counts the process's descriptors, where the system tells.
+func open(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// count is how many rooms there are, in the maps themselves.
+func (rs *rooms) count() (n int) {
+	for i := range rs.shards {
+		rs.shards[i].mu.Lock()
+		n += len(rs.shards[i].rooms)
+		rs.shards[i].mu.Unlock()
+	}
+	return n
 }
 
 // census is an Observer that counts.
