@@ -92,7 +92,8 @@ func (r *reader) frames() error {
 				return err
 			}
 		}
-		whole := int64(size)+h.N <= int64(in.end-in.at)
+		// Never size + h.N, which a client can have overflow.
+		whole := h.N <= int64(in.end-in.at-size)
 		switch {
 		case whole && h.Op >= ws.OpClose:
 			payload := in.buf[in.at+size:][:h.N]
@@ -101,7 +102,7 @@ func (r *reader) frames() error {
 			err = r.control(h.Op, payload)
 		case whole && h.Fin && h.Op != ws.OpContinuation:
 			r.message(h, size)
-		case whole || int64(size)+h.N > int64(len(in.buf)):
+		case whole || h.N > int64(len(in.buf)-size):
 			r.pass()
 			in.at += size
 			err = r.piece(h)
