@@ -56,6 +56,7 @@ type config struct {
 	SessionCache   time.Duration // 0: each check reads the store
 	Limits         limits
 	SecondWindow   gateway.Window
+	MaxPartners    int // 0: the default; negative: nobody
 	Mail           mailConfig
 	LogLevel       slog.Level
 	Issuers        []idp.IssuerConfig
@@ -139,6 +140,7 @@ var settings = slices.Concat([]setting{
 	{"streams_per_person", "streams one person has open on one node (default 64)", limit(func(c *config) *int { return &c.Limits.StreamsPerPerson })},
 	{"streams_per_address", "streams that are open on one node from one address, hosts among them (default 4000)", limit(func(c *config) *int { return &c.Limits.StreamsPerAddress })},
 	{"second_window", "allow, replace or refuse a second window of one student on one booking: both stay open, the older is closed, or the newer is refused (default allow)", secondWindow},
+	{"max_partners", "people a booking may be shared with, beside its owner (default 8; 0: bookings are not shared)", maxPartners},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
 }, mailSettings, issuerSettings)
 

@@ -56,6 +56,17 @@ func secondWindow(c *config, from source) error {
 	return nil
 }
 
+// maxPartners takes with how many people a booking may be shared.
+func maxPartners(c *config, from source) error {
+	if err := number(func(c *config) *int { return &c.MaxPartners }, 100)(c, from); err != nil {
+		return err
+	}
+	if c.MaxPartners == 0 {
+		c.MaxPartners = -1
+	}
+	return nil
+}
+
 // canary says whether the relay measures its own delay.
 func canary(c *config, from source) error {
 	if from.value != "on" && from.value != "off" {
