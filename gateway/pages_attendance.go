@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -34,7 +35,11 @@ func (g *Gateway) renderAttendance(w http.ResponseWriter, r *http.Request, statu
 		if err != nil {
 			return err
 		}
-		view.Coded = len(ids) > 0
+		view.Coded = slices.ContainsFunc(ids, func(id string) bool {
+			return !slices.ContainsFunc(view.Open, func(one web.Register) bool {
+				return one.ID == id && (one.Mine.State == string(attendance.Present) || one.Mine.State == string(attendance.Late))
+			})
+		})
 	}
 	return g.pages.Render(w, status, web.PageAttendance, view)
 }

@@ -278,5 +278,8 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 	if view.Surveys, view.Registers, err = g.asked(r.Context(), s); err != nil {
 		return err
 	}
+	if view.HandIns, err = g.handInsToDo(r.Context(), s); err != nil {
+		return err
+	}
 	return g.pages.Render(w, http.StatusOK, web.PageLaunch, view)
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,9 +17,13 @@ import (
 	"github.com/lodge-gateway/lodge/web"
 )
 
+// readHere is for how many people's work the texts are on the page that grades it; of
+// more they are to be opened one by one.
+const readHere = 200
+
 func (g *Gateway) webHandIn(one handin.HandIn, mine *handin.Work) web.HandIn {
 	out := web.HandIn{
-		ID: one.ID, To: one.To, Title: one.Title, Instructions: one.Instructions, Deadline: one.Deadline, Late: string(one.Late), PerDay: one.PerDay,
+		ID: one.ID, To: one.To, Title: one.Title, Instructions: one.Instructions, Opens: one.Opens, After: one.After, Deadline: one.Deadline, Late: string(one.Late), PerDay: one.PerDay,
 		Points: one.Points, Files: one.Limits.Files, FileMiB: mebibytes(one.Limits.FileSize), TotalMiB: mebibytes(one.Limits.Total),
 		Types: strings.Join(one.Limits.Types, ", "), Standing: string(one.At(g.clock.Now())), Released: !one.ReleasedAt.IsZero(), HandedIn: one.HandedIn,
 	}
@@ -26,6 +32,16 @@ func (g *Gateway) webHandIn(one handin.HandIn, mine *handin.Work) web.HandIn {
 		out.Mine = &work
 	}
 	return out
+}
+
+// handInTo is whom a hand-in is for, in words.
+func (g *Gateway) handInTo(ctx context.Context, say *web.Printer, s sessions.Session, one handin.HandIn) (string, error) {
+	cat, err := g.desk.Catalogue(ctx, s.Tenant)
+	if err != nil {
+		return "", err
+	}
+	names, err := g.namesOf(ctx, s, []string{one.To})
+	return audienceInWords(cat, say, names, s, one.To), err
 }
 
 func mebibytes(n int64) string {
@@ -122,7 +138,11 @@ func (g *Gateway) renderTeachHandIns(w http.ResponseWriter, r *http.Request, sta
 	}
 	for _, one := range all {
 		if g.grades(s.Principal(), one) {
-			view.HandIns = append(view.HandIns, g.webHandIn(one, nil))
+			shown := g.webHandIn(one, nil)
+			if shown.To, err = g.handInTo(r.Context(), view.Say, s, one); err != nil {
+				return err
+			}
+			view.HandIns = append(view.HandIns, shown)
 		}
 	}
 	return g.pages.Render(w, status, web.PageTeachHandIns, view)
@@ -138,11 +158,11 @@ func (g *Gateway) openHandInForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := r.PostFormValue
 	form := web.HandInForm{
-		To: v("to"), Title: v("title"), Instructions: v("instructions"), Opens: v("opens"), Deadline: v("deadline"), Zone: strings.TrimSpace(v("zone")),
+		To: v("to"), Title: v("title"), Instructions: v("instructions"), When: v("when"), Opens: v("opens"), Deadline: v("deadline"), Zone: strings.TrimSpace(v("zone")),
 		Late: v("late"), PerDay: v("per_day"), Points: v("points"), Files: v("files"), MiB: v("mib"), Types: v("types"), Key: v("key"),
 	}
 	req := HandInRequest{
-		To: form.To, Title: form.Title, Instructions: form.Instructions, Opens: form.Opens, Deadline: form.Deadline, Zone: orElse(form.Zone, "UTC"), Late: form.Late,
+		To: form.To, Title: form.Title, Instructions: form.Instructions, Opens: form.Opens, After: form.When == "after", Deadline: form.Deadline, Zone: orElse(form.Zone, "UTC"), Late: form.Late,
 		Limits: HandInLimits{Types: strings.FieldsFunc(form.Types, func(c rune) bool { return c == ',' || c == ' ' })},
 	}
 	var files, mib float64
@@ -208,9 +228,17 @@ func (g *Gateway) renderTeachHandIn(w http.ResponseWriter, r *http.Request, stat
 		names[m.Person] = m.Name
 	}
 	view := web.TeachHandIn{Layout: g.layout(r, "", web.PageTeach, &s), HandIn: g.webHandIn(one, nil)}
-	view.Title, view.Problem = one.Title, problem
+	view.Title, view.Problem, view.Here = one.Title, problem, "/teach/handins/"+one.ID
+	if view.HandIn.To, err = g.handInTo(r.Context(), view.Say, s, one); err != nil {
+		return err
+	}
 	for _, work := range all {
 		shown := webWork(workView(one, work))
+		if len(all) <= readHere {
+			if shown.Text, err = g.handins.Text(r.Context(), s.Tenant, one.ID, work); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err // else it is being replaced, and comes with the next look
+			}
+		}
 		if work.At.IsZero() {
 			shown.Name = names[work.Person]
 			delete(names, work.Person)

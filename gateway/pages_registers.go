@@ -248,7 +248,7 @@ func (g *Gateway) renderRegister(w http.ResponseWriter, r *http.Request, status 
 	}
 	problem := view.Problem
 	view.Layout = g.layout(r, "", web.PageTeach, &s)
-	view.Title, view.Problem = register.Title, problem
+	view.Title, view.Problem, view.Here = register.Title, problem, "/teach/registers/"+register.ID
 	view.Register = g.webRegister(register, "")
 	view.Register.Group = groupTitle(cat, register.Group)
 	if err := g.nameChanges(r.Context(), s, view.Register.Marks); err != nil {

@@ -61,7 +61,7 @@ func (g *Gateway) beginSurveyForm(w http.ResponseWriter, r *http.Request) error 
 func draftPath(id string) string { return "/teach/surveys/drafts/" + id }
 
 func (g *Gateway) openNow(r *http.Request, s sessions.Session, id, to, key string) (survey.Survey, error) {
-	one, err := g.surveys.Draft(r.Context(), s.Tenant, id, s.Person)
+	one, err := g.kept(r, s, id)
 	if err != nil {
 		return survey.Survey{}, err
 	}

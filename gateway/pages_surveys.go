@@ -266,7 +266,7 @@ func (g *Gateway) renderSurveys(w http.ResponseWriter, r *http.Request, status i
 			view.Past = append(view.Past, row)
 		}
 	}
-	for _, one := range append(drafts, survey.Templates()...) {
+	for _, one := range append(drafts, survey.Templates(view.Say.Tr)...) {
 		row := web.SurveyDraft{
 			ID: one.ID, Title: one.Title, To: audienceInWords(cat, view.Say, names, s, one.To), Mode: string(modeOf(one.Mode)), Questions: len(one.Questions),
 			Opens: one.Opens, Changed: one.Changed, Own: one.By == s.Person, Problem: one.Problem,

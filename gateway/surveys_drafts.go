@@ -33,7 +33,7 @@ func (g *Gateway) listDrafts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	views := []DraftView{}
-	for _, one := range append(all, survey.Templates()...) {
+	for _, one := range append(all, survey.Templates(g.speaks(r).Tr)...) {
 		views = append(views, draftView(one, one.By == s.Person))
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"drafts": views})
@@ -68,7 +68,7 @@ func (g *Gateway) begun(r *http.Request, s sessions.Session, from string) (surve
 	if from == "" {
 		return survey.Draft{}, nil
 	}
-	one, err := g.surveys.Draft(r.Context(), s.Tenant, from, s.Person)
+	one, err := g.kept(r, s, from)
 	if err == nil {
 		return one.Copy(), nil
 	}
@@ -127,8 +127,18 @@ func (g *Gateway) ownDraft(r *http.Request) (survey.Saved, sessions.Session, err
 	if err != nil {
 		return survey.Saved{}, s, err
 	}
-	one, err := g.surveys.Draft(r.Context(), s.Tenant, chi.URLParam(r, "id"), s.Person)
+	one, err := g.kept(r, s, chi.URLParam(r, "id"))
 	return one, s, err
+}
+
+// kept is a draft, or a template: one of every installation in the reader's language.
+func (g *Gateway) kept(r *http.Request, s sessions.Session, id string) (survey.Saved, error) {
+	for _, one := range survey.Templates(g.speaks(r).Tr) {
+		if one.ID == id {
+			return one, nil
+		}
+	}
+	return g.surveys.Draft(r.Context(), s.Tenant, id, s.Person)
 }
 
 func (g *Gateway) putDraft(w http.ResponseWriter, r *http.Request) error {

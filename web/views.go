@@ -7,6 +7,7 @@ type Layout struct {
 	Title   string    // of the page, without the site's name
 	Nav     string    // the section to mark in the navigation: a Page… name
 	Path    string    // path and query of this page, for links that come back
+	Here    string    // where the page is read again, if not at the address it was sent from
 	Site    string    // the institution's name; empty shows "Lodge" alone
 	Person  *Person   // nil when nobody is signed in
 	Flash   string    // what the step before this page achieved, once
@@ -177,6 +178,7 @@ type Launch struct {
 	Messages  []Message
 	Surveys   []Survey
 	Registers []Register
+	HandIns   []HandIn // that take work now
 }
 
 // Messages is /messages, newest first.

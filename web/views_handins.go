@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // The pages of hand-ins, by template.
 const (
@@ -20,7 +23,8 @@ type HandInPage struct {
 // HandIn is a hand-in.
 type HandIn struct {
 	ID, To, Title, Instructions string
-	Deadline                    time.Time
+	Opens, Deadline             time.Time
+	After                       bool // it opens to each person once their experiment has ended
 	Late                        string // refuse, accept, penalty
 	PerDay, Points              float64
 	Files                       int
@@ -46,6 +50,7 @@ type Work struct {
 	DaysLate     int
 	SHA256       string
 	Erased       bool
+	Text         string     // to who grades, if it is there to be read
 	Files        []WorkFile // the text among them
 	Graded       bool
 	Points       float64
@@ -63,6 +68,17 @@ type WorkFile struct {
 	Text          bool
 }
 
+// Readable is the size as people read it.
+func (f WorkFile) Readable() string {
+	switch {
+	case f.Size < 1000:
+		return strconv.FormatInt(f.Size, 10) + " B"
+	case f.Size < 1000*1000:
+		return strconv.FormatInt(f.Size/1000, 10) + " kB"
+	}
+	return strconv.FormatFloat(float64(f.Size/100_000)/10, 'f', -1, 64) + " MB"
+}
+
 // TeachHandIns is /teach/handins.
 type TeachHandIns struct {
 	Layout
@@ -73,7 +89,7 @@ type TeachHandIns struct {
 
 // HandInForm is what was typed; times as a datetime-local field has them, in Zone.
 type HandInForm struct {
-	To, Title, Instructions, Opens, Deadline, Zone, Late, PerDay, Points, Files, MiB, Types, Key string
+	To, Title, Instructions, When, Opens, Deadline, Zone, Late, PerDay, Points, Files, MiB, Types, Key string
 }
 
 // TeachHandIn is /teach/handins/{id}: what everybody handed in, with their grades.
@@ -81,4 +97,19 @@ type TeachHandIn struct {
 	Layout
 	HandIn HandIn
 	Work   []Work // who has nothing in comes last
+}
+
+// In is how many people have handed something in.
+func (t TeachHandIn) In() int { return t.count(Work.In) }
+
+// Graded is how many people have a grade.
+func (t TeachHandIn) Graded() int { return t.count(func(w Work) bool { return w.Graded }) }
+
+func (t TeachHandIn) count(of func(Work) bool) (n int) {
+	for _, w := range t.Work {
+		if of(w) {
+			n++
+		}
+	}
+	return n
 }

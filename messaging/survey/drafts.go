@@ -117,8 +117,8 @@ func (s Saved) bounded() error {
 	return nil
 }
 
-// Drafts returns a person's drafts and everybody's templates, the last changed
-// first.
+// Drafts returns a person's drafts and the templates that anybody made, the last
+// changed first.
 func (d *Desk) Drafts(ctx context.Context, tenant lodge.Tenant, person lodge.PersonID) ([]Saved, error) {
 	merged, err := d.people(ctx, tenant)
 	if err != nil {
@@ -147,13 +147,13 @@ func (s *Saved) copied(merged lodge.Merged) Saved {
 	return one
 }
 
-// Draft returns one of a person's drafts, or a template.
+// Draft returns one of a person's drafts, or a template that somebody made.
 func (d *Desk) Draft(ctx context.Context, tenant lodge.Tenant, id string, person lodge.PersonID) (Saved, error) {
 	all, err := d.Drafts(ctx, tenant, person)
 	if err != nil {
 		return Saved{}, err
 	}
-	for _, one := range append(all, Templates()...) {
+	for _, one := range all {
 		if one.ID == id {
 			return one, nil
 		}

@@ -16,6 +16,9 @@ if (editor) (await import('./compose.js')).keepCompose(editor)
 const screen = document.querySelector('[data-screen]')
 if (screen) (await import('./screen.js')).keepScreen(screen)
 
+const work = document.querySelector('[data-handin]')
+if (work) (await import('./handin.js')).keepHandIn(work)
+
 const messages = connect()
 if (messages) {
   keepMessages(messages)

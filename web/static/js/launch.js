@@ -71,6 +71,13 @@ export function keepLaunch(page, messages) {
     if (change === 'opened' && !known && news(event)) asked.prepend(confirmation(register, title))
   })
 
+  messages.on('lodge.handin', ({detail: event}) => {
+    const {handin, change, title} = event.data
+    const known = asked.querySelector(`[data-handin-card="${CSS.escape(handin)}"]`)
+    if (change === 'closed') known?.remove()
+    if (change === 'opened' && !known && news(event)) asked.prepend(toHandIn(handin, title))
+  })
+
   const card = (survey) => asked.querySelector(`[data-survey-card="${CSS.escape(survey)}"]`)
 
   // show takes the form as the survey's own page has it. A survey that is
@@ -104,6 +111,16 @@ export function keepLaunch(page, messages) {
     form.append(button)
     box.append(Object.assign(document.createElement('strong'), {textContent: title}), form)
     announce(t('Attendance: {title}', {title}))
+    return box
+  }
+
+  function toHandIn(handin, title) {
+    const box = Object.assign(document.createElement('div'), {className: 'register-mine'})
+    box.dataset.handinCard = handin
+    const link = Object.assign(document.createElement('a'), {className: 'button primary', href: `/handins/${encodeURIComponent(handin)}`, textContent: t('Hand in')})
+    link.dataset.testid = 'handin-link'
+    box.append(Object.assign(document.createElement('strong'), {textContent: title}), link)
+    announce(t('To be handed in: {title}', {title}))
     return box
   }
 

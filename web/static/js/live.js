@@ -20,7 +20,7 @@ export function keepLive(messages) {
     }
     running = true
     try {
-      const response = await fetch(location.href, {headers: {Accept: 'text/html'}})
+      const response = await fetch(document.body.dataset.here ?? location.href, {headers: {Accept: 'text/html'}})
       if (response.ok && !response.redirected) {
         const fresh = new DOMParser().parseFromString(await response.text(), 'text/html')
         for (const region of regions()) {

@@ -42,7 +42,7 @@ export function keepSurveys(root) {
   // was taken stays: nobody could be given another.
   root.querySelector('form[action="/logout"]')?.addEventListener('submit', () => {
     for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(drafts)) localStorage.removeItem(key)
+      if (key.startsWith(drafts) || key.startsWith('lodge-handin:')) localStorage.removeItem(key)
       if (key.startsWith(ballots)) store(key, {...load(key), answers: undefined})
     }
   })
