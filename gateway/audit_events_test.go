@@ -133,7 +133,7 @@ func TestAuditPage(t *testing.T) {
 			t.Errorf("%s: %d entries, want %d", query, n, want)
 		}
 	}
-	if got := root.do("GET", "/admin/audit?from=yesterday", nil); got.status != 400 || !strings.Contains(string(got.body), "Write times as") {
+	if got := root.do("GET", "/admin/audit?from=yesterday", nil); got.status != 422 || !strings.Contains(string(got.body), "write it like") {
 		t.Errorf("a time that is none: %d", got.status)
 	}
 	for query, want := range map[string]int{

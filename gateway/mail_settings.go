@@ -92,7 +92,7 @@ func (g *Gateway) mailPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := web.MailPage{
-		Layout: g.layout(r, "Mail and reminders", web.PageMail, &s),
+		Layout: g.layout(r, "Mail and reminders", web.PageSessions, &s),
 		Sends:  g.mail != nil, Address: addressFor(s, box), Bookings: !box.Off, Reminders: !box.NoReminders,
 	}
 	return g.pages.Render(w, http.StatusOK, web.PageMail, view)

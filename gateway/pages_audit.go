@@ -19,8 +19,6 @@ const (
 	auditShown = 40
 	// maxNamesakes bounds how many people a name may stand for in a search.
 	maxNamesakes = 50
-	// fieldTime is how a datetime-local field writes a time.
-	fieldTime = "2006-01-02T15:04"
 )
 
 // auditPage shows an administrator the trail, newest first, page by page.
@@ -37,7 +35,7 @@ func (g *Gateway) auditPage(w http.ResponseWriter, r *http.Request) error {
 	for _, action := range audit.Actions() {
 		page.Actions = append(page.Actions, string(action))
 	}
-	entries, older, newer, err := g.auditEntries(ctx, s.Tenant, q)
+	entries, older, newer, err := g.auditEntries(ctx, s.Tenant, q, page.Zone)
 	if err != nil {
 		problem, status, mendable := problemOf(err, "The trail was not searched")
 		if !mendable {
@@ -71,7 +69,7 @@ func auditAddress(q url.Values, side string, seq uint64) string {
 
 // auditEntries reads one page, newest first, and whether there are older and newer
 // entries beside it.
-func (g *Gateway) auditEntries(ctx context.Context, tenant lodge.Tenant, q url.Values) (entries []audit.Entry, older, newer bool, err error) {
+func (g *Gateway) auditEntries(ctx context.Context, tenant lodge.Tenant, q url.Values, zone *time.Location) (entries []audit.Entry, older, newer bool, err error) {
 	asked := url.Values{"limit": {strconv.Itoa(auditShown + 1)}}
 	for _, name := range []string{"action", "before", "after"} {
 		if v := q.Get(name); v != "" {
@@ -79,10 +77,12 @@ func (g *Gateway) auditEntries(ctx context.Context, tenant lodge.Tenant, q url.V
 		}
 	}
 	for _, name := range []string{"from", "until"} {
-		if at, err := time.Parse(fieldTime, q.Get(name)); err == nil {
+		at, err := typedTime(q.Get(name), zone)
+		if err != nil {
+			return nil, false, false, err
+		}
+		if !at.IsZero() {
 			asked.Set(name, at.Format(timeFormat))
-		} else if q.Get(name) != "" {
-			return nil, false, false, lodge.E(lodge.CodeInvalid, "Write times as 2026-05-04T09:00, in UTC.")
 		}
 	}
 	f, err := auditFilter(asked)

@@ -29,7 +29,12 @@ func (g *Gateway) cataloguePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return g.pages.Render(w, http.StatusOK, web.PageCatalogue, web.Catalogue{Layout: g.layout(r, "Catalogue", catalogueNav(s.Principal()), &s)})
+	cat, err := g.desk.Catalogue(r.Context(), s.Tenant)
+	if err != nil {
+		return err
+	}
+	page := web.Catalogue{Layout: g.layout(r, "Catalogue", catalogueNav(s.Principal()), &s), Groups: keptGroups(s, cat)}
+	return g.pages.Render(w, http.StatusOK, web.PageCatalogue, page)
 }
 
 // readManifest reads the form of a change: a file that was chosen goes before text.
@@ -187,11 +192,15 @@ func (g *Gateway) renderRoles(w http.ResponseWriter, r *http.Request, status int
 		page.Roles = append(page.Roles, row)
 	}
 	if id := strings.TrimSpace(r.URL.Query().Get("person")); id != "" {
+		page.Asked = id
 		why, err := g.explanation(r.Context(), s, lodge.PersonID(id))
-		if err != nil {
+		if err == nil {
+			page.Explained = webExplained(why)
+		} else if wrong, code, mendable := problemOf(err, "Nobody is explained"); mendable {
+			page.Problem, status = wrong, code
+		} else {
 			return err
 		}
-		page.Explained = webExplained(why)
 	}
 	return g.pages.Render(w, status, web.PageRoles, page)
 }

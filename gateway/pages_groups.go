@@ -9,9 +9,21 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
+
+// keptGroups are the groups that somebody looks after.
+func keptGroups(s sessions.Session, cat *booking.Catalogue) []web.Group {
+	var out []web.Group
+	for _, name := range sortedKeys(cat.Groups) {
+		if keeps(s.Principal(), name) {
+			out = append(out, web.Group{Name: name, Title: cat.Title(cat.Groups[name].Description, name)})
+		}
+	}
+	return out
+}
 
 // groupPage is a group's page for who looks after it, and for who is in it.
 func (g *Gateway) groupPage(w http.ResponseWriter, r *http.Request) error {
@@ -81,8 +93,8 @@ func (g *Gateway) renderGroup(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	page := web.GroupPage{Layout: g.layout(r, "Group", web.PageTeach, &s), Group: group, Name: cat.Title(cat.Groups[group].Description, group)}
-	page.Problem = problem
+	page := web.GroupPage{Layout: g.layout(r, "Group", groupNav(s.Principal()), &s), Group: group, Name: cat.Title(cat.Groups[group].Description, group)}
+	page.Problem, page.Days, page.Limit = problem, r.PostFormValue("days"), r.PostFormValue("limit")
 	for _, c := range codes {
 		page.Codes = append(page.Codes, web.JoinCode{
 			ID: c.ID, Link: c.Link, State: c.State, ExpiresAt: c.ExpiresAt, Limit: c.Limit, Uses: c.Uses, File: c.Source == "file",
@@ -92,6 +104,15 @@ func (g *Gateway) renderGroup(w http.ResponseWriter, r *http.Request, status int
 		page.Members = append(page.Members, web.GroupMember{Person: m.Person, Name: m.Name, Joined: m.JoinedAt})
 	}
 	return g.pages.Render(w, status, web.PageGroup, page)
+}
+
+// groupNav is where a group stands for somebody: instructors find it among what they
+// teach.
+func groupNav(p lodge.Principal) string {
+	if p.Has(lodge.RoleInstructor) {
+		return web.PageTeach
+	}
+	return catalogueNav(p)
 }
 
 // keepForm carries out one form of a group's page.

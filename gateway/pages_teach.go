@@ -49,6 +49,7 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
+	view.Groups = keptGroups(s, cat)
 	if err := g.teachMessages(ctx, s, cat, &view); err != nil {
 		return err
 	}
@@ -63,11 +64,6 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 	}
 	if view.Present, err = g.webPresent(ctx, s, cat); err != nil {
 		return err
-	}
-	for _, name := range sortedKeys(cat.Groups) {
-		if keeps(s.Principal(), name) {
-			view.Groups = append(view.Groups, web.Group{Name: name, Title: cat.Title(cat.Groups[name].Description, name)})
-		}
 	}
 	return g.pages.Render(w, status, web.PageTeach, view)
 }

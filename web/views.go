@@ -261,7 +261,7 @@ type Teach struct {
 	Registers []Register // open
 	Bookings  []Booking  // under way
 	Present   []Present
-	Groups    []Group // whose join codes and members the reader looks after
+	Groups    []Group // those the reader looks after
 }
 
 // Audience is one value of `to` with its words and how many people it reaches

@@ -14,6 +14,7 @@ type Catalogue struct {
 	Message  string
 	Planned  bool // Plan is what the manifest would do
 	Plan     CataloguePlan
+	Groups   []Group // those the reader looks after
 }
 
 // A CataloguePlan is what a change of the catalogue would do.
@@ -54,6 +55,7 @@ type Roles struct {
 	Kinds []string    // roles that can be given
 	// Explained is why a person has each role, when one was asked about.
 	Explained *Explained
+	Asked     string // the person who is to be explained, as typed
 }
 
 // A RoleBinding is a role within a scope, and whom it is given to.
@@ -82,6 +84,8 @@ type GroupPage struct {
 	Name    string
 	Codes   []JoinCode
 	Members []GroupMember
+
+	Days, Limit string // of a new join code, as they were typed
 }
 
 // A JoinCode puts people into a group. Link is empty unless it works.
