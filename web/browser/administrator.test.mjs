@@ -1,0 +1,148 @@
+// An administrator's journey: who is signed in and ending it, the trail, the state
+// of the system; and what people can do about what is held about them.
+
+import assert from 'node:assert/strict'
+import {readFile} from 'node:fs/promises'
+import {after, before, test} from 'node:test'
+import {Demo, eventually} from './lodge.mjs'
+import {Someone, keep, launch} from './people.mjs'
+
+let demo, browser
+
+before(async () => {
+  demo = await Demo.start()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await demo?.stop()
+})
+
+async function arrive(name, options) {
+  const one = await Someone.arrive(browser, demo.url, {name, ...options})
+  one.excuse(/WebSocket connection|status of 40[13]|ERR_/) // of those who are put out
+  await one.context.request.get(`/login/dev?login_hint=${name}`)
+  return one
+}
+
+/** out waits until somebody is signed in no more. */
+const out = (one) => eventually(`${one.name} signed out`, async () => (await one.context.request.get('/api/v1/me')).status() === 401)
+
+test('sessions are found and ended: one, all of a person, everybody’s', async () => {
+  const [root, desk, laptop, soren] = await Promise.all([arrive('root'), arrive('ada'), arrive('ada'), arrive('soren')])
+  const {page} = root
+  await desk.goto('/messages')
+  await desk.live()
+  const search = async (text) => {
+    await root.goto('/admin')
+    await page.locator('#q').fill(text)
+    await page.getByRole('button', {name: 'Search'}).click()
+    await page.waitForURL(/[?&]q=/)
+  }
+  const end = async (reason) => {
+    await page.locator('input[name=reason]').fill(reason)
+    await page.getByTestId('confirm-end').click()
+    await page.getByTestId('flash').filter({hasText: 'Ended.'}).waitFor()
+  }
+  await search('Lovelace')
+  const rows = page.getByTestId('session')
+  assert.equal(await rows.count(), 2, 'sessions of Ada')
+  await rows.filter({hasText: '1 message socket'}).getByTestId('end-session').click()
+  await end('Left open in the reading room.')
+  await out(desk)
+  assert.equal((await laptop.context.request.get('/api/v1/me')).status(), 200)
+  await keep(desk.page, 'administrator-put-out')
+
+  await search('Lovelace')
+  await rows.filter({hasText: 'active'}).first().getByTestId('end-person').click()
+  await keep(page, 'administrator-end-all')
+  await end('The account was stolen.')
+  await out(laptop)
+  assert.equal((await soren.context.request.get('/api/v1/me')).status(), 200)
+
+  // The trail says who and why; its filters find it.
+  await root.goto('/admin/audit')
+  await page.locator('#who').fill('Lovelace')
+  await page.getByRole('button', {name: 'Search'}).click()
+  await page.getByTestId('entry').filter({hasText: 'Root Admin'}).filter({hasText: 'The account was stolen.'}).waitFor()
+  await page.locator('#from').fill('2099-01-01T00:00')
+  await page.getByRole('button', {name: 'Search'}).click()
+  await page.getByText('No entry matches.').waitFor()
+  assert.equal(await page.locator('#who').inputValue(), 'Lovelace')
+
+  // A booking ends with a reason.
+  const booking = await soren.api('POST', '/api/v1/bookings', {group: 'everyone', slot: 'pend02-everyone', seconds: 300})
+  await soren.goto(`/bookings/${booking.id}`)
+  await soren.live()
+  await root.goto('/teach')
+  const row = page.getByTestId('under-way').filter({hasText: 'Søren'}).filter({hasText: 'Pendulum 2'})
+  await row.getByTestId('cancel').locator('summary').click()
+  await row.getByTestId('cancel-reason').fill('The mains are switched off.')
+  await row.getByTestId('cancel-confirm').click()
+  await soren.page.getByTestId('reason').filter({hasText: 'The mains are switched off.'}).waitFor()
+
+  // The state of the system, as it is now.
+  await root.goto('/admin/system')
+  await page.getByTestId('ready').filter({hasText: 'ready'}).waitFor()
+  await page.locator('.figures div').filter({hasText: 'People here now'}).filter({hasText: /[1-9]/}).waitFor()
+
+  // Everybody out, the administrator too.
+  await root.goto('/admin')
+  await page.getByTestId('end-logins').click()
+  await page.locator('input[name=reason]').fill('Keys were lost.')
+  await page.getByTestId('confirm-end').click()
+  await out(soren)
+  await out(root)
+  assert.deepEqual([root, desk, laptop, soren].flatMap((one) => one.faults), [])
+  await Promise.all([root, desk, laptop, soren].map((one) => one.leave()))
+})
+
+test('people see who looked, take their data with them, and are erased', async () => {
+  const [root, ada] = await Promise.all([arrive('root'), arrive('ada')])
+  await ada.api('POST', '/api/v1/bookings', {group: 'everyone', slot: 'pend00-everyone', seconds: 300})
+  const {person} = await ada.api('GET', '/api/v1/me')
+  await root.goto(`/admin/roles?person=${person}`)
+  await root.page.getByTestId('explained').waitFor()
+  const {page} = ada
+  await ada.goto('/privacy')
+  await page.getByTestId('look').filter({hasText: 'Root Admin'}).first().waitFor()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByTestId('export').click()])
+  const data = JSON.parse(await readFile(await file.path(), 'utf8'))
+  assert.ok(JSON.stringify(data).includes('pend00'), 'the booking is not in the export')
+  await page.getByTestId('erase').locator('summary').click()
+  await page.getByTestId('erase-me').click()
+  await page.getByText('You are erased here.').waitFor()
+  await out(ada)
+  assert.deepEqual([root, ada].flatMap((one) => one.faults), [])
+  await Promise.all([root, ada].map((one) => one.leave()))
+})
+
+test('a page that was off-line comes back with what it missed', async () => {
+  const [ada, grace] = await Promise.all([arrive('ada'), arrive('grace')])
+  const {page} = ada
+  // What takes the line away leaves sockets open: they are cut beside.
+  let line, down = false
+  await page.routeWebSocket(/\/messages\/ws/, (socket) => {
+    line = socket
+    if (down) socket.close()
+    else socket.connectToServer()
+  })
+  await ada.goto('/messages')
+  await ada.live()
+  await page.evaluate(() => { window.same = true })
+  down = true
+  await ada.context.setOffline(true)
+  await line.close()
+  await page.locator('#connection[data-state=waiting]').waitFor()
+  await grace.api('POST', '/api/v1/messages', {to: 'all', text: 'Said meanwhile.'})
+  await keep(page, 'off-line')
+  down = false
+  await ada.context.setOffline(false)
+  const missed = page.getByTestId('message').filter({hasText: 'Said meanwhile.'})
+  await missed.waitFor()
+  await ada.live()
+  assert.equal(await missed.count(), 1)
+  assert.ok(await page.evaluate(() => window.same), 'the page was loaded again')
+  assert.deepEqual([ada, grace].flatMap((one) => one.faults), [])
+})
