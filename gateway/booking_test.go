@@ -90,6 +90,7 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 		`{"group":7}`:                       `"group" has the wrong type`,
 		`{"grupo":"everyone"}`:              `"grupo"`,
 		`{"start":"tomorrow"}`:              "RFC 3339",
+		`{"start":"2026-05-04T09:00:00"}`:   "RFC 3339", // a time without a zone is nobody's
 		`{"start":"99999-01-01T00:00:00Z"}`: "RFC 3339",
 		`{"seconds":1e400}`:                 "wrong type",
 		`{"group":"everyone"} {}`:           "more than one",

@@ -113,6 +113,9 @@ func (g *Gateway) renderBook(w http.ResponseWriter, r *http.Request, group strin
 			Slot: slot.Slot, Policy: slot.Policy, Experiment: slot.Experiment, Title: slot.Title, Short: slot.Short, Image: slot.Image,
 			Online: slot.Online, MinSeconds: slot.MinSeconds, MaxSeconds: slot.MaxSeconds,
 		}
+		for _, s := range slot.Suggestions {
+			ws.Guides = append(ws.Guides, s.Seconds)
+		}
 		for _, free := range slot.Free {
 			ws.Free = append(ws.Free, web.Interval{Start: free.Start, End: free.End})
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,7 +78,7 @@ var lengths = []int{60, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7
 const defaultMaxLength = 3600
 
 // Lengths returns the lengths in seconds to offer for the slot: round ones
-// between the policy's limits, and the limits themselves.
+// between the policy's limits, the limits themselves, and what guides suggest.
 func (s Slot) Lengths() []int {
 	longest := s.MaxSeconds
 	if longest == 0 {
@@ -95,12 +96,26 @@ func (s Slot) Lengths() []int {
 	if longest > s.MinSeconds {
 		offer = append(offer, longest)
 	}
-	return offer
+	for _, n := range s.Guides {
+		if s.allows(n) {
+			offer = append(offer, n)
+		}
+	}
+	slices.Sort(offer)
+	return slices.Compact(offer)
 }
 
-// DefaultLength is the offered length to select first: five minutes or the
-// nearest above it.
+// allows reports whether the policy has room for a length, in seconds.
+func (s Slot) allows(n int) bool {
+	return n > 0 && n >= s.MinSeconds && (s.MaxSeconds == 0 || n <= s.MaxSeconds)
+}
+
+// DefaultLength is the offered length to select first: what the first guide
+// suggests, else five minutes or the nearest above it.
 func (s Slot) DefaultLength() int {
+	if i := slices.IndexFunc(s.Guides, s.allows); i >= 0 {
+		return s.Guides[i]
+	}
 	offer := s.Lengths()
 	for _, n := range offer {
 		if n >= 300 {

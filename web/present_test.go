@@ -101,6 +101,21 @@ func TestSlotOffersOnlyWhatCanBeBooked(t *testing.T) {
 	})
 }
 
+// What a guide suggests is offered, the first of them first, unless the policy has
+// no room for it.
+func TestGuidesOfferLengths(t *testing.T) {
+	for _, c := range []struct {
+		guides []int
+		first  int
+	}{{nil, 300}, {[]int{240}, 240}, {[]int{7200, 420, 240}, 420}, {[]int{60}, 300}, {[]int{600, 600}, 600}} {
+		s := Slot{MinSeconds: 180, MaxSeconds: 600, Guides: c.guides}
+		offer := s.Lengths()
+		if s.DefaultLength() != c.first || !slices.Contains(offer, c.first) || slices.Contains(offer, 7200) || !slices.IsSorted(offer) {
+			t.Errorf("by %v: %v, first %d", c.guides, offer, s.DefaultLength())
+		}
+	}
+}
+
 func TestTallyBarsStayWithinTheirRail(t *testing.T) {
 	q := Question{ID: "q", Kind: "scale", Max: 3, Labels: []string{"low", "high"}}
 	got := Result{Question: q, Answered: 2, Counts: []int{5, 1}}.Bars() // more counts than people: several answers each

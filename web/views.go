@@ -159,6 +159,7 @@ type Slot struct {
 	Online     bool
 	MinSeconds int
 	MaxSeconds int
+	Guides     []int // lengths that the policy's display guides suggest, in seconds, in their order
 	Free       []Interval
 }
 
