@@ -101,45 +101,6 @@ func testAvailabilityPages(t *testing.T, l *lab) {
 	}
 }
 
-// An answer is bounded for diaries of any length: what was not read is not said to
-// be free, and the page ends early.
-func testAvailabilityIsBounded(t *testing.T, l *lab) {
-	const bookings = 6730
-	must(t, l.desk.Apply(t.Context(), "busy", booking.Catalogue{
-		Experiments: map[string]booking.Experiment{"x": {}},
-		Policies:    map[string]booking.Policy{"p": {}},
-		UISets:      map[string]booking.UISet{"u": {}},
-		Slots:       map[string]booking.Slot{"a": {Experiment: "x", Policy: "p", UISet: "u"}, "b": {Experiment: "x", Policy: "p", UISet: "u"}, "c": {Experiment: "x", Policy: "p", UISet: "u"}},
-		Groups:      map[string]booking.Group{"g": {Policies: []string{"p"}}},
-	}))
-	must(t, l.update(func(tx booking.Tx) error {
-		for i := range bookings {
-			r := record(fmt.Sprint("b", i), 2*i, 2*i+1)
-			r.Tenant = "busy"
-			if err := tx.Insert(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-	ask := booking.Look{Tenant: "busy", Group: "g", From: noon, Until: at(2 * bookings)}
-	page := l.available(ask)
-	if len(page.Slots) != 2 || !page.More || page.Slots[1].Slot != "b" {
-		t.Fatalf("%d slots, more %v", len(page.Slots), page.More)
-	}
-	for _, s := range page.Slots {
-		last := s.Free[len(s.Free)-1]
-		if s.KnownUntil.IsZero() || last.End.After(s.KnownUntil) || len(s.Free) > booking.MaxFree {
-			t.Errorf("%s is free %d times, at last %v, known until %v", s.Slot, len(s.Free), last, s.KnownUntil)
-		}
-	}
-	known := page.Slots[0].KnownUntil
-	ask.From = known
-	if page = l.available(ask); len(page.Slots) != 3 || len(page.Slots[0].Free) != 11 || !page.Slots[0].KnownUntil.IsZero() {
-		t.Errorf("from %v on: %d slots, free %+v", known, len(page.Slots), page.Slots[0].Free)
-	}
-}
-
 // What is shown to somebody is what their own limits let them book.
 func testAvailabilityOverrides(t *testing.T, l *lab) {
 	l.desk.SetPeople(subjectsOf{"ada": {"dev:ada"}})

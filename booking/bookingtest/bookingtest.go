@@ -71,7 +71,6 @@ func Run(t *testing.T, h Harness) {
 		"Lists":                      testLists,
 		"Availability":               testAvailability,
 		"AvailabilityPages":          testAvailabilityPages,
-		"AvailabilityIsBounded":      testAvailabilityIsBounded,
 		"AvailabilityOfOne":          testAvailabilityOverrides,
 		"Suggestions":                testSuggestions,
 		"States":                     testStates,
