@@ -26,6 +26,7 @@ func (g *Gateway) renderAttendance(w http.ResponseWriter, r *http.Request, statu
 	}
 	ctx := r.Context()
 	view := web.Attendance{Layout: g.layout(r, "My attendance", web.PageAttendance, &s), Code: typed}
+	view.Here = "/attendance"
 	view.Problem = problem
 	if s.Kind == sessions.Login {
 		if err := g.addRecord(r, s, &view); err != nil {

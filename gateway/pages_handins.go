@@ -107,7 +107,7 @@ func (g *Gateway) handInForm(w http.ResponseWriter, r *http.Request) error {
 	if !mendable {
 		return err
 	}
-	return g.renderHandIn(w, r, status, &got.text, problem)
+	return g.renderHandIn(w, r, status, &got.Text, problem)
 }
 
 func (g *Gateway) teachHandInsPage(w http.ResponseWriter, r *http.Request) error {

@@ -97,11 +97,12 @@ func (s *sealer) Close() error { return s.flush(true) }
 // An opener reads what a sealer wrote: only what is genuine, and io.EOF only at
 // the end that was written. Everything else is errNotWhole.
 type opener struct {
-	r     *bufio.Reader
-	aead  cipher.AEAD
-	buf   []byte // what is opened and not read yet
-	chunk uint32
-	ended bool
+	r        *bufio.Reader
+	aead     cipher.AEAD
+	chunkBuf []byte // where a chunk is opened
+	buf      []byte // of it, what is not read yet
+	chunk    uint32
+	ended    bool
 }
 
 func newOpener(r io.Reader, person []byte, name string) (*opener, error) {
@@ -110,7 +111,7 @@ func newOpener(r io.Reader, person []byte, name string) (*opener, error) {
 		return nil, errors.Join(errNotWhole, err)
 	}
 	aead, err := fileAEAD(person, head[len(magic):], name)
-	return &opener{r: bufio.NewReaderSize(r, chunkSize+tagSize), aead: aead}, err
+	return &opener{r: bufio.NewReaderSize(r, chunkSize+tagSize), aead: aead, chunkBuf: make([]byte, chunkSize+tagSize)}, err
 }
 
 func (o *opener) Read(p []byte) (int, error) {
@@ -128,8 +129,7 @@ func (o *opener) Read(p []byte) (int, error) {
 }
 
 func (o *opener) next() error {
-	sealed := make([]byte, chunkSize+tagSize)
-	n, err := io.ReadFull(o.r, sealed)
+	n, err := io.ReadFull(o.r, o.chunkBuf)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
@@ -142,7 +142,7 @@ func (o *opener) next() error {
 	} else {
 		o.ended = true
 	}
-	open, err := o.aead.Open(sealed[:0], nonceOf(o.chunk, o.ended), sealed[:n], nil)
+	open, err := o.aead.Open(o.chunkBuf[:0], nonceOf(o.chunk, o.ended), o.chunkBuf[:n], nil)
 	if err != nil {
 		return errNotWhole
 	}
