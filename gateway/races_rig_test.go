@@ -50,7 +50,7 @@ type raceNode struct {
 func newRaceTrack(t testing.TB, onRedis bool) *raceTrack {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	w := &raceTrack{TB: t, client: &http.Client{Transport: transport, Timeout: raceLimit}}
+	w := &raceTrack{TB: t, client: &http.Client{Transport: transport, Timeout: 4 * raceLimit}}
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "lodge.db"))
 	w.must(err)
 	w.atEnd(db.Close)
