@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/internal/forwarded"
 )
 
 type contextKey int
@@ -72,37 +71,11 @@ func stripIdentity(h http.Header) {
 // clientAddress is the rightmost address that is not a listed proxy; forwarded
 // headers count only when the connection itself comes from one.
 func (g *Gateway) clientAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	if !g.trusted(host) {
-		return host
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := strings.TrimSpace(hops[i])
-		if _, err := netip.ParseAddr(hop); err != nil {
-			return host
-		}
-		if host = hop; !g.trusted(hop) {
-			return hop
-		}
-	}
-	return host
+	return forwarded.Address(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), g.cfg.TrustedProxies)
 }
 
 func (g *Gateway) trusted(address string) bool {
-	addr, err := netip.ParseAddr(address)
-	if err != nil {
-		return false
-	}
-	for _, prefix := range g.cfg.TrustedProxies {
-		if prefix.Contains(addr.Unmap()) {
-			return true
-		}
-	}
-	return false
+	return forwarded.Listed(address, g.cfg.TrustedProxies)
 }
 
 // shownPath is a request's path as logs and the audit trail have it: a join link
