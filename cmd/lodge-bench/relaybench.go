@@ -35,6 +35,12 @@ var relayCases = []relayCase{
 	{Name: "1000-rooms", Rooms: 1_000, Readers: 1, Rate: 20},
 }
 
+// slowCases are the same readers with and without slow ones beside them.
+var slowCases = []relayCase{
+	{Name: "95-readers", Rooms: 1, Readers: 95, Rate: 1_000},
+	{Name: "95-readers-and-5-slow", Rooms: 1, Readers: 95, Slow: 5, Rate: 1_000},
+}
+
 // A relayReport is what relay writes as JSON: figures by case, contender and
 // name.
 type relayReport struct {
@@ -57,11 +63,16 @@ func relayBench(ctx context.Context, args []string) error {
 	period := flags.Duration("for", 5*time.Second, "length of a run")
 	size := flags.Int("size", 1024, "bytes of a message")
 	only := flags.String("only", "", "cases, comma separated (default: all)")
+	slow := flags.Bool("slow", false, "measure instead what 5 readers of 100 that take a byte a second cost the others")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	var cases []relayCase
-	for _, c := range relayCases {
+	all, contenders := relayCases, []string{hubLodge, hubLimit}
+	if *slow {
+		all, contenders = slowCases, contenders[:1]
+	}
+	for _, c := range all {
 		if *only == "" || slices.Contains(strings.Split(*only, ","), c.Name) {
 			cases = append(cases, c)
 		}
@@ -76,12 +87,15 @@ func relayBench(ctx context.Context, args []string) error {
 	}
 	for range *runs {
 		for _, c := range cases {
-			for _, name := range []string{hubLodge, hubLimit} {
+			for _, name := range contenders {
 				if err := r.run(ctx, *binary, name, c, *period); err != nil {
 					return fmt.Errorf("%s, %s: %w", c.Name, name, err)
 				}
 			}
 		}
+	}
+	if *slow {
+		return r.finishSlow(*file)
 	}
 	return r.finish(cases, *file)
 }
@@ -164,6 +178,33 @@ func (r *relayReport) finish(cases []relayCase, file string) error {
 			}
 			_, _ = fmt.Fprintln(w)
 		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return writeJSON(file, r)
+}
+
+// finishSlow compares the readers beside slow ones with those by themselves.
+func (r *relayReport) finishSlow(file string) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	alone, beside := slowCases[0].Name, slowCases[1].Name
+	_, _ = fmt.Fprintf(w, "\n(%d runs of %s)\t%s\t(range)\t%s\t(range)\tratio\n", r.Runs, r.Period, alone, beside)
+	for _, c := range slowCases {
+		r.Cases[c.Name] = map[string]map[string]spread{hubLodge: {}}
+		for figure, values := range r.values[c.Name][hubLodge] {
+			r.Cases[c.Name][hubLodge][figure] = spreadOf(values)
+		}
+	}
+	r.Ratios[beside] = map[string]float64{}
+	for _, figure := range r.order {
+		a, b := r.Cases[alone][hubLodge][figure], r.Cases[beside][hubLodge][figure]
+		_, _ = fmt.Fprintf(w, "  %s\t%.4g\t%.4g–%.4g\t%.4g\t%.4g–%.4g", figure, a.Median, a.Least, a.Most, b.Median, b.Least, b.Most)
+		if a.Median != 0 {
+			r.Ratios[beside][figure] = b.Median / a.Median
+			_, _ = fmt.Fprintf(w, "\t%.2f", b.Median/a.Median)
+		}
+		_, _ = fmt.Fprintln(w)
 	}
 	if err := w.Flush(); err != nil {
 		return err
