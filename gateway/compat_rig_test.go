@@ -317,6 +317,12 @@ func (n *compatNode) call(t *testing.T, method, path, authorization string) comp
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
+	return n.answered(t, req)
+}
+
+// answered sends a request.
+func (n *compatNode) answered(t *testing.T, req *http.Request) compatAnswer {
+	t.Helper()
 	resp, err := n.client.Do(req)
 	if err != nil {
 		t.Fatal(err)

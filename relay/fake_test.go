@@ -27,6 +27,7 @@ type fakeAccess struct {
 	ends    map[string]time.Time
 	rights  map[string][2]bool // by session: read, write
 	sizes   map[string]int64   // by session: the largest message
+	kinds   map[string]string  // by session; otherwise experiment
 	down    error
 	block   chan struct{} // when set, Renew waits for it or its context
 	hints   map[*func()]string
@@ -36,7 +37,7 @@ type fakeAccess struct {
 }
 
 func newAccess() *fakeAccess {
-	return &fakeAccess{codes: map[string]Grant{}, answers: map[string]error{}, ends: map[string]time.Time{}, rights: map[string][2]bool{}, sizes: map[string]int64{}, hints: map[*func()]string{}}
+	return &fakeAccess{codes: map[string]Grant{}, answers: map[string]error{}, ends: map[string]time.Time{}, rights: map[string][2]bool{}, sizes: map[string]int64{}, kinds: map[string]string{}, hints: map[*func()]string{}}
 }
 
 // allow makes code good for a topic. The code is the session's name too.
@@ -69,6 +70,9 @@ func (a *fakeAccess) Grant(ctx context.Context, tenant lodge.Tenant, code, topic
 		return Grant{}, lodge.E(lodge.CodeUnauthenticated, "This code is not known.")
 	}
 	g.Tenant = tenant
+	if kind := a.kinds[code]; kind != "" {
+		g.Kind = kind
+	}
 	if err := a.answers[code]; err != nil {
 		return Grant{}, err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // Practable joined queued messages into one frame, up to 25 of them.
-func TestBoundariesTypesAndOrderArePreserved(t *testing.T) {
+func TestCompatFaultMessagesStayApart(t *testing.T) {
 	r := onNetwork(t, Options{})
 	host := r.member(t, "pend00-data", "host", "rw")
 	first := r.member(t, "pend00-data", "ada", "r")
@@ -218,7 +218,7 @@ func TestSec30_OversizeAndBadTextAreRefused(t *testing.T) {
 
 // Practable lost a slow reader's messages silently. Here its queue is bounded,
 // what is dropped is the oldest, and is counted; nobody else is delayed.
-func TestSlowVideoViewerDropsTheOldestAndCounts(t *testing.T) {
+func TestCompatFaultSlowReaderIsCounted(t *testing.T) {
 	r := onPipes(t, Options{LiveMessages: 8})
 	host := r.member(t, "pend00-video", "host", "rw")
 	slow := r.member(t, "pend00-video", "slow", "r")

@@ -80,3 +80,47 @@ func TestDeployRelayExample(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Practable's relay bound all interfaces, with no way to choose: here each listener
+// is on loopback unless it is told otherwise, and only there when it is.
+func TestCompatFaultListensWhereItIsTold(t *testing.T) {
+	const gatewayOnly = "public_url: https://lab.example\nassets_url: https://ui.lab.example\ndata: d\n"
+	const relayOnly = gatewayOnly + "relay_url: https://relay1.lab.example\nredis: redis://h\n"
+	for _, tt := range []struct {
+		text, listen, metrics string
+		load                  func(map[string]string, func(string) (string, bool), string) (config, error)
+	}{
+		{gatewayOnly, "127.0.0.1:8080", "", load},
+		{gatewayOnly + "listen: 192.0.2.7:443\nmetrics_listen: 127.0.0.1:9000\n", "192.0.2.7:443", "127.0.0.1:9000", load},
+		{relayOnly, "127.0.0.1:8080", "", loadRelay},
+		{relayOnly + "listen: '[2001:db8::1]:443'\n", "[2001:db8::1]:443", "", loadRelay},
+	} {
+		file := filepath.Join(t.TempDir(), "lodge.yaml")
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := tt.load(nil, env{}.lookup, file)
+		if err != nil || c.Listen != tt.listen || c.MetricsListen != tt.metrics || !strings.HasPrefix(c.AssetsListen, "127.0.0.1:") {
+			t.Errorf("%s: %q, %q, %q, %v", tt.text, c.Listen, c.AssetsListen, c.MetricsListen, err)
+		}
+	}
+}
+
+// With how many a booking is shared; nobody is another number than none given.
+func TestMaxPartners(t *testing.T) {
+	const whole = "public_url: https://lab.example\nassets_url: https://ui.lab.example\ndata: d\n"
+	for value, want := range map[string]int{"": 0, "3": 3, "0": -1, "-1": 1000, "101": 1000, "few": 1000} {
+		text := whole
+		if value != "" {
+			text += "max_partners: " + value + "\n"
+		}
+		file := filepath.Join(t.TempDir(), "lodge.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := load(nil, env{}.lookup, file)
+		if (err != nil) != (want == 1000) || err == nil && c.MaxPartners != want {
+			t.Errorf("%q: %d, %v", value, c.MaxPartners, err)
+		}
+	}
+}

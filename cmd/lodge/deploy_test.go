@@ -24,7 +24,7 @@ func deployed(t *testing.T, name string) string {
 func TestDeployNamesWhatExists(t *testing.T) {
 	variable := regexp.MustCompile(`LODGE_[A-Z][A-Z_]*`)
 	shell := regexp.MustCompile(`(?m)(?:^ {4}|bin/|-u lodge )lodge ([a-z]+)`)
-	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.nodes.yaml", "compose.relay.yaml", "lodge.service", "lodge-relay.service", "lodge.example.yaml", "relay.example.yaml", "README.md", "../README.md"} {
+	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.nodes.yaml", "compose.relay.yaml", "lodge.service", "lodge-relay.service", "lodge-host.service", "lodge.example.yaml", "relay.example.yaml", "README.md", "../README.md"} {
 		text := deployed(t, name)
 		for _, v := range variable.FindAllString(text, -1) {
 			if !slices.ContainsFunc(settings, func(s setting) bool { return environment(s.key) == v }) {

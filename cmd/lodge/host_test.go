@@ -108,3 +108,21 @@ func TestHostSampleIsGood(t *testing.T) {
 		t.Errorf("%+v: %v", cfg, err)
 	}
 }
+
+// The unit starts what there is, as a user of its own, and starts it again whenever
+// it has ended.
+func TestHostUnit(t *testing.T) {
+	unit := deployed(t, "lodge-host.service")
+	for _, line := range []string{
+		"ExecStart=/usr/local/bin/lodge host --config /etc/lodge/host.yaml", "User=lodge-host", "Restart=always", "RestartSec=2", "Type=exec",
+		"NoNewPrivileges=yes", "ProtectSystem=strict", "WantedBy=multi-user.target",
+	} {
+		if !strings.Contains(unit, "\n"+line+"\n") {
+			t.Errorf("lodge-host.service does not say %s", line)
+		}
+	}
+	// It binds nothing but loopback, and needs no right to more.
+	if !strings.Contains(unit, "\nCapabilityBoundingSet=\n") {
+		t.Error("lodge-host.service leaves capabilities")
+	}
+}

@@ -455,6 +455,7 @@ func TestRelaysOnTheirOwn(t *testing.T) {
 			t.Errorf("closed with %v", frame)
 		}
 	})
+	t.Run("denied", func(t *testing.T) { deniedElsewhere(t, one, dial) })
 	t.Run("revoked", func(t *testing.T) {
 		const streams = 200
 		ids, conns := make([]string, streams), make([]*websocket.Conn, streams)
