@@ -54,8 +54,8 @@ func TestRel15_SlowReadersDelayNobody(t *testing.T) {
 }
 
 func slowReader(t *testing.T, topic string) {
-	const others, messages, size = 19, 2000, 1024
-	r := onPipes(t, Options{})
+	const others, messages, size = 19, 500, 1024
+	r := onPipes(t, Options{QueueMessages: 128})
 	client, slow := trickling(r.client)
 	t.Cleanup(client.CloseIdleConnections)
 	r.access.allow("slow", topic, true, false, time.Time{})
