@@ -16,7 +16,7 @@ import (
 type audience struct {
 	value string // all, group:G, experiment:X, user:P
 	name  string // of the group, experiment or person; empty for everybody
-	reach int    // people it reaches now, where that was asked for
+	reach int    // people it reaches now; negative where that was not asked for
 }
 
 // audienceAll is everybody of the tenant.
@@ -42,7 +42,7 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 		if g.maySend(p, value) != nil {
 			return nil
 		}
-		one := audience{value: value, name: name}
+		one := audience{value: value, name: name, reach: -1}
 		if count {
 			people, err := g.recipients(ctx, s.Tenant, value)
 			if err != nil {

@@ -179,7 +179,7 @@ func (g *Gateway) scheduledPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) renderScheduled(w http.ResponseWriter, r *http.Request, s sessions.Session, status int, form web.NoticeForm, problem *web.Problem) error {
-	audiences, err := g.audiences(r.Context(), s, false)
+	audiences, err := g.audiences(r.Context(), s, true)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,12 @@ func (l Layout) At() string {
 	return at
 }
 
+// Kind is what an audience is of: all, group, experiment or user.
+func (a Audience) Kind() string {
+	kind, _, _ := strings.Cut(a.Value, ":")
+	return kind
+}
+
 // Live reports whether the page opens a message socket.
 func (l Layout) Live() bool { return l.Person != nil }
 

@@ -32,6 +32,23 @@ async function accessible(page) {
   assert.deepEqual(violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`), [])
 }
 
+test('whom a message reaches is searched for, and counted before it is sent', async () => {
+  const {page} = grace
+  await grace.goto('/teach')
+  const reach = page.getByTestId('reach')
+  assert.match(await reach.textContent(), /^Reaches \d+ people\.$/)
+  const options = page.getByTestId('to').locator('option')
+  const all = await options.count()
+  await page.getByTestId('to-search').fill('lovelace')
+  assert.equal(await options.count(), 1)
+  assert.equal(await reach.textContent(), 'Reaches 1 person.')
+  await accessible(page)
+  await page.getByTestId('to-search').fill('')
+  assert.equal(await options.count(), all)
+  await page.getByTestId('to-search').fill('nobody of that name')
+  assert.equal(await reach.textContent(), 'Nobody matches.')
+})
+
 test('a message is put by, changed and taken back', async () => {
   const {page} = grace
   await grace.goto('/teach')

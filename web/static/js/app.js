@@ -13,6 +13,8 @@ document.querySelector('.doors [aria-current]')?.scrollIntoView({block: 'nearest
 keepSurveys(document)
 const editor = document.querySelector('[data-survey-edit]')
 if (editor) (await import('./compose.js')).keepCompose(editor)
+const audiences = document.querySelectorAll('[data-audience]')
+if (audiences.length) (await import('./audience.js')).keepAudiences(audiences)
 const screen = document.querySelector('[data-screen]')
 if (screen) (await import('./screen.js')).keepScreen(screen)
 
