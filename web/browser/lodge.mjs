@@ -42,7 +42,7 @@ export class Demo {
       child.on('error', reject)
       child.on('exit', () => reject(new Error(`the demo ended:\n${this.output}`)))
     })
-    this.url = await within(30000, 'lodge: ready at URL', ready)
+    this.url = await within(60000, 'lodge: ready at URL', ready)
   }
 
   /** kill ends it without a word and starts it again on the same data. */
@@ -68,7 +68,7 @@ export class Demo {
 }
 
 /** eventually asks again and again until the answer is truthy, and returns it. */
-export async function eventually(what, probe, limit = 30000) {
+export async function eventually(what, probe, limit = 60000) {
   const end = Date.now() + limit
   let last
   for (;;) {

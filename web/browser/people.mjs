@@ -42,7 +42,7 @@ export class Someone {
       baseURL: url, viewport: size, locale: 'en-GB', timezoneId: 'Europe/Dublin', acceptDownloads: true,
       ...size === phone && {isMobile: true, hasTouch: true, deviceScaleFactor: 2}, ...options,
     })
-    one.context.setDefaultTimeout(30000)
+    one.context.setDefaultTimeout(60000)
     one.context.on('console', (message) => {
       if (message.type() === 'error' || /content security policy/i.test(message.text())) one.#fault(message.text(), message.location().url)
     })
