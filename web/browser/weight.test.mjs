@@ -10,10 +10,10 @@ const soon = 1000 // ms until the page can be read and used
 
 const pages = {
   visitor: ['/', '/login', '/lookup'],
-  ada: ['/', '/book', '/book?by=time', '/messages', '/attendance', '/sessions', '/identities', '/privacy'],
-  grace: ['/teach', '/teach/surveys'],
+  ada: ['/', '/book', '/book?by=time', '/messages', '/attendance', '/sessions', '/identities', '/privacy', '/mail', '/waits', '/join'],
+  grace: ['/teach', '/teach/surveys', '/teach/registers', '/teach/handins', '/teach/book', '/groups/physics-1'],
   linus: ['/rigs'],
-  root: ['/admin', '/admin/persons', '/admin/audit', '/admin/providers', '/admin/system'],
+  root: ['/admin', '/admin/persons', '/admin/audit', '/admin/providers', '/admin/system', '/admin/catalogue', '/admin/roles'],
 }
 
 let demo, browser
