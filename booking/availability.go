@@ -91,6 +91,9 @@ func (d *Desk) Availability(ctx context.Context, look Look) (AvailabilityPage, e
 	}
 	var page AvailabilityPage
 	err := d.store.View(ctx, func(tx Tx) error {
+		if err := d.glimpse(tx, look, span); err != nil {
+			return err
+		}
 		snap, err := d.snapshot(tx, look.Tenant)
 		if err != nil {
 			return err
@@ -111,47 +114,114 @@ type seen struct {
 	online bool
 }
 
-func lookInto(tx Tx, t lodge.Tenant, experiment string, span Interval) (seen, error) {
-	state, err := stateOf(tx, t, experiment)
+// diaries are what was found of a page's experiments, some in one look.
+type diaries struct {
+	tx     Tx
+	look   Look
+	span   Interval
+	ahead  []string        // the experiments of the page, in the order they come up
+	states map[string]bool // whether on-line; one that is not there is
+	found  map[string]seen
+}
+
+// inOneLook is how many diaries one look reads: what one may hold, so often, is
+// the most that is kept at a time.
+const inOneLook = 32
+
+// experimentsOf are those of some slots, each once.
+func (s *snapshot) experimentsOf(slots []string) []string {
+	var list []string
+	known := map[string]bool{}
+	for _, name := range slots {
+		if one := s.cat.Slots[name].Experiment; !known[one] {
+			known[one] = true
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// glimpse reads ahead the beginning of a page.
+func (d *Desk) glimpse(tx Tx, look Look, span Interval) error {
+	d.mu.Lock()
+	snap := d.cached[look.Tenant]
+	d.mu.Unlock()
+	return ahead(tx, func(tx Tx) {
+		_, _ = tx.Revision(look.Tenant)
+		_, _ = tx.ExperimentStates(look.Tenant)
+		if snap != nil {
+			names, _ := snap.page(look)
+			list := snap.experimentsOf(names)
+			_, _ = tx.Diaries(look.Tenant, list[:min(inOneLook, len(list))], span, availabilityLimit)
+		}
+	})
+}
+
+// of returns what is found of an experiment, after a look into its diary and those
+// that come after it.
+func (d *diaries) of(experiment string) (seen, error) {
+	if found, ok := d.found[experiment]; ok {
+		return found, nil
+	}
+	if d.states == nil {
+		states, err := d.tx.ExperimentStates(d.look.Tenant)
+		if err != nil {
+			return seen{}, err
+		}
+		d.states = map[string]bool{}
+		for _, s := range states {
+			d.states[s.Experiment] = s.Online
+		}
+	}
+	n := min(inOneLook, len(d.ahead))
+	busy, err := d.tx.Diaries(d.look.Tenant, d.ahead[:n], d.span, availabilityLimit)
 	if err != nil {
 		return seen{}, err
 	}
-	found := seen{online: state.Online}
-	busy, err := tx.Busy(t, experiment, "", span, availabilityLimit)
-	if err != nil {
-		return seen{}, err
+	for _, one := range d.ahead[:n] {
+		online, set := d.states[one]
+		d.found[one] = seenIn(busy[one], online || !set)
 	}
+	d.ahead = d.ahead[n:]
+	return d.found[experiment], nil
+}
+
+func seenIn(busy []Interval, online bool) seen {
+	found := seen{online: online}
 	if len(busy) == availabilityLimit { // the rest is not known to be free
 		found.known = busy[len(busy)-1].End
 		busy = append(busy, Interval{found.known, latest})
 	}
 	found.busy = merged(busy)
-	return found, nil
+	return found
 }
 
-func availability(tx Tx, snap *snapshot, look Look, span Interval, now time.Time) (AvailabilityPage, error) {
+// page returns the names of the slots that a page may have, and whether there are
+// others after them.
+func (s *snapshot) page(look Look) (names []string, more bool) {
 	limit := look.Limit
 	if limit <= 0 || limit > MaxSlots {
 		limit = MaxSlots
 	}
-	names := snap.cat.SlotsOf(look.Group)
+	names = s.slots[look.Group]
 	names = names[sort.Search(len(names), func(i int) bool { return names[i] > look.After }):]
-	diaries := map[string]seen{}
-	var page AvailabilityPage
+	return names[:min(limit, len(names))], len(names) > limit
+}
+
+func availability(tx Tx, snap *snapshot, look Look, span Interval, now time.Time) (AvailabilityPage, error) {
+	names, more := snap.page(look)
+	found := diaries{tx: tx, look: look, span: span, ahead: snap.experimentsOf(names), found: map[string]seen{}}
+	page := AvailabilityPage{More: more}
 	free := 0 // what the page holds: free intervals and suggestions
-	for i, name := range names {
-		if i == limit || free >= MaxFree {
+	for _, name := range names {
+		if free >= MaxFree {
 			page.More = true
 			break
 		}
 		slot := snap.cat.Slots[name]
-		diary, ok := diaries[slot.Experiment]
-		if !ok {
-			var err error
-			if diary, err = lookInto(tx, look.Tenant, slot.Experiment, span); err != nil {
-				return AvailabilityPage{}, err
-			}
-			diaries[slot.Experiment] = diary
+		diary, err := found.of(slot.Experiment)
+		if err != nil {
+			return AvailabilityPage{}, err
 		}
 		f := &facts{now: now, policy: snap.cat.Policies[slot.Policy], always: slot.Window == "", open: snap.open[slot.Window]}
 		f.busy = func(within Interval) ([]Interval, error) {

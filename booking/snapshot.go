@@ -17,6 +17,7 @@ type snapshot struct {
 	revision uint64
 	cat      *Catalogue
 	open     map[string][]Interval // by window
+	slots    map[string][]string   // by group, as SlotsOf returns them
 	named    bool                  // an override is for a person
 }
 
@@ -49,7 +50,10 @@ func (d *Desk) snapshot(tx Tx, t lodge.Tenant) (*snapshot, error) {
 }
 
 func newSnapshot(revision uint64, cat *Catalogue) *snapshot {
-	snap := &snapshot{revision: revision, cat: cat, open: map[string][]Interval{}}
+	snap := &snapshot{revision: revision, cat: cat, open: map[string][]Interval{}, slots: map[string][]string{}}
+	for group := range cat.Groups {
+		snap.slots[group] = cat.SlotsOf(group)
+	}
 	for name, w := range cat.Windows {
 		snap.open[name] = w.open()
 	}

@@ -63,6 +63,9 @@ type Diary interface {
 	// Busy returns the intervals of live exclusive bookings of an experiment,
 	// except one, that share a moment with within, by start; at most limit.
 	Busy(t lodge.Tenant, experiment, except string, within Interval, limit int) ([]Interval, error)
+	// Diaries is Busy for several experiments in one look, but for the order; those
+	// with nothing in their diary may be left out.
+	Diaries(t lodge.Tenant, experiments []string, within Interval, limit int) (map[string][]Interval, error)
 	// List returns bookings, cancelled ones too, by start.
 	List(lodge.Tenant, Filter) ([]Booking, error)
 	// Tally returns how many live bookings of a person under a policy end after
@@ -153,5 +156,7 @@ type Subject struct {
 type States interface {
 	// ExperimentState returns ErrUnknown for one whose state was never set.
 	ExperimentState(t lodge.Tenant, experiment string) (ExperimentState, error)
+	// ExperimentStates returns those of a tenant that were ever set.
+	ExperimentStates(t lodge.Tenant) ([]ExperimentState, error)
 	SetExperimentState(lodge.Tenant, ExperimentState) error
 }

@@ -87,6 +87,18 @@ func testDiaryFindsWhatReachesIn(t *testing.T, l *lab) {
 		if got := busy(c.within, c.except, c.limit); !slices.Equal(got, c.want) {
 			t.Errorf("within %v except %q: %v, want %v", c.within, c.except, got, c.want)
 		}
+		if c.except != "" {
+			continue
+		}
+		must(t, l.store.View(t.Context(), func(tx booking.Tx) error {
+			diaries, err := tx.Diaries(tenant, []string{"nothing", "x"}, c.within, c.limit)
+			got := diaries["x"]
+			slices.SortFunc(got, func(a, b booking.Interval) int { return a.Start.Compare(b.Start) })
+			if !slices.Equal(got, c.want) || len(diaries["nothing"]) > 0 {
+				t.Errorf("diaries within %v: %v, want %v", c.within, diaries, c.want)
+			}
+			return err
+		}))
 	}
 }
 

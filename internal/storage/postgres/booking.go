@@ -57,6 +57,17 @@ func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.E
 	return s, bookingErr("experiment state", err)
 }
 
+func (b bookingTx) ExperimentStates(t lodge.Tenant) ([]booking.ExperimentState, error) {
+	var list []booking.ExperimentState
+	err := b.each(func(scan scanner) error {
+		var s booking.ExperimentState
+		err := scan(&s.Experiment, &s.Online, &s.Reason, &s.By, (*moment)(&s.Since))
+		list = append(list, s)
+		return err
+	}, `SELECT experiment, online, reason, set_by, since FROM experiment_states WHERE tenant = $1`, t)
+	return list, bookingErr("experiment states", err)
+}
+
 func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
 	_, err := b.later(1, `INSERT INTO experiment_states (tenant, experiment, online, reason, set_by, since) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (tenant, experiment) DO UPDATE SET

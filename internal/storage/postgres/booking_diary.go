@@ -98,6 +98,28 @@ func (b bookingTx) Busy(t lodge.Tenant, experiment, except string, within bookin
 	return list, bookingErr("diary", err)
 }
 
+// Diaries is Busy with the two steps taken from each of the experiments.
+func (b bookingTx) Diaries(t lodge.Tenant, experiments []string, within booking.Interval, limit int) (map[string][]booking.Interval, error) {
+	list := map[string][]booking.Interval{}
+	err := b.each(func(scan scanner) error {
+		var experiment string
+		var i booking.Interval
+		err := scan(&experiment, (*moment)(&i.Start), (*moment)(&i.End))
+		if i.End.After(within.Start) && len(list[experiment]) < limit {
+			list[experiment] = append(list[experiment], i)
+		}
+		return err
+	}, `SELECT x, start_at, end_at FROM unnest($2::text[]) x CROSS JOIN LATERAL (
+			(SELECT start_at, end_at FROM bookings
+				WHERE tenant = $1 AND experiment = x COLLATE "C" AND exclusive AND cancelled_at IS NULL AND start_at < $3
+				ORDER BY start_at DESC LIMIT 1)
+			UNION ALL
+			(SELECT start_at, end_at FROM bookings
+				WHERE tenant = $1 AND experiment = x COLLATE "C" AND exclusive AND cancelled_at IS NULL AND start_at >= $3 AND start_at < $4
+				ORDER BY start_at LIMIT $5)) diary`, t, experiments, moment(within.Start), moment(within.End), limit)
+	return list, bookingErr("diaries", err)
+}
+
 func (b bookingTx) List(t lodge.Tenant, f booking.Filter) ([]booking.Booking, error) {
 	query, args := `SELECT `+bookingColumns+` FROM bookings WHERE tenant = $1`, []any{t}
 	and := func(condition string, arg any) {

@@ -41,6 +41,9 @@ type statement struct {
 
 const anyRows = -1
 
+// maxWaiting is how many statements wait at the most.
+const maxWaiting = 256
+
 // An answer is what was read ahead.
 type answer struct {
 	statement
@@ -60,7 +63,10 @@ func (l *line) later(want int64, text string, args ...any) (int64, error) {
 		return l.exec(text, args...)
 	}
 	l.waiting, l.ahead, l.unsure = append(l.waiting, statement{text, args, want}), nil, true
-	return want, l.broken
+	if len(l.waiting) < maxWaiting {
+		return want, l.broken
+	}
+	return want, l.flush()
 }
 
 // then has a statement wait that does nothing but divide the transaction.

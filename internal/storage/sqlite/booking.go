@@ -31,7 +31,7 @@ func (s bookings) View(ctx context.Context, fn func(tx booking.Tx) error) error 
 	return s.db.View(ctx, func(tx *Tx) error { return fn(bookingTx{tx}) })
 }
 
-// bookingTx implements booking.Tx. Its queries end in LIMIT ?+0, not LIMIT ?: a
+// bookingTx implements booking.Tx. Its queries, as others here, end in LIMIT ?+0, not LIMIT ?: a
 // bare parameter there has SQLite prepare the statement anew whenever its value is
 // bound, which takes ten times as long as running it.
 type bookingTx struct{ tx *Tx }
@@ -43,6 +43,19 @@ func (b bookingTx) ExperimentState(t lodge.Tenant, experiment string) (booking.E
 		[]any{t, experiment}, &s.Online, &s.Reason, &s.By, &since)
 	s.Since = Time(since)
 	return s, bookingErr("experiment state", err)
+}
+
+func (b bookingTx) ExperimentStates(t lodge.Tenant) ([]booking.ExperimentState, error) {
+	var list []booking.ExperimentState
+	err := b.each(func(scan func(...any) error) error {
+		var s booking.ExperimentState
+		var since int64
+		err := scan(&s.Experiment, &s.Online, &s.Reason, &s.By, &since)
+		s.Since = Time(since)
+		list = append(list, s)
+		return err
+	}, `SELECT experiment, online, reason, set_by, since FROM experiment_states WHERE tenant = ?`, t)
+	return list, bookingErr("experiment states", err)
 }
 
 func (b bookingTx) SetExperimentState(t lodge.Tenant, s booking.ExperimentState) error {
