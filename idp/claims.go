@@ -34,7 +34,7 @@ func (is *issuer) identity(c claims, idToken string) (Identity, error) {
 		Email:      clean(c.text("email")),
 		SessionID:  c.text("sid"),
 
-		EmailVerified: c.yes("email_verified"),
+		EmailVerified: c.yes("email_verified") || is.cfg.TrustEmail && c["email_verified"] == nil,
 
 		IDToken: idToken,
 		At:      is.clock.Now(),

@@ -45,6 +45,29 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestSec21: mail goes where an issuer vouches for the address, or where the operator
+// vouches for an issuer that says nothing either way.
+func TestSec21_WhoseAddressesAreVerified(t *testing.T) {
+	for text, want := range map[string][2]bool{ // as it is, and with trust
+		`{"email":"a@example.org"}`:                           {false, true},
+		`{"email":"a@example.org","email_verified":true}`:     {true, true},
+		`{"email":"a@example.org","email_verified":"true"}`:   {true, true},
+		`{"email":"a@example.org","email_verified":false}`:    {false, false},
+		`{"email":"a@example.org","email_verified":"false"}`:  {false, false},
+		`{"email":"a@example.org","email_verified":null}`:     {false, false},
+		`{"email":"a@example.org","email_verified":1}`:        {false, false},
+		`{"email":"a@example.org","email_verified":["true"]}`: {false, false},
+	} {
+		for i, trust := range []bool{false, true} {
+			is := &issuer{cfg: IssuerConfig{ID: "dev", TrustEmail: trust}, clock: newClock()}
+			who, err := is.identity(read(t, text), "")
+			if err != nil || who.EmailVerified != want[i] {
+				t.Errorf("%s with trust %v: verified %v (%v)", text, trust, who.EmailVerified, err)
+			}
+		}
+	}
+}
+
 func TestGroupsAreAStringOrAList(t *testing.T) {
 	for text, want := range map[string][]string{
 		`{}`:                               nil,

@@ -50,6 +50,9 @@ type IssuerConfig struct {
 	Prompt string
 	// GroupsClaim is the claim that holds a person's groups; default "groups".
 	GroupsClaim string
+	// TrustEmail takes the addresses of an issuer that never says whether it has
+	// verified them for verified. One that says no is believed.
+	TrustEmail bool
 	// Rules give further groups, and roles, by what any claim says. New reports
 	// their faults.
 	Rules []Rule

@@ -41,6 +41,7 @@ type config struct {
 	AuditHeadFile  string        // empty: audit.head in Data
 	AuditRule      audit.Rule
 	MessagePeriod  time.Duration
+	WaitTurn       time.Duration  // 0: the register's default
 	Reference      int            // characters of new references; 0: the default
 	Zone           *time.Location // nil: UTC
 	Retention      gateway.Retention
@@ -112,6 +113,7 @@ var settings = slices.Concat([]setting{
 	{"audit_refusals_overall", "the same for all addresses together: what a flood of refusals can write (default 600)", number(func(c *config) *int { return &c.AuditRule.Overall }, 100_000)},
 	{"reference_length", "characters of new booking references, 6 or 8 (default 6)", referenceLength},
 	{"message_period", "right to a booking's messages after its end (default 168h)", duration(func(c *config) *time.Duration { return &c.MessagePeriod }, 10*365*24*time.Hour)},
+	{"wait_turn", "somebody on a waiting list who is told that something is free has so long to book it before the next is told (default 10m)", lease(func(c *config) *time.Duration { return &c.WaitTurn }, time.Minute, 24*time.Hour)},
 	{"zone", "time zone pages say their times in until a reader's own is known, such as Europe/London (default UTC)", zone},
 	{"retention_notices", "what people were told is kept for so long; 0s keeps it (default 2160h: 90 days)", retention(func(c *config) *time.Duration { return &c.Retention.Notices })},
 	{"retention_classroom", "surveys, registers and hand-ins are kept for so long after they were closed; 0s keeps them (default 43800h: 5 years)", retention(func(c *config) *time.Duration { return &c.Retention.Classroom })},

@@ -60,6 +60,7 @@ type issuerFile struct {
 	Scopes           []string `yaml:"scopes"`
 	Prompt           string   `yaml:"prompt"`
 	GroupsClaim      string   `yaml:"groups_claim"`
+	TrustEmail       bool     `yaml:"trust_email"`
 	Private          bool     `yaml:"private"`
 	Insecure         bool     `yaml:"insecure"`
 
@@ -67,7 +68,7 @@ type issuerFile struct {
 }
 
 // issuerKeys are the keys of an issuer.
-var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "prompt", "groups_claim", "private", "insecure", "rules"}
+var issuerKeys = []string{"id", "name", "url", "client_id", "client_secret_file", "scopes", "prompt", "groups_claim", "trust_email", "private", "insecure", "rules"}
 
 // readIssuers takes the issuers that a file lists and returns what is wrong with
 // any of them.
@@ -113,7 +114,7 @@ func readIssuer(node *yaml.Node, dir string) (issuer idp.IssuerConfig, problems 
 		return issuer, append(problems, inOneLine(err))
 	}
 	issuer = idp.IssuerConfig{
-		ID: f.ID, Name: f.Name, URL: f.URL, ClientID: f.ClientID, Scopes: f.Scopes, Prompt: f.Prompt, GroupsClaim: f.GroupsClaim, Private: f.Private, Insecure: f.Insecure,
+		ID: f.ID, Name: f.Name, URL: f.URL, ClientID: f.ClientID, Scopes: f.Scopes, Prompt: f.Prompt, GroupsClaim: f.GroupsClaim, TrustEmail: f.TrustEmail, Private: f.Private, Insecure: f.Insecure,
 	}
 	var err error
 	if issuer.Rules, err = rules(f.Rules); err != nil {

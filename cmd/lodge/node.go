@@ -76,7 +76,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	n.desk, err = booking.NewDesk(store.bookings, keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, ReferenceLength: cfg.Reference, MaxPartners: cfg.MaxPartners, Mail: cfg.Mail.sends(), Reminders: cfg.Mail.Reminders, Logger: log})
+	n.desk, err = booking.NewDesk(store.bookings, keys.bookings, clock, booking.Options{MessagePeriod: cfg.MessagePeriod, WaitTurn: cfg.WaitTurn, ReferenceLength: cfg.Reference, MaxPartners: cfg.MaxPartners, Mail: cfg.Mail.sends(), Reminders: cfg.Mail.Reminders, Logger: log})
 	if err != nil {
 		return nil, err
 	}
