@@ -215,9 +215,9 @@ func (d *Desk) drainDue(ctx context.Context) {
 		}
 		wg.Go(func() {
 			defer func() { <-lanes }()
-			ctx, cancel := context.WithTimeout(ctx, d.opts.EffectWait)
+			limited, cancel := context.WithTimeout(ctx, d.opts.EffectWait)
 			defer cancel()
-			if err := d.drain(ctx, s); err != nil {
+			if err := d.drain(limited, s); err != nil && ctx.Err() == nil {
 				d.log.Warn("booking: an effect will be retried", "tenant", s.Tenant, "subject", s.Name, "err", err)
 			}
 		})

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,15 @@ func TestExtensions(t *testing.T) {
 	}
 	if got := call[gateway.BookingView](ada, 200, "POST", extend, gateway.ExtendRequest{Seconds: 300}); got.End.Sub(booking.End) != 5*time.Minute || len(got.Extend) != 0 {
 		t.Errorf("ends %v, offers %v", got.End, got.Extend)
+	}
+	other := l.signedIn("soren").book("pend02-everyone") // pages say what would be accepted
+	soren := l.lookUp(other)
+	page := soren.do("POST", "/bookings/"+other.ID+"/extend", url.Values{"seconds": {"600"}})
+	if page.status != 422 || !strings.Contains(string(page.body), `name="seconds" value="300"`) || !strings.Contains(string(page.body), `data-testid="extend-longest"`) {
+		t.Errorf("refused on the page: %d %s", page.status, page.body)
+	}
+	if page = soren.do("POST", "/bookings/"+other.ID+"/extend", url.Values{"seconds": {"300"}}); page.status != 303 {
+		t.Errorf("what was offered: %d", page.status)
 	}
 	l.clock.pass(11 * time.Minute)
 	ada.refused(409, "POST", extend, gateway.ExtendRequest{Seconds: 60})

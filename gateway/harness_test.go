@@ -90,6 +90,7 @@ type lab struct {
 	sessions *sessions.Manager
 	persons  *sqlite.Persons
 	desk     *booking.Desk
+	newDesk  func() *booking.Desk // on the lab's register, as another node's is
 	trail    *audit.Trail
 	topics   *messaging.Topics
 	cfg      gateway.Config
@@ -122,8 +123,12 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 	l.stumbles = &stumblingLog{Log: logs}
 	l.topics = l.newTopics()
-	l.desk, err = booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log, Mail: sender != nil, Reminders: reminders[sender != nil]})
-	l.must(err)
+	l.newDesk = func() *booking.Desk {
+		desk, err := booking.NewDesk(sqlite.NewBookings(db), booking.Keys{PepperID: "1", Pepper: key(3), Seal: key(4)}, l.clock, booking.Options{Logger: log, Mail: sender != nil, Reminders: reminders[sender != nil]})
+		l.must(err)
+		return desk
+	}
+	l.desk = l.newDesk()
 	catalogue, _, err := booking.ReadManifest(bytes.NewReader(samples.Lodge), "lodge.yaml", false)
 	l.must(err)
 	for _, tenant := range []lodge.Tenant{lodge.DefaultTenant, otherTenant} {
@@ -193,7 +198,19 @@ func (l *lab) newTopics() *messaging.Topics {
 // another runs a further gateway on the lab's stores until the test's end.
 func (l *lab) another() {
 	l.Helper()
+	l.anotherOf(l.parts)
+}
+
+// anotherWithDesk is another with a desk of its own.
+func (l *lab) anotherWithDesk() {
+	l.Helper()
 	parts := l.parts
+	parts.Desk = l.newDesk()
+	l.anotherOf(parts)
+}
+
+func (l *lab) anotherOf(parts gateway.Parts) {
+	l.Helper()
 	parts.Topics = l.newTopics()
 	g, err := gateway.New(l.cfg, parts)
 	l.must(err)

@@ -23,6 +23,8 @@ const (
 	mailTries = 12              // then it is given up: after some seven hours
 	mailPause = 30 * time.Second
 	mailRest  = time.Hour // the longest pause between two tries
+	// mailGrace is how long a letter that is under way may take when the node stops.
+	mailGrace = 5 * time.Second
 )
 
 // MailCounts say what became of the letters that this node took.
@@ -76,6 +78,10 @@ func (p postman) round(ctx context.Context) bool {
 		lanes <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-lanes }()
+			if ctx.Err() != nil { // the node is stopping: another may take it at once
+				p.postpone(ctx, m, 0)
+				return
+			}
 			p.send(ctx, m)
 		})
 	}
@@ -88,8 +94,9 @@ var errNobody = errors.New("nobody to write to")
 
 // send brings one letter on its way, and settles what becomes of it.
 func (p postman) send(ctx context.Context, m booking.Mail) {
-	limited, cancel := context.WithTimeout(ctx, mailLimit)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailLimit)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(mailGrace, cancel) })()
 	letter, err := p.write(limited, m)
 	if err == nil {
 		err = p.mail.Send(limited, letter)
@@ -113,9 +120,7 @@ func (p postman) send(ctx context.Context, m booking.Mail) {
 		p.record(ctx, m.Tenant, "lodge", audit.MailGivenUp, mailObject(m), string(m.Kind)+": "+why)
 	default:
 		p.log.WarnContext(ctx, "mail will be tried again", append(about, "err", err)...)
-		if err := p.desk.PostponeMail(ctx, m, min(mailPause<<min(m.Tries-1, 10), mailRest)); err != nil {
-			p.log.WarnContext(ctx, "mail is held back for a while", append(about, "err", err)...)
-		}
+		p.postpone(ctx, m, min(mailPause<<min(m.Tries-1, 10), mailRest))
 		p.mailed.retried.Add(1)
 		return
 	}
@@ -123,6 +128,15 @@ func (p postman) send(ctx context.Context, m booking.Mail) {
 		p.log.WarnContext(ctx, "mail may be sent twice", append(about, "err", err)...)
 	}
 	count.Add(1)
+}
+
+// postpone gives a letter back, even when the node is stopping.
+func (p postman) postpone(ctx context.Context, m booking.Mail, pause time.Duration) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), mailLimit)
+	defer done()
+	if err := p.desk.PostponeMail(ctx, m, pause); err != nil {
+		p.log.WarnContext(ctx, "mail is held back for a while", "tenant", m.Tenant, "mail", m.ID, "kind", m.Kind, "booking", m.Booking, "err", err)
+	}
 }
 
 // mailObject is what a letter is about, for the audit trail.

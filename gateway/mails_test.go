@@ -230,7 +230,7 @@ func TestMailFromOneNode(t *testing.T) {
 	box := &postbox{}
 	l := newLabWithMail(t, box, fast)
 	for range 2 {
-		l.another()
+		l.anotherWithDesk()
 	}
 	ada := l.signedIn("ada")
 	first := ada.book("pend00-everyone")
@@ -246,6 +246,55 @@ func TestMailFromOneNode(t *testing.T) {
 	}
 	if len(ids) != len(box.all()) {
 		t.Errorf("%d letters under %d ids", len(box.all()), len(ids))
+	}
+}
+
+// A node that stops finishes the letter that is under way and leaves the others to
+// those that go on: none is lost, none sent twice.
+func TestMailOfANodeThatStops(t *testing.T) {
+	box := &slowPostbox{begun: make(chan struct{}, 1), proceed: make(chan struct{})}
+	l := newLabWithMail(t, box, func(c *gateway.Config) { c.MailPoll = time.Hour })
+	ada := l.signedIn("ada")
+	ada.book("pend00-everyone")
+	cfg := l.cfg
+	cfg.MailPoll = 5 * time.Millisecond
+	parts := l.parts
+	parts.Topics, parts.Desk = l.newTopics(), l.newDesk()
+	node, err := gateway.New(cfg, parts)
+	l.must(err)
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- node.Run(ctx) }()
+	select {
+	case <-box.begun:
+	case <-time.After(deadline):
+		t.Fatal("no letter was begun")
+	}
+	stop()
+	box.proceed <- struct{}{}
+	l.must(<-stopped)
+	if got := box.all(); len(got) != 1 || node.MailCounts().Sent != 1 {
+		t.Errorf("sent %d letters, counted %+v", len(got), node.MailCounts())
+	}
+	left, err := l.desk.TakeMails(t.Context(), 9, time.Minute)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left to send are %+v, %v", left, err)
+	}
+}
+
+// A slowPostbox keeps each letter only when it is told to proceed.
+type slowPostbox struct {
+	postbox
+	begun, proceed chan struct{}
+}
+
+func (p *slowPostbox) Send(ctx context.Context, l mail.Letter) error {
+	p.begun <- struct{}{}
+	select {
+	case <-p.proceed:
+		return p.postbox.Send(ctx, l)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -330,12 +379,19 @@ func TestMailToAGuest(t *testing.T) {
 	}
 }
 
-// In the language of the last sign-in.
+// In the language of the last sign-in, which is the browser's.
 func TestMailInTheReadersLanguage(t *testing.T) {
 	box := &postbox{}
 	l := newLabWithMail(t, box, fast)
 	ada := l.signedIn("ada")
-	l.must(l.persons.NoteMailbox(t.Context(), lodge.DefaultTenant, lodge.PersonID(ada.me().Person), "", "de"))
+	address := "/login/dev?login_hint=ada"
+	for range 3 { // to the issuer, back, and home
+		got := ada.do("GET", address, nil, pair{"Accept-Language", "fr, de-CH;q=0.9, en;q=0.5"})
+		if got.status != 303 {
+			t.Fatalf("GET %s: %d", address, got.status)
+		}
+		address = got.header.Get("Location")
+	}
 	ada.book("pend00-everyone")
 	l.until("the letter", func() bool { return len(box.all()) == 1 })
 	if got := box.all()[0]; got.Language != "de" || !strings.HasPrefix(got.Subject, "Gebucht: ") || !strings.Contains(got.Text, "Ihre Buchung ist bestätigt.") {

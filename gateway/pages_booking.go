@@ -174,10 +174,12 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) bookingPage(w http.ResponseWriter, r *http.Request) error {
-	return g.renderBooking(w, r, http.StatusOK, nil)
+	return g.renderBooking(w, r, http.StatusOK, nil, time.Time{})
 }
 
-func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem) error {
+// renderBooking writes the page of a booking; longest is the latest end that an
+// extension can have, when one was refused.
+func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status int, problem *web.Problem, longest time.Time) error {
 	b, s, partner, err := g.ours(r)
 	if err != nil {
 		return err
@@ -190,7 +192,7 @@ func (g *Gateway) renderBooking(w http.ResponseWriter, r *http.Request, status i
 		return err
 	}
 	view := web.BookingPage{Layout: g.layout(r, "", web.PageBooking, &s), Booking: webBooking(booking)}
-	view.Title, view.Problem = booking.Title, problem
+	view.Title, view.Problem, view.Longest = booking.Title, problem, longest
 	cat, err := g.desk.Catalogue(r.Context(), b.Tenant)
 	if err != nil {
 		return err
@@ -218,7 +220,8 @@ func (g *Gateway) extendForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if _, err := g.extend(r.Context(), b, s, seconds); err != nil {
 		if problem, status, mendable := problemOf(err, "That could not be extended"); mendable {
-			return g.renderBooking(w, r, status, problem)
+			offer, _ := offered(err)
+			return g.renderBooking(w, r, status, problem, offer.End)
 		}
 		return err
 	}
@@ -232,7 +235,7 @@ func (g *Gateway) cancelForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if _, err := g.cancel(r.Context(), b, s, ""); err != nil {
 		if problem, status, mendable := problemOf(err, "That could not be cancelled"); mendable {
-			return g.renderBooking(w, r, status, problem)
+			return g.renderBooking(w, r, status, problem, time.Time{})
 		}
 		return err
 	}

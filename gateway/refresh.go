@@ -152,6 +152,14 @@ func (r refresher) follow(ctx context.Context, s sessions.Session, who idp.Ident
 	if err := r.sessions.Refresh(ctx, s.Tenant, person.ID, person.Groups, bindings); err != nil {
 		return err
 	}
-	r.recordRoleChange(ctx, s.Tenant, "issuer:"+s.Issuer, person.ID, rights(s), rights(sessions.Session{Groups: person.Groups, Bindings: bindings}))
-	return nil
+	before, now := rights(s), rights(sessions.Session{Groups: person.Groups, Bindings: bindings})
+	r.recordRoleChange(ctx, s.Tenant, "issuer:"+s.Issuer, person.ID, before, now)
+	if before == now {
+		return nil
+	}
+	cat, err := r.desk.Catalogue(ctx, s.Tenant)
+	if err != nil {
+		return err
+	}
+	return r.endTests(ctx, s.Tenant, cat)
 }

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -32,7 +33,7 @@ func newRefreshWorld(t *testing.T) *refreshWorld {
 			c.Scopes = []string{"profile", "email", "offline_access"}
 			c.Rules = []idp.Rule{{
 				Claim: "affiliation", Match: idp.Equals, Value: "staff",
-				Groups: []string{"markers"}, Roles: []lodge.Binding{{Role: lodge.RoleInstructor, Scope: "group:physics-1"}},
+				Groups: []string{"markers"}, Roles: []lodge.Binding{{Role: lodge.RoleInstructor, Scope: "group:physics-1"}, {Role: lodge.RoleTechnician, Scope: "experiment:pend00"}},
 			}}
 		},
 		provider: func(c *idptest.Config) {
@@ -109,6 +110,35 @@ func TestRolesTheInstitutionTakesAwayAreGone(t *testing.T) {
 	if n := w.asked.Load(); n != 2 {
 		t.Errorf("the issuer was asked %d times, want 2", n)
 	}
+}
+
+// A test of a rig that is off-line ends as soon as the issuer takes the right to it.
+func TestATestEndsWithTheInstitutionsRole(t *testing.T) {
+	w := newRefreshWorld(t)
+	ada := w.signedIn("ada")
+	if err := w.desk.SetState(t.Context(), lodge.DefaultTenant, "pend00", false, "The oil is out.", "test"); err != nil {
+		t.Fatal(err)
+	}
+	res, body := ada.do("POST", "/api/v1/admin/experiments/pend00/test", nil)
+	var test gateway.TestView
+	if err := json.Unmarshal(body, &test); err != nil || res.StatusCode != http.StatusCreated {
+		t.Fatalf("test: %d %s", res.StatusCode, body)
+	}
+	lives := func() bool {
+		s, err := w.sessions.Get(t.Context(), lodge.DefaultTenant, sessions.ID(test.Session))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.State(w.clock.Now()) == sessions.Active
+	}
+	w.active(ada)
+	w.until("the first refresh", func() bool { return w.asked.Load() == 1 })
+	if !lives() {
+		t.Fatal("the test ended though the right to it is there")
+	}
+	w.demoted.Store(true)
+	w.active(ada)
+	w.until("the end of the test", func() bool { return !lives() })
 }
 
 func TestAnIssuerThatEndsTheGrantEndsTheLogin(t *testing.T) {

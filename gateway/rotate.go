@@ -44,7 +44,7 @@ func (g *Gateway) rotateForm(w http.ResponseWriter, r *http.Request) error {
 	b, _, err := g.rotate(r)
 	if err != nil {
 		if problem, status, mendable := problemOf(err, "The reference could not be changed"); mendable {
-			return g.renderBooking(w, r, status, problem)
+			return g.renderBooking(w, r, status, problem, time.Time{})
 		}
 		return err
 	}

@@ -85,9 +85,13 @@ type LookupForm struct{ Surname, Reference string }
 type BookingPage struct {
 	Layout
 	Booking   Booking
+	Longest   time.Time // the latest end that would have been accepted; zero: none is known
 	Surveys   []Survey
 	Registers []Register
 }
+
+// Longer is by how many seconds the booking can be extended to the latest end.
+func (p BookingPage) Longer() int { return int(p.Longest.Sub(p.Booking.End) / time.Second) }
 
 // Booking is a booking as its owner, or an instructor, sees it.
 type Booking struct {

@@ -87,7 +87,7 @@ func fullViews(t string) []fixture {
 			Places: []PartyPlace{{Name: t, Experiment: t, Start: testNow, End: testNow.Add(time.Hour)}, {Name: t, Detail: t}}}},
 		{PageMail, MailPage{Layout: l, Sends: true, Address: t, Bookings: true}}, {PageLookupLink, LookupLink{Layout: l, Key: t}},
 		{PageBooking, BookingPage{Layout: l, Booking: under, Surveys: []Survey{survey}, Registers: []Register{register, confirmed}}},
-		{PageBooking, BookingPage{Layout: limited, Booking: coming}}, {PageBooking, BookingPage{Layout: l, Booking: cancelled}},
+		{PageBooking, BookingPage{Layout: limited, Booking: coming, Longest: coming.End.Add(time.Minute)}}, {PageBooking, BookingPage{Layout: l, Booking: cancelled}},
 		{PageBook, Book{Layout: l, Group: group, Groups: []Group{group, {Name: "g2"}}, From: testNow, Until: testNow.Add(24 * time.Hour), Days: Days(testNow, 7, time.UTC), Earlier: "2026-07-22", Later: "2026-08-05", AskSurname: true, Form: BookForm{Slot: t, Seconds: 600, Surname: t, Key: t}}},
 		{PageBook, Book{Layout: l, Group: group, Groups: []Group{group, {Name: "g2"}}, From: testNow, Until: testNow.Add(24 * time.Hour), Days: Days(testNow, 7, time.UTC), Earlier: "2026-07-22", Later: "2026-08-05", By: ByTime, Form: BookForm{Slot: t, Seconds: 600, Surname: t, Key: t}}},
 		{PageLaunch, Launch{Layout: limited, Booking: under, UI: &ui, UIs: []UI{ui, {Name: "simple"}}, Messages: []Message{message}, Surveys: []Survey{survey}, Registers: []Register{register}}},
