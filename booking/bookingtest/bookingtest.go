@@ -78,6 +78,7 @@ func Run(t *testing.T, h Harness) {
 		"Sec33_LookupLimits":         testSec33Limits,
 		"Sec33_ParallelGuesses":      testSec33ParallelGuesses,
 		"Sec34_MissesAreAlike":       testSec34MissesAlike,
+		"Sec34_LinkRequestsAreAlike": testSec34LinkRequestsAlike,
 		"Sec35_NothingInPlain":       testSec35NothingInPlain,
 		"DeadReferences":             testDeadReferences,
 		"EffectsAreRetried":          testEffectsRetried,

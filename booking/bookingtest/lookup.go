@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,6 +162,11 @@ func (tx countingTx) Rate(t lodge.Tenant, key []byte) (time.Time, error) {
 	return tx.Tx.Rate(t, key)
 }
 
+func (tx countingTx) PutMail(m booking.Mail) error {
+	tx.c.note("PutMail")
+	return tx.Tx.PutMail(m)
+}
+
 func (tx countingTx) SetRate(t lodge.Tenant, key []byte, at time.Time) error {
 	tx.c.note("SetRate")
 	return tx.Tx.SetRate(t, key, at)
@@ -194,6 +200,43 @@ func testSec34MissesAlike(t *testing.T, l *lab) {
 		}
 		if !reflect.DeepEqual(c.calls, work) {
 			t.Errorf("%s: did %v, others %v", name, c.calls, work)
+		}
+	}
+}
+
+// A link is asked for alike, whatever there is to find: the same work, in the same
+// order, with the same answer.
+func testSec34LinkRequestsAlike(t *testing.T, l *lab) {
+	_, dead := l.book(ask("ada"))
+	l.clock.move(8 * 24 * time.Hour)
+	_, reference := l.book(ask("soren"))
+	c := &counting{Store: l.store}
+	desk, err := booking.NewDesk(c, keys, l.clock, booking.Options{Mail: true})
+	must(t, err)
+	request := func(surname, reference string) []string {
+		t.Helper()
+		c.calls = nil
+		must(t, desk.RequestLink(t.Context(), tenant, surname, reference, "192.0.2.1"))
+		return c.calls
+	}
+	work := request("Ó Briain", reference)
+	if !slices.Contains(work, "PutMail") {
+		t.Fatalf("a hit did %v", work)
+	}
+	for name, ask := range map[string][2]string{
+		"a hit again":       {"o'briain", reference},
+		"no such reference": {"Ó Briain", wrong(reference)},
+		"another's":         {"Curie", reference},
+		"dead":              {"Ó Briain", dead},
+		"neither":           {"Nobody", wrong(wrong(reference))},
+	} {
+		if did := request(ask[0], ask[1]); !slices.Equal(did, work) {
+			t.Errorf("%s: did %v, a hit %v", name, did, work)
+		}
+	}
+	for range 3 { // and when the booking's own limit is reached
+		if did := request("Ó Briain", reference); !slices.Equal(did, work) {
+			t.Errorf("over the booking's limit: did %v, before %v", did, work)
 		}
 	}
 }

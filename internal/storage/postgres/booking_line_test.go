@@ -78,6 +78,9 @@ func TestWritesThatComeOutOtherwise(t *testing.T) {
 		{fn: func(booking.Tx) error { return booking.ErrStale }},
 		{fn: func(tx booking.Tx) error { return add(tx, "d", "other") }},
 	}
+	for _, u := range updates {
+		u.ctx = t.Context()
+	}
 	if err := store.updates.transact(updates, false); err != nil {
 		t.Fatal(err)
 	}
