@@ -14,17 +14,16 @@ type fullDiary struct {
 	bookings int
 }
 
-func (fullDiary) ExperimentState(lodge.Tenant, string) (ExperimentState, error) {
-	return ExperimentState{}, ErrUnknown
-}
+func (fullDiary) ExperimentStates(lodge.Tenant) ([]ExperimentState, error) { return nil, nil }
 
-func (d fullDiary) Busy(_ lodge.Tenant, _, _ string, within Interval, limit int) (list []Interval, err error) {
+func (d fullDiary) Diaries(_ lodge.Tenant, experiments []string, within Interval, limit int) (map[string][]Interval, error) {
+	var list []Interval
 	for i := range d.bookings {
 		if one := span(2*i, 2*i+1); one.Overlaps(within) && len(list) < limit {
 			list = append(list, one)
 		}
 	}
-	return list, nil
+	return map[string][]Interval{experiments[0]: list}, nil
 }
 
 // An answer is bounded for diaries of any length: what was not read is not said to
