@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/booking"
 	"github.com/lodge-gateway/lodge/messaging"
 	"github.com/lodge-gateway/lodge/messaging/attendance"
 )
@@ -41,7 +42,7 @@ func tends(bindings []lodge.Binding, experiment string) bool {
 
 // moved tells those who are connected to this node who came or left, on whatever
 // node: instructors of the members of their groups, technicians of those in their
-// experiments.
+// experiments, lab partners of each other.
 func (p *presence) moved(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) {
 	if err := p.tell(ctx, tenant, moves); err != nil && ctx.Err() == nil {
 		p.g.log.WarnContext(ctx, "presence", "err", err)
@@ -66,7 +67,11 @@ func (p *presence) tell(ctx context.Context, tenant lodge.Tenant, moves []messag
 			}
 		}
 	}
-	if len(heard) == 0 {
+	shared, err := p.sharedNow(ctx, tenant, moves)
+	if err != nil {
+		return err
+	}
+	if len(heard) == 0 && len(shared) == 0 {
 		return nil
 	}
 	people, err := p.asPersons(ctx, tenant, moves)
@@ -92,6 +97,13 @@ func (p *presence) tell(ctx context.Context, tenant lodge.Tenant, moves []messag
 			}
 		}
 	}
+	for _, b := range shared {
+		for id, one := range people {
+			if one.touched[b.Experiment] && b.with[id] {
+				heard[b.topic()] = append(heard[b.topic()], one.in(b.Experiment))
+			}
+		}
+	}
 	for topic, list := range heard {
 		for part := range slices.Chunk(list, peoplePerEvent) {
 			if err := p.g.notify(tenant, topic, messaging.TypePresence, PresenceChanged{People: part}); err != nil {
@@ -102,8 +114,54 @@ func (p *presence) tell(ctx context.Context, tenant lodge.Tenant, moves []messag
 	return nil
 }
 
-// in is somebody as the technicians of an experiment see them: where else they are
-// is not theirs to know.
+// partnership is a booking that is shared, and by whom.
+type partnership struct {
+	booking.Booking
+	with map[lodge.PersonID]bool
+}
+
+func (b partnership) topic() string { return "booking:" + b.ID }
+
+// sharedNow returns the bookings that are under way on the experiments of moves, are
+// shared, and are heard of here.
+func (p *presence) sharedNow(ctx context.Context, tenant lodge.Tenant, moves []messaging.Move) ([]partnership, error) {
+	var found []partnership
+	looked := map[string]bool{}
+	now := p.g.clock.Now()
+	for _, m := range moves {
+		for _, experiment := range slices.Concat(m.Experiments, m.Left) {
+			// Whoever hears of the booking hears of its experiment.
+			if looked[experiment] || !p.g.hub.Delivers(tenant, "experiment:"+experiment) {
+				continue
+			}
+			looked[experiment] = true
+			bookings, err := p.g.desk.ListByExperiment(ctx, tenant, experiment, now, now.Add(time.Second))
+			if err != nil {
+				return nil, err
+			}
+			for _, b := range bookings {
+				one := partnership{b, map[lodge.PersonID]bool{b.Owner: true}}
+				if !p.g.hub.Delivers(tenant, one.topic()) {
+					continue
+				}
+				share, err := p.g.desk.ShareFor(ctx, tenant, b.ID)
+				if err != nil {
+					return nil, err
+				}
+				for _, partner := range share.Partners {
+					one.with[partner.Person] = true
+				}
+				if len(one.with) > 1 {
+					found = append(found, one)
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// in is somebody as the technicians of an experiment, and those who share a booking of
+// it, see them: where else they are is not theirs to know.
 func (p PersonPresence) in(experiment string) PersonPresence {
 	there := slices.Contains(p.Experiments, experiment)
 	p.Experiments = []string{}

@@ -191,7 +191,8 @@ type ControlPerson struct {
 	Person string `json:"person"`
 	Name   string `json:"name"`
 	Owner  bool   `json:"owner"`
-	Asks   bool   `json:"asks"` // for control
+	Asks   bool   `json:"asks"`           // for control
+	Here   bool   `json:"here,omitempty"` // has a stream of the booking open; not told in events
 }
 
 // Controlled is the data of a lodge.control event.
@@ -256,6 +257,15 @@ func (g *Gateway) steer(ctx context.Context, b booking.Booking, s sessions.Sessi
 		err = lodge.E(lodge.CodeRefused, "Say what to do with control: take, give or ask.")
 	}
 	return controlView(b, share, you), err
+}
+
+// whoIsHere adds to a view which of the people have a stream of the booking open.
+func (g *Gateway) whoIsHere(ctx context.Context, b booking.Booking, view ControlView) (ControlView, error) {
+	here, err := g.connected(ctx, b)
+	for i, p := range view.People {
+		view.People[i].Here = here[lodge.PersonID(p.Person)]
+	}
+	return view, err
 }
 
 // connected are the people who have a stream of a booking open, on any node.

@@ -50,8 +50,15 @@ func (g *Gateway) getControl(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return g.answerControl(w, r, b, s)
+}
+
+func (g *Gateway) answerControl(w http.ResponseWriter, r *http.Request, b booking.Booking, s sessions.Session) error {
 	view, err := g.controlOf(r.Context(), b, s)
 	if err != nil {
+		return err
+	}
+	if view, err = g.whoIsHere(r.Context(), b, view); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
@@ -73,6 +80,9 @@ func (g *Gateway) answerSteer(w http.ResponseWriter, r *http.Request, b booking.
 	}
 	view, err := g.steer(r.Context(), b, s, req)
 	if err != nil {
+		return err
+	}
+	if view, err = g.whoIsHere(r.Context(), b, view); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
@@ -97,11 +107,7 @@ func (g *Gateway) experimentControl(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	view, err := g.controlOf(r.Context(), b, s)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, view)
+	return g.answerControl(w, r, b, s)
 }
 
 // steerExperiment is postControl for an experiment's page.

@@ -307,3 +307,43 @@ func TestPartnerPages(t *testing.T) {
 	}
 	s.soren.refused(404, "POST", "/api/v1/bookings/join", gateway.PartnerJoinRequest{Code: key})
 }
+
+// Those who share a booking hear who of them comes and goes, and nobody else does.
+func TestPartnersHearOfEachOther(t *testing.T) {
+	s := newShared(t)
+	heard := s.ada.messages()
+	heard.caughtUp()
+	comes := func(there ...string) func(event) bool {
+		return func(e event) bool {
+			var data gateway.PresenceChanged
+			if e.Type != "lodge.presence" || json.Unmarshal(e.Data, &data) != nil {
+				return false
+			}
+			return slices.ContainsFunc(data.People, func(p gateway.PersonPresence) bool {
+				return p.Person == s.ids["soren"] && slices.Equal(p.Experiments, there)
+			})
+		}
+	}
+	here := func() (names []string) {
+		for _, p := range call[gateway.ControlView](s.ada, 200, "GET", s.path("control"), nil).People {
+			if p.Here {
+				names = append(names, p.Person)
+			}
+		}
+		return names
+	}
+	if now := here(); len(now) > 0 {
+		t.Errorf("before anybody came: %v", now)
+	}
+	conn := s.soren.stream(s.soren.launch(s.booking), "data")
+	if e := heard.await("soren in the experiment", comes("pend00")); e.Topic != "booking:"+s.booking.ID {
+		t.Errorf("told on %q", e.Topic)
+	}
+	if now := here(); !slices.Equal(now, []string{s.ids["soren"]}) {
+		t.Errorf("here: %v", now)
+	}
+	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	heard.await("soren out of the experiment", comes())
+}

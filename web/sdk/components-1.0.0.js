@@ -35,6 +35,7 @@ button { font: inherit; min-height: 2rem; margin: .2rem 0; padding: 0 .8rem; bor
 button[aria-disabled=true] { color: var(--ink); background: none; cursor: default }
 :focus-visible { outline: 3px solid var(--lodge-focus, light-dark(#b3540a, #f0a44e)); outline-offset: 1px }
 .time { font-variant-numeric: tabular-nums }
+.time + button { margin-inline-start: .6rem }
 .sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 @media (prefers-reduced-motion: no-preference) { article { animation: in .2s } @keyframes in { from { translate: 0 -.3rem } } }
 `)
@@ -46,6 +47,8 @@ const add = (parent, tag, text = '', more = {}) => {
 }
 
 class Component extends HTMLElement {
+  #lodge
+
   constructor() {
     super()
     this.root = this.attachShadow({mode: 'open'})
@@ -55,14 +58,25 @@ class Component extends HTMLElement {
   connectedCallback() {
     if (this.root.firstChild) return
     this.draw()
+    const {lodge} = this
+    delete this.lodge // one that was set before this was more than a name
+    this.#lodge = undefined
+    if (lodge) return void (this.lodge = lodge)
     // The page's own modules, which may run after this one, make its Lodge first.
-    const begin = () => {
-      const lodge = this.lodge ??= Lodge.current ?? new Lodge()
-      if (lodge.token && !this.begun) this.begin(lodge)
-      this.begun = true
-    }
-    if (document.readyState === 'complete') setTimeout(begin)
-    else for (const type of ['DOMContentLoaded', 'load']) addEventListener(type, begin, {once: true})
+    const start = () => { this.lodge ??= Lodge.current ?? new Lodge() }
+    if (document.readyState === 'complete') setTimeout(start)
+    else for (const type of ['DOMContentLoaded', 'load']) addEventListener(type, start, {once: true})
+  }
+
+  get lodge() {
+    return this.#lodge
+  }
+
+  set lodge(lodge) {
+    if (!lodge.token) return // not a page that was opened with access, or not yet
+    const first = !this.#lodge
+    this.#lodge = lodge
+    if (first && this.root.firstChild) this.begin(lodge)
   }
 
   say(key, n) {

@@ -73,7 +73,7 @@ function note(from, kind, detail, times = 1) {
   if (stopped) return
   const row = $('events').insertRow(0)
   Object.assign(row.dataset, {kind, from})
-  const text = typeof detail === 'string' ? detail : JSON.stringify(detail)
+  const text = typeof detail === 'string' ? detail : JSON.stringify(detail, undefined, 1).replace(/\n */g, ' ') // with room to break the line
   row.append(cell(new Date().toISOString().slice(11, 23)), cell(from), cell(kind, 'th', 'row'), cell(text.length > 500 ? text.slice(0, 500) + '…' : text))
   $('events').rows[shown]?.remove()
 }
@@ -132,13 +132,7 @@ function sample(name, link) {
 }
 
 async function begin(lodge) {
-  const standing = await lodge.remaining()
-  $('begin').hidden = true
-  $('bench').hidden = false
-  for (const component of document.querySelectorAll('lodge-messages, lodge-time-left')) component.lodge = lodge
   const tell = (r) => { $('standing').textContent = `${r.title}, ${r.state}${r.reason ? `: ${r.reason}` : ''}` }
-  tell(standing)
-  note('lodge', 'time', standing)
   lodge.on('time', ({detail}) => {
     tell(detail)
     note('lodge', 'time', detail)
@@ -147,6 +141,17 @@ async function begin(lodge) {
   show('messages', messages, (url) => url.includes('/messages/ws'))
   messages.on('message', ({detail}) => note('messages', detail.type, detail))
   messages.on('safety', ({detail}) => note('messages', 'safety', detail.data.text))
+  try {
+    await lodge.remaining()
+  } catch (refused) {
+    messages.close()
+    links.length = 0
+    $('links').replaceChildren()
+    throw refused
+  }
+  $('begin').hidden = true
+  $('bench').hidden = false
+  for (const component of document.querySelectorAll('lodge-messages, lodge-time-left')) component.lodge = lodge
   for (const {for: name, url} of lodge.streams) {
     const link = lodge.stream(name)
     const {pathname} = new URL(url)

@@ -211,7 +211,7 @@ export interface LodgeEvents {
 }
 
 export class Lodge extends Emitter<LodgeEvents> {
-  /** the one made first, which the components use */
+  /** the one with a code that was made first, which the components use */
   static current?: Lodge
   /**
    * @param options.search instead of the page's own query and fragment: `streams=[…]&exp=…`

@@ -30,7 +30,13 @@ export async function call(url, {token, body, ...init} = {}) {
   if (token) headers.Authorization = token
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   const response = await fetch(url, {...init, headers, body: body === undefined ? undefined : JSON.stringify(body)})
-  const answer = await response.json().catch(() => ({}))
+  const text = await response.text() // half an answer is none
+  let answer = {}
+  try {
+    answer = JSON.parse(text)
+  } catch {
+    // Nothing was said, or a proxy said it.
+  }
   if (!response.ok) throw new Refused(response.status, answer.message || answer.detail || answer.title)
   return answer
 }
@@ -228,7 +234,7 @@ export class Lodge extends Emitter {
     const [first] = this.streams
     this.token = token ?? first?.token
     this.origin = origin ?? (first && new URL(first.url).origin)
-    Lodge.current ??= this
+    if (this.token) Lodge.current ??= this
   }
 
   /** stream opens the relay topic that is for `name`: POST, then the URI. */
