@@ -24,7 +24,7 @@ type HandInPage struct {
 type HandIn struct {
 	ID, To, Title, Instructions string
 	Opens, Deadline             time.Time
-	After                       bool // it opens to each person once their experiment has ended
+	After                       bool   // it opens to each person once their experiment has ended
 	Late                        string // refuse, accept, penalty
 	PerDay, Points              float64
 	Files                       int
