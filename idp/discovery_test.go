@@ -277,7 +277,7 @@ func TestSec19_AnswersThatTrickleAreGivenUp(t *testing.T) {
 	w.rp = w.party(Options{Timeout: 300 * time.Millisecond})
 	began := time.Now()
 	wantRefused(t, start(w), lodge.CodeUnavailable)
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 10*time.Second { // it would have gone on for ever
 		t.Errorf("took %v", took)
 	}
 }
