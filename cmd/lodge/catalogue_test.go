@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,9 +98,14 @@ func TestApplyFaulty(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(data, databaseFile)); err == nil {
 		t.Error("a file that was refused has made a store")
 	}
-	faulty := file(t, strings.Replace(string(sound), "pend02-everyone: {description: pend02, experiment: pend02", "pend02-everyone: {description: pend02, experiment: pend99", 1))
+	before, after, there := strings.Cut(string(sound), "pend02-everyone: {description: pend02, experiment: pend02")
+	if !there {
+		t.Fatal("the sample has another slot")
+	}
+	faulty := file(t, before+"pend02-everyone: {description: pend02, experiment: pend99"+after)
+	named := fmt.Sprintf(":%d: slots.pend02-everyone", strings.Count(before, "\n")+1)
 	status, out, errs = lodgeRun(t, "apply", "-f", faulty, "--data", data)
-	if status != exitFailed || out != "" || !strings.Contains(errs, ":36: slots.pend02-everyone") || !strings.Contains(errs, "pend99") || !strings.Contains(errs, "nothing was applied") {
+	if status != exitFailed || out != "" || !strings.Contains(errs, named) || !strings.Contains(errs, "pend99") || !strings.Contains(errs, "nothing was applied") {
 		t.Errorf("strictly: %d %q %q", status, out, errs)
 	}
 	status, out, errs = lodgeRun(t, "apply", "-f", faulty, "--lenient", "--data", data)

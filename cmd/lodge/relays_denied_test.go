@@ -55,5 +55,6 @@ func deniedElsewhere(t *testing.T, one *siteNode, dial func(topic, code string) 
 		}
 	}
 	change("allow")
-	dial(topic, stream.Token)
+	viewer, _ = dial(topic, stream.Token)
+	_ = viewer.CloseNow() // that it was let in is all
 }
