@@ -28,7 +28,7 @@ import (
 )
 
 // deadline bounds every wait. A test that passes never waits for it.
-const deadline = 10 * time.Second
+const deadline = 30 * time.Second
 
 // otherTenant answers under a host name of its own on the same node.
 const (

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -47,7 +49,7 @@ func (s *shared) steer(b *browser, action, to string) gateway.ControlView {
 
 // drives waits until what one sends reaches the host, and what the other sends has
 // not for three messages in a row, on connections that stay open.
-func (s *shared) drives(host, with, without *websocket.Conn) {
+func (s *shared) drives(host <-chan string, with, without *websocket.Conn) {
 	s.Helper()
 	clean := 0
 	s.eventually("control has changed hands", func() bool {
@@ -55,16 +57,41 @@ func (s *shared) drives(host, with, without *websocket.Conn) {
 		wstest.Write(s, without, websocket.MessageText, "without")
 		wstest.Write(s, with, websocket.MessageText, strconv.Itoa(s.sent))
 		clean++
+		unheard := time.After(200 * time.Millisecond) // the connections follow a moment later
 		for {
-			_, got := wstest.Read(s, host)
-			if got == strconv.Itoa(s.sent) {
-				return clean > 3
-			}
-			if got == "without" {
+			select {
+			case got := <-host:
+				if got == strconv.Itoa(s.sent) {
+					return clean > 3
+				}
+				if got == "without" {
+					clean = 0
+				}
+			case <-unheard:
 				clean = 0
+				return false
 			}
 		}
 	})
+}
+
+// heard is what comes over a connection, until the test ends.
+func (s *shared) heard(conn *websocket.Conn) <-chan string {
+	s.Helper()
+	ctx, end := context.WithCancel(context.Background())
+	texts, ended := make(chan string, 1024), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			_, text, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			texts <- string(text)
+		}
+	}()
+	s.Cleanup(func() { end(); <-ended })
+	return texts
 }
 
 // hears reads until a text comes.
@@ -92,7 +119,8 @@ func TestControlChangesHands(t *testing.T) {
 	host := s.host()
 	adas, sorens := s.ada.launch(s.booking), s.soren.launch(s.booking)
 	driver, passenger := s.ada.stream(adas, "data"), s.soren.stream(sorens, "data")
-	s.drives(host, driver, passenger)
+	atHost := s.heard(host)
+	s.drives(atHost, driver, passenger)
 
 	s.soren.refused(409, "POST", s.path("control"), gateway.ControlRequest{Action: "take"})
 	s.soren.refused(409, "POST", s.path("control"), gateway.ControlRequest{Action: "give", To: s.ids["soren"]})
@@ -104,7 +132,7 @@ func TestControlChangesHands(t *testing.T) {
 	if view := s.steer(s.ada, "give", "soren"); view.Control != s.ids["soren"] || view.People[1].Asks || view.Since.IsZero() {
 		t.Errorf("given: %+v", view)
 	}
-	s.drives(host, passenger, driver)
+	s.drives(atHost, passenger, driver)
 	// Both hear what the host says.
 	wstest.Write(t, host, websocket.MessageText, "angle 3")
 	for _, conn := range []*websocket.Conn{driver, passenger} {
@@ -117,7 +145,7 @@ func TestControlChangesHands(t *testing.T) {
 	if view := call[gateway.ControlView](s.browser(), 200, "POST", "/api/v1/experiment/control", gateway.ControlRequest{Action: "take"}, authorization(code(adas))); view.Control != s.ids["ada"] {
 		t.Errorf("taken: %+v", view)
 	}
-	s.drives(host, driver, passenger)
+	s.drives(atHost, driver, passenger)
 	for _, change := range []string{"asked", "given", "taken"} {
 		heard.await("lodge.control "+change, func(e event) bool {
 			var c gateway.Controlled

@@ -18,7 +18,7 @@ import (
 
 // deadline bounds every single step. It is never waited for by a test that
 // passes.
-const deadline = 10 * time.Second
+const deadline = 30 * time.Second
 
 // A Server serves HTTP over pipes. A pipe holds nothing: what is written is
 // taken by the other side or waits.
