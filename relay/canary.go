@@ -65,17 +65,17 @@ func (r *Relay) sing(ctx context.Context, heard func()) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) }) // ends with Close
 	defer serving.Wait()
-	defer server.Close()
+	defer func() { _ = server.Close() }() // nobody but the canary was there
 	host, err := r.perch(ctx, listener.Addr(), true)
 	if err != nil {
 		return err
 	}
-	defer host.CloseNow()
+	defer func() { _ = host.CloseNow() }()
 	viewer, err := r.perch(ctx, listener.Addr(), false)
 	if err != nil {
 		return err
 	}
-	defer viewer.CloseNow()
+	defer func() { _ = viewer.CloseNow() }()
 	_ = listener.Close() // both are there, and nobody else is expected
 	host.CloseRead(ctx)  // nobody answers it, but there are pings
 

@@ -22,14 +22,14 @@ func TestSec29_ConnectionsOfOneAreBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, res, err := websocket.Dial(t.Context(), req.URL.String(), nil) //nolint:bodyclose // the library does
+			_, res, err := websocket.Dial(t.Context(), req.URL.String(), nil)
 			if err == nil || res == nil || res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "5" {
 				t.Fatalf("a third: %v %+v", err, res)
 			}
 			_ = first.CloseNow()
 			until := time.Now().Add(10 * time.Second)
 			for {
-				conn, _, err := websocket.Dial(t.Context(), r.uri(t, "topic", "code"), nil) //nolint:bodyclose // the library does
+				conn, _, err := websocket.Dial(t.Context(), r.uri(t, "topic", "code"), nil)
 				if err == nil {
 					_ = conn.CloseNow()
 					return

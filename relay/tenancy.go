@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -220,7 +221,7 @@ func (t *tenancy) failed(ctx context.Context, err error) {
 	known := t.failing
 	t.failing = true
 	t.mu.Unlock()
-	if !known && context.Cause(ctx) != context.Canceled {
+	if !known && !errors.Is(context.Cause(ctx), context.Canceled) {
 		t.fleet.relay.opts.Logger.WarnContext(ctx, "relay: the store of leases does not answer; streams are closed if that lasts",
 			"tenant", t.tenant, "life", t.fleet.Self.Life, "err", err)
 	}

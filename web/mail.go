@@ -43,7 +43,7 @@ func (p *Pages) parseMail(say *Printer) (letters, error) {
 	// The same words, but nothing escaped.
 	plain := texttemplate.FuncMap{
 		"t": func(english string, args ...any) (string, error) {
-			return fill(say.lookup(english, "other"), args, func(v any) string { return fmt.Sprint(v) })
+			return fill(say.lookup(english), args, func(v any) string { return fmt.Sprint(v) })
 		},
 		"tr": say.Tr, "when": say.when,
 	}

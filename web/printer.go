@@ -43,14 +43,10 @@ func (p *Printer) Direction() string {
 	}
 }
 
-// lookup returns the text of a key in a form; the English one where the catalogue
-// has none.
-func (p *Printer) lookup(key, form string) string {
+// lookup returns the text of a key; the English one where the catalogue has none.
+func (p *Printer) lookup(key string) string {
 	if p != nil {
 		if t, ok := p.texts[key]; ok {
-			if s, ok := t[form]; ok {
-				return s
-			}
 			return t.other()
 		}
 	}
@@ -60,7 +56,7 @@ func (p *Printer) lookup(key, form string) string {
 // T returns a text with its arguments, given as name, value, name, value. What is
 // not as it should be shows in English and unfilled.
 func (p *Printer) T(english string, args ...any) string {
-	s := p.lookup(english, "other")
+	s := p.lookup(english)
 	if filled, err := fill(s, args, plain); err == nil {
 		return filled
 	}
@@ -108,7 +104,7 @@ func (p *Printer) Tr(english string) string {
 			for i := 1; i < len(args); i += 2 {
 				args[i] = p.part(args[i].(string))
 			}
-			if filled, err := fill(p.lookup(one.key, "other"), args, plain); err == nil {
+			if filled, err := fill(p.lookup(one.key), args, plain); err == nil {
 				return filled
 			}
 		}
@@ -141,7 +137,7 @@ var counts = regexp.MustCompile(`\b\d+ (?:second|minute|hour|day)s?\b`)
 
 // html is T for templates: the text may hold markup, what fills it is escaped.
 func (p *Printer) html(english string, args ...any) (template.HTML, error) {
-	s, err := fill(p.lookup(english, "other"), args, shown)
+	s, err := fill(p.lookup(english), args, shown)
 	return template.HTML(s), err //nolint:gosec // texts come from templates and catalogues alone; arguments are escaped
 }
 

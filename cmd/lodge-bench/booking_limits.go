@@ -104,7 +104,7 @@ func newBarePostgres(ctx context.Context, address string, conns int) (*barePostg
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = int32(min(conns, 32)) //nolint:gosec // at most 32
+	config.MaxConns = int32(min(conns, 32))
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

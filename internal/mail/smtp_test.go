@@ -146,9 +146,9 @@ func TestFailures(t *testing.T) {
 		"letter later":     {mailtest.AtData, mailtest.Temporary, false},
 		"letter never":     {mailtest.AtData, mailtest.Permanent, true},
 		"sender never":     {mailtest.AtSender, mailtest.Permanent, false},
-		"dropped early":    {mailtest.AtSender, mailtest.Drop, false},
-		"dropped at data":  {mailtest.AtData, mailtest.Drop, false},
-		"dropped midway":   {mailtest.AtRecipient, mailtest.Drop, false},
+		"dropped early":    {mailtest.AtSender, mailtest.ErrDrop, false},
+		"dropped at data":  {mailtest.AtData, mailtest.ErrDrop, false},
+		"dropped midway":   {mailtest.AtRecipient, mailtest.ErrDrop, false},
 		"sender not today": {mailtest.AtSender, mailtest.Temporary, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -117,18 +117,18 @@ func FuzzParseHead(f *testing.F) {
 // Masks come off in place, and into memory that begins before the source.
 func TestUnmaskLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		clear := rapid.SliceOfN(rapid.Byte(), 0, 70).Draw(t, "payload")
+		plain := rapid.SliceOfN(rapid.Byte(), 0, 70).Draw(t, "payload")
 		var mask [4]byte
 		copy(mask[:], rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "mask"))
 		back := rapid.IntRange(0, 20).Draw(t, "back")
-		room := make([]byte, back+len(clear)+3)
-		for i, b := range clear {
+		room := make([]byte, back+len(plain)+3)
+		for i, b := range plain {
 			room[back+i] = b ^ mask[i%4]
 		}
-		after := bytes.Clone(room[back+len(clear):])
-		Unmask(room[:len(clear)], room[back:][:len(clear)], mask)
-		if !bytes.Equal(room[:len(clear)], clear) || !bytes.Equal(room[back+len(clear):], after) {
-			t.Fatalf("%x, want %x", room, clear)
+		after := bytes.Clone(room[back+len(plain):])
+		Unmask(room[:len(plain)], room[back:][:len(plain)], mask)
+		if !bytes.Equal(room[:len(plain)], plain) || !bytes.Equal(room[back+len(plain):], after) {
+			t.Fatalf("%x, want %x", room, plain)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func Command(limit time.Duration, program string, args ...string) Scanner {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		out := &head{}
-		cmd := exec.CommandContext(ctx, program, args...)
+		cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the operator's own, from the configuration
 		cmd.Stdin, cmd.Stdout, cmd.Env, cmd.WaitDelay = contents, out, []string{"PATH=" + os.Getenv("PATH")}, time.Second
 		err := cmd.Run()
 		if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() == 1 && ctx.Err() == nil {

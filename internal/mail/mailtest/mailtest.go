@@ -21,7 +21,10 @@ import (
 )
 
 // The account that a server knows.
-const User, Password = "lodge", "correct horse"
+const (
+	User     = "lodge"
+	Password = "correct horse"
+)
 
 // A Delivery is what the server took.
 type Delivery struct {
@@ -52,12 +55,12 @@ const (
 	AtData      = "data"
 )
 
-// Temporary and Permanent are refusals that a server may give; Drop closes the
+// Temporary and Permanent are refusals that a server may give; ErrDrop closes the
 // connection instead of answering.
 var (
 	Temporary = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "try again later"}
 	Permanent = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
-	Drop      = errors.New("mailtest: drop the connection")
+	ErrDrop   = errors.New("mailtest: drop the connection")
 )
 
 // Start runs a server until the test's end: implicit TLS, else STARTTLS.
@@ -142,7 +145,7 @@ func (s *Server) ask(c *smtp.Conn, step string) error {
 		return nil
 	}
 	err := fail(step)
-	if errors.Is(err, Drop) {
+	if errors.Is(err, ErrDrop) {
 		_ = c.Conn().Close() // what the client sees is the end of it
 	}
 	return err
