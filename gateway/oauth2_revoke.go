@@ -11,7 +11,7 @@ import (
 
 // codeNotAllowed is what RFC 6749 section 5.2 calls a client that may not do what
 // it asks.
-const codeNotAllowed = "unauthorized_client" //nolint:misspell // as the RFC spells it
+const codeNotAllowed = "unauthorized_client"
 
 // revoke ends a code (RFC 7009): the service's own, or one that its scopes and
 // audience let it end. One that is not known, or over, is as dead as was asked

@@ -20,7 +20,7 @@ import (
 const (
 	introspectPath, revokePath = "/oauth2/introspect", "/oauth2/revoke"
 
-	notAllowed = "unauthorized_client" //nolint:misspell // as RFC 6749 spells it
+	notAllowed = "unauthorized_client"
 )
 
 // token is the form of both endpoints.
