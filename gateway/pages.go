@@ -34,6 +34,10 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 		Organiser: p.Has(lodge.RoleOrganiser), Administrator: p.Can(lodge.RoleAdministrator, lodge.ScopeTenant),
 	}
 	l.Unread = g.countUnread(r.Context(), *s)
+	var err error
+	if l.ToAnswer, l.ToConfirm, err = g.countAsked(r.Context(), *s); err != nil {
+		g.log.WarnContext(r.Context(), "a page without the number of waiting surveys and registers", "err", err)
+	}
 	return l
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging"
+	"github.com/lodge-gateway/lodge/messaging/survey"
 	"github.com/lodge-gateway/lodge/sessions"
 )
 
@@ -33,7 +34,34 @@ func (g *Gateway) listWaiting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, WaitingView{Messages: all})
+	view := WaitingView{Messages: all}
+	if view.Surveys, view.Registers, err = g.countAsked(r.Context(), s); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+// countAsked is how many open surveys a person has not answered, and in how many
+// registers they can confirm now that they are there: the asked, without reading
+// more than that takes, as every page does.
+func (g *Gateway) countAsked(ctx context.Context, s sessions.Session) (surveys, registers int, err error) {
+	var member *membership
+	surveys, err = g.surveys.Waiting(ctx, s.Tenant, s.Person, func(one survey.Survey) (bool, error) {
+		if one.By == s.Person {
+			return false, nil
+		}
+		if member == nil {
+			if member, err = g.membership(ctx, s); err != nil {
+				return false, err
+			}
+		}
+		return g.asks(ctx, s.Tenant, member.topics, one)
+	})
+	if err != nil || s.Kind != sessions.Login {
+		return surveys, 0, err
+	}
+	registers, err = g.register.Unconfirmed(ctx, s.Tenant, s.Person)
+	return surveys, registers, err
 }
 
 // reader is who reads messages: the holder of the experiment code in the

@@ -213,9 +213,12 @@ type MessageView struct {
 }
 
 // WaitingView answers GET /api/v1/messages/waiting: what the caller has not
-// acknowledged yet, safety first, then the oldest first.
+// acknowledged yet, safety first, then the oldest first; and how many surveys and
+// registers wait for them.
 type WaitingView struct {
-	Messages []MessageView `json:"messages"`
+	Messages  []MessageView `json:"messages"`
+	Surveys   int           `json:"surveys"`   // to be answered
+	Registers int           `json:"registers"` // in which they can confirm now that they are there
 }
 
 // ReceiptsView answers GET /api/v1/messages/{id}/receipts. The numbers are of

@@ -15,6 +15,9 @@ type Layout struct {
 	Now     time.Time // the server's clock
 	Unread  int       // messages not read yet
 	Say     *Printer  // the reader's language; nil is English
+	// ToAnswer and ToConfirm are how many surveys wait for an answer, and how many
+	// registers for a tap.
+	ToAnswer, ToConfirm int
 	// Zone is where the page's times are said: the reader's, else the
 	// institution's; nil is UTC.
 	Zone *time.Location

@@ -76,6 +76,7 @@ test('a student without JavaScript', async () => {
     ],
   })
   await ada.goto('/')
+  assert.equal(await page.getByTestId('to-answer').textContent(), 'Surveys to answer: 1')
   await page.getByTestId('survey-link').click()
   await page.getByLabel('Yes').check()
   await page.getByLabel('Picture').check()
@@ -83,6 +84,7 @@ test('a student without JavaScript', async () => {
   await page.getByRole('textbox').fill('More time.')
   await page.getByTestId('survey-submit').click()
   await page.getByTestId('survey-done').waitFor()
+  assert.ok(await page.getByTestId('to-answer').isHidden())
   await page.getByLabel('No').check()
   await page.getByTestId('survey-submit').click()
   await page.getByTestId('survey-done').waitFor()
@@ -93,6 +95,7 @@ test('a student without JavaScript', async () => {
   // She confirms that she is there.
   await grace.api('POST', '/api/v1/registers', {title: 'This hour', group: 'physics-1'})
   await ada.goto('/attendance')
+  assert.equal(await page.getByTestId('to-confirm').textContent(), 'To confirm: 1')
   await page.getByTestId('confirm').click()
   await page.getByTestId('confirmed').waitFor()
 

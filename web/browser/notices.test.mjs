@@ -97,6 +97,41 @@ test('what is important waits on every page until it is acknowledged, without ta
   assert.equal(await cards.count(), 0)
 })
 
+test('what is to be answered and confirmed is counted on every page, as it comes and goes', async () => {
+  const {page} = ada
+  await ada.goto('/book')
+  await ada.live()
+  const [surveys, registers] = [page.getByTestId('to-answer'), page.getByTestId('to-confirm')]
+  assert.ok(await surveys.isHidden() && await registers.isHidden(), 'something waits already')
+  await page.evaluate(() => { window.same = true })
+  const questions = [{id: 'q1', kind: 'single', text: 'Did it obey?', options: ['Yes', 'No']}]
+  const first = await grace.api('POST', '/api/v1/surveys', {to: 'all', title: 'How was it?', questions})
+  await surveys.filter({hasText: /^Surveys to answer: 1$/}).waitFor()
+  await page.locator('#announce').filter({hasText: '1 survey waits for your answer.'}).waitFor()
+  const second = await grace.api('POST', '/api/v1/surveys', {to: 'group:physics-1', title: 'And the group?', questions})
+  await surveys.filter({hasText: /^Surveys to answer: 2$/}).waitFor()
+  const register = await grace.api('POST', '/api/v1/registers', {title: 'This hour', group: 'physics-1'})
+  await registers.filter({hasText: /^To confirm: 1$/}).waitFor()
+  await accessible(page)
+  await grace.api('POST', `/api/v1/surveys/${second.id}/close`)
+  await surveys.filter({hasText: /^Surveys to answer: 1$/}).waitFor()
+  assert.ok(await page.evaluate(() => window.same), 'the page was loaded again')
+  // Who asked is not asked.
+  await grace.goto('/book')
+  assert.ok(await grace.page.getByTestId('to-answer').isHidden(), 'Grace is to answer her own survey')
+
+  await ada.goto(`/surveys/${first.id}`)
+  await page.getByLabel('Yes').check()
+  await page.getByTestId('survey-submit').click()
+  await page.getByTestId('survey-done').waitFor()
+  await surveys.waitFor({state: 'hidden'})
+  await ada.goto('/attendance')
+  await page.getByTestId('confirm').click()
+  await page.getByTestId('confirmed').waitFor()
+  assert.ok(await registers.isHidden(), 'she confirmed, and is still asked to')
+  for (const [kind, id] of [['surveys', first.id], ['registers', register.id]]) await grace.api('POST', `/api/v1/${kind}/${id}/close`)
+})
+
 test('a student replies and the instructor reads it', async () => {
   await ada.goto('/messages')
   await ada.live()

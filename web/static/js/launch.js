@@ -146,6 +146,7 @@ export function keepLaunch(page, messages) {
         done.dataset.testid = 'confirmed'
         form.replaceWith(done)
         announce(done.textContent)
+        document.dispatchEvent(new Event('lodge-answered'))
       })
     }
   })

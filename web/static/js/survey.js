@@ -131,6 +131,7 @@ function done(form) {
   thanks.dataset.testid = 'survey-done'
   form.replaceWith(thanks)
   announce(said)
+  document.dispatchEvent(new Event('lodge-answered'))
 }
 
 // complete says what is missing where the browser does not by itself.

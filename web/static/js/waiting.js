@@ -1,9 +1,11 @@
 // waiting.js: what the reader has not acknowledged yet, at the top of every page
-// until they do. It never takes the focus: somebody may be driving hardware.
+// until they do, and in its doors how many surveys and registers wait for them. It
+// never takes the focus: somebody may be driving hardware.
 
 import {call} from '../sdk/lodge.js'
+import {announce} from './connect.js'
 import {own} from './messages.js'
-import {t} from './words.js'
+import {t, tn} from './words.js'
 
 /** keepWaiting shows it: what is about safety everywhere, the rest where no list has it. */
 export function keepWaiting(messages) {
@@ -36,7 +38,8 @@ export function keepWaiting(messages) {
   }
 
   const refresh = async () => {
-    const {messages: all} = await call('/api/v1/messages/waiting')
+    const {messages: all, ...counts} = await call('/api/v1/messages/waiting')
+    for (const [what, n] of Object.entries(counts)) count(what, n)
     for (const event of all.filter(({data}) => data.priority === 'safety').reverse()) add(event)
     for (const event of all) add(event)
   }
@@ -57,7 +60,35 @@ export function keepWaiting(messages) {
     }
   })
   messages.on('lodge.caught-up', () => refresh().catch(() => {}))
+  // Many hear of a survey at once: they ask spread over a moment.
+  let timer
+  const soon = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      refresh().catch(() => {})
+    }, 50 + Math.random() * 450)
+  }
+  for (const type of ['lodge.survey', 'lodge.register']) {
+    messages.on(type, ({detail: {data}}) => {
+      if (messages.caughtUp && (data.change === 'opened' || data.change === 'closed')) soon()
+    })
+  }
+  document.addEventListener('lodge-answered', soon)
   messages.on('lodge.notice', ({detail: event}) => {
     if (messages.caughtUp && event.data.priority !== 'info' && !own(event)) add(event)
   })
+}
+
+// count shows in the doors how many of something wait, and says so when there are more.
+function count(what, n) {
+  const badge = document.querySelector(`[data-waiting=${what}]`)
+  if (!badge) return
+  const number = badge.querySelector('[data-number]')
+  const more = n > Number(number.textContent)
+  number.textContent = n
+  badge.hidden = n === 0
+  if (!more || document.querySelector('[data-launch]')) return // the launch page says it with the title
+  announce(what === 'surveys'
+    ? tn(n, '{n} survey waits for your answer.', '{n} surveys wait for your answer.')
+    : tn(n, '{n} register waits for you to confirm.', '{n} registers wait for you to confirm.'))
 }
