@@ -188,8 +188,14 @@ func newLabWithMail(t *testing.T, sender mail.Sender, change ...func(*gateway.Co
 // newTopics reads the lab's message log as a node of its own does.
 func (l *lab) newTopics() *messaging.Topics {
 	l.Helper()
+	return l.topicsOn(l.stumbles)
+}
+
+// topicsOn reads a log with the lab's keys.
+func (l *lab) topicsOn(log messaging.Log) *messaging.Topics {
+	l.Helper()
 	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
-	topics, err := messaging.NewTopics(l.stumbles, messaging.Keyring{Names: key(1), Seals: map[string][]byte{"1": key(2)}, Current: "1"},
+	topics, err := messaging.NewTopics(log, messaging.Keyring{Names: key(1), Seals: map[string][]byte{"1": key(2)}, Current: "1"},
 		messaging.TopicsOptions{Logger: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	l.must(err)
 	return topics

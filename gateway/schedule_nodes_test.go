@@ -36,6 +36,11 @@ func (s *stumblingLog) Append(ctx context.Context, topic messaging.Topic, msgs [
 	return done, err
 }
 
+// Forget implements messaging.Forgetter, as the log it stands before does.
+func (s *stumblingLog) Forget(ctx context.Context) error {
+	return s.Log.(messaging.Forgetter).Forget(ctx)
+}
+
 // fillSchedule has so many messages wait for a minute to pass, and returns their
 // texts.
 func (l *lab) fillSchedule(by *browser, n int) []string {

@@ -17,10 +17,20 @@ const maxBox = 16 << 20
 // made not to give. It is safe for concurrent use, on any number of nodes.
 //
 // What the back end keeps beside it (a count of the versions, and in some the
-// time of the last) says how much was put in, never what came when.
+// time of the last) says how much was put in, never what came when. Versions that
+// were replaced would: whoever finds them learns the order. A back end that still
+// has them somewhere, and can take them away, is a Forgetter.
 type Box struct {
 	t *Topics // static
 	s *sealer // static
+}
+
+// A Forgetter is a Log that keeps, for a while and for its own ends, what snapshots
+// were before they were replaced: in a write-ahead log, say.
+type Forgetter interface {
+	// Forget takes that away, as far as nobody is reading it. It may be repeated, and
+	// costs little when there is nothing.
+	Forget(ctx context.Context) error
 }
 
 // boxVersion names the form of what stands in the snapshot.
@@ -69,12 +79,24 @@ func (b *Box) Update(ctx context.Context, fn func(old []byte) ([]byte, error)) e
 		_, err = b.t.log.SaveSnapshot(ctx, b.s.topic, rev, Snapshot{At: at, Data: sealed})
 		_, lost := errors.AsType[*PosLostError](err)
 		uncertain := errors.Is(err, ErrUncertain)
-		if err == nil || !lost && !uncertain && !errors.Is(err, ErrConflict) || try == uncertainTries && !errors.Is(err, ErrConflict) {
+		if err == nil {
+			b.forget(ctx)
+			return nil
+		}
+		if !lost && !uncertain && !errors.Is(err, ErrConflict) || try == uncertainTries && !errors.Is(err, ErrConflict) {
 			return outward(err)
 		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
+	}
+}
+
+// forget takes away what the box was before. What cannot be now goes with the next
+// version; to say so in the log would tell when one came.
+func (b *Box) forget(ctx context.Context) {
+	if log, ok := b.t.log.(Forgetter); ok {
+		_ = log.Forget(ctx) // see above
 	}
 }
 

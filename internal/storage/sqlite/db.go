@@ -46,6 +46,7 @@ type DB struct {
 	closed sync.Once
 
 	merged mergedCache // of Persons
+	cuts   cutter
 
 	readMu sync.RWMutex
 	stmts  map[string]*sql.Stmt // guarded by readMu; prepared on reader

@@ -91,21 +91,9 @@ func (k *PersonKeys) Erase(ctx context.Context, tenant lodge.Tenant, person lodg
 		return err
 	})
 	if err == nil {
-		err = k.db.emptyLog(ctx)
+		err = k.db.cutLog(ctx)
 	}
 	return personKeysError(err)
-}
-
-// emptyLog moves what the write-ahead log holds into the database file and cuts
-// the log, as far as nobody is reading from it.
-func (db *DB) emptyLog(ctx context.Context) (err error) {
-	conn, err := sql.Open("sqlite", dsn(db.path, false))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	var busy, pages, moved int
-	return conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
 }
 
 // personKeysError says that the store failed, unless the caller gave up.
