@@ -393,7 +393,7 @@ func (g *Gateway) screenPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := web.RegisterScreen{Layout: g.layout(r, "", web.PageScreen, &s), Address: g.cfg.PublicURL + "/attendance"}
+	view := web.RegisterScreen{Layout: g.layout(r, "", web.PageScreen, &s), Address: typed(g.cfg.PublicURL) + "/attendance"}
 	view.Title, view.Register = register.Title, g.webRegister(register, "")
 	if view.Register.Coded {
 		shown, err := g.screen(r.Context(), s, register.ID)

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"rsc.io/qr"
@@ -57,6 +58,11 @@ func (g *Gateway) renderResults(w http.ResponseWriter, r *http.Request, status i
 		t = t.Public()
 	}
 	view.Tally = webTally(cat, view.Say, s, names, t)
+	view.Address = typed(g.cfg.PublicURL)
+	asked := r.URL.Query().Get("question")
+	if slices.ContainsFunc(view.Tally.Results, func(one web.Result) bool { return one.ID == asked }) {
+		view.Question = asked
+	}
 	if page == web.PageWall && one.ReleasedAt.IsZero() {
 		// Whoever has not answered yet is not to read it off the wall.
 		for i := range view.Tally.Results {
@@ -65,6 +71,9 @@ func (g *Gateway) renderResults(w http.ResponseWriter, r *http.Request, status i
 	}
 	return g.pages.Render(w, status, page, view)
 }
+
+// typed is an address as a person types it into a browser.
+func typed(address string) string { return strings.TrimPrefix(address, "https://") }
 
 // surveyStepForm closes a survey, releases its results, or has words shown.
 func (g *Gateway) surveyStepForm(w http.ResponseWriter, r *http.Request) error {

@@ -122,7 +122,13 @@ type SurveyResults struct {
 	Tally  Tally
 	Answer string       // address where it is answered
 	QR     template.URL // that address as a picture, on the wall while it is open
+	// Address is where people sign in, short enough to be typed off a wall.
+	Address  string
+	Question string // the only one on the wall; empty: all
 }
+
+// Shows reports whether a question is on the wall.
+func (r SurveyResults) Shows(id string) bool { return r.Question == "" || r.Question == id }
 
 // Tally is a survey with its results so far.
 type Tally struct {
