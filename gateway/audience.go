@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -22,24 +24,28 @@ type audience struct {
 // audienceAll is everybody of the tenant.
 const audienceAll = "all"
 
+// listedPeople is how many people a choice of audiences lists; the others are found
+// by their names.
+const listedPeople = 100
+
 // maxPeople bounds a listing of people; institutions beyond it page.
 const maxPeople = 10_000
 
-// audiences lists what a person may send to, for a picker. A booking is reached
-// through its experiment or its owner and is not listed. Counting whom each
-// reaches reads them all.
-func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool) ([]audience, error) {
+// audiences lists what a person may send to that holds what they look for, if they
+// look for anything: of people as many as limit, by name, and whether there are more. A
+// booking is reached through its experiment or its owner and is not listed. Counting
+// whom each reaches reads them all.
+func (g *Gateway) audiences(ctx context.Context, s sessions.Session, find string, limit int, count bool) (all []audience, more bool, err error) {
 	p := s.Principal()
 	if !p.Has(lodge.RoleInstructor) && !p.Has(lodge.RoleTechnician) {
-		return nil, nil
+		return nil, false, nil
 	}
 	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []audience
-	offer := func(value, name string) error {
-		if g.maySend(p, value) != nil {
+	offer := func(value, name, id string) error {
+		if g.maySend(p, value) != nil || !found(find, name, id) {
 			return nil
 		}
 		one := audience{value: value, name: name, reach: -1}
@@ -50,33 +56,79 @@ func (g *Gateway) audiences(ctx context.Context, s sessions.Session, count bool)
 			}
 			one.reach = len(people)
 		}
-		out = append(out, one)
+		all = append(all, one)
 		return nil
 	}
-	if err := offer(audienceAll, ""); err != nil {
-		return nil, err
+	var people []idp.Person
+	if p.Can(lodge.RoleInstructor, lodge.ScopeTenant) {
+		if people, err = g.recipients(ctx, s.Tenant, audienceAll); err != nil {
+			return nil, false, err
+		}
+		if find == "" {
+			all = append(all, audience{value: audienceAll, reach: len(people)})
+		}
 	}
 	for _, group := range sortedKeys(cat.Groups) {
-		if err := offer("group:"+group, cat.Title(cat.Groups[group].Description, group)); err != nil {
-			return nil, err
+		if err := offer("group:"+group, cat.Title(cat.Groups[group].Description, group), group); err != nil {
+			return nil, false, err
 		}
 	}
 	for _, experiment := range sortedKeys(cat.Experiments) {
-		if err := offer("experiment:"+experiment, describe(cat, experiment).title); err != nil {
-			return nil, err
+		if err := offer("experiment:"+experiment, describe(cat, experiment).title, experiment); err != nil {
+			return nil, false, err
 		}
 	}
-	if !p.Can(lodge.RoleInstructor, lodge.ScopeTenant) {
-		return out, nil
+	people = slices.DeleteFunc(people, func(p idp.Person) bool { return !found(find, p.Name) })
+	slices.SortFunc(people, func(a, b idp.Person) int {
+		return cmp.Or(strings.Compare(a.FamilyName, b.FamilyName), strings.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	if more = len(people) > limit; more {
+		people = people[:limit]
 	}
-	people, err := g.persons.List(ctx, s.Tenant, "", 500)
-	if err != nil {
-		return nil, err
+	named := map[string]int{}
+	for _, person := range people {
+		named[person.Name]++
 	}
 	for _, person := range people {
-		out = append(out, audience{value: "user:" + string(person.ID), name: person.Name, reach: 1})
+		one := audience{value: "user:" + string(person.ID), name: person.Name, reach: 1}
+		if named[person.Name] > 1 && len(person.Groups) > 0 { // which of them
+			one.name += ", " + strings.Join(person.Groups, ", ")
+		}
+		all = append(all, one)
 	}
-	return out, nil
+	return all, more, nil
+}
+
+// found reports whether one of some names holds what somebody looks for, however it
+// is written.
+func found(query string, names ...string) bool {
+	if matches(query, names...) {
+		return true
+	}
+	folded := booking.Fold(query)
+	return folded != "" && slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc(booking.Folds(name), func(fold string) bool { return strings.Contains(fold, folded) })
+	})
+}
+
+// findAudiences answers a picker in which somebody types.
+func (g *Gateway) findAudiences(w http.ResponseWriter, r *http.Request) error {
+	s, err := g.person(r)
+	if err != nil {
+		return err
+	}
+	if p := s.Principal(); !p.Has(lodge.RoleInstructor) && !p.Has(lodge.RoleTechnician) {
+		return lodge.E(lodge.CodeForbidden, "Only who may send messages can look for whom they reach.")
+	}
+	all, more, err := g.audiences(r.Context(), s, strings.TrimSpace(r.URL.Query().Get("q")), listedPeople, true)
+	if err != nil {
+		return err
+	}
+	view := AudiencesView{Audiences: []AudienceView{}, More: more}
+	for _, a := range all {
+		view.Audiences = append(view.Audiences, AudienceView{To: a.value, Name: a.name, Reach: a.reach})
+	}
+	return writeJSON(w, http.StatusOK, view)
 }
 
 // maySend reports why a principal may not send to an audience, nil when they

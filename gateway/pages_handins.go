@@ -127,11 +127,9 @@ func (g *Gateway) renderTeachHandIns(w http.ResponseWriter, r *http.Request, sta
 	}
 	view := web.TeachHandIns{Layout: g.layout(r, "Hand-ins", web.PageTeach, &s), Form: form}
 	view.Problem = problem
-	audiences, err := g.audiences(r.Context(), s, true)
-	if err != nil {
+	if view.Audience, err = g.choice(r, view.Say, s, form.To); err != nil {
 		return err
 	}
-	view.Audience = webAudiences(view.Say, audiences)
 	all, err := g.handInsOf(r.Context(), s)
 	if err != nil {
 		return err
@@ -160,6 +158,9 @@ func (g *Gateway) openHandInForm(w http.ResponseWriter, r *http.Request) error {
 	form := web.HandInForm{
 		To: v("to"), Title: v("title"), Instructions: v("instructions"), When: v("when"), Opens: v("opens"), Deadline: v("deadline"), Zone: strings.TrimSpace(v("zone")),
 		Late: v("late"), PerDay: v("per_day"), Points: v("points"), Files: v("files"), MiB: v("mib"), Types: v("types"), Key: v("key"),
+	}
+	if narrows(r) {
+		return g.renderTeachHandIns(w, r, http.StatusOK, form, nil)
 	}
 	req := HandInRequest{
 		To: form.To, Title: form.Title, Instructions: form.Instructions, Opens: form.Opens, After: form.When == "after", Deadline: form.Deadline, Zone: orElse(form.Zone, "UTC"), Late: form.Late,

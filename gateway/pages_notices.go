@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -144,6 +145,9 @@ func (g *Gateway) noticeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := noticeIn(r)
+	if narrows(r) {
+		return g.renderTeach(w, r, http.StatusOK, teachForms{notice: form})
+	}
 	done, err := g.send(r.Context(), s, noticeRequest(form), form.Key)
 	if err != nil {
 		return g.refused(w, r, err, "That was not sent", teachForms{notice: form})
@@ -179,13 +183,51 @@ func (g *Gateway) scheduledPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) renderScheduled(w http.ResponseWriter, r *http.Request, s sessions.Session, status int, form web.NoticeForm, problem *web.Problem) error {
-	audiences, err := g.audiences(r.Context(), s, true)
-	if err != nil {
+	view := web.ScheduledPage{Layout: g.layout(r, "Change a message", web.PageTeach, &s), ID: chi.URLParam(r, "id"), Notice: form}
+	view.Problem = problem
+	var err error
+	if view.Audience, err = g.choice(r, view.Say, s, form.To); err != nil {
 		return err
 	}
-	view := web.ScheduledPage{Layout: g.layout(r, "Change a message", web.PageTeach, &s), ID: chi.URLParam(r, "id"), Notice: form}
-	view.Audience, view.Problem = webAudiences(view.Say, audiences), problem
 	return g.pages.Render(w, status, web.PageScheduled, view)
+}
+
+// narrows reports whether a form was sent to look for whom to reach, and for nothing
+// else: it comes back as it was typed.
+func narrows(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.PostFormValue("narrow") != ""
+}
+
+// choice is what a picker of audiences offers: what was looked for, else the first of
+// all, and always what is chosen.
+func (g *Gateway) choice(r *http.Request, say *web.Printer, s sessions.Session, to string) (web.Audiences, error) {
+	var out web.Audiences
+	find := ""
+	if narrows(r) {
+		find = strings.TrimSpace(r.PostFormValue("find"))
+	}
+	ctx := r.Context()
+	all, more, err := g.audiences(ctx, s, find, listedPeople, true)
+	if err == nil && find != "" && len(all) == 0 {
+		out.None = true
+		all, more, err = g.audiences(ctx, s, "", listedPeople, true)
+	}
+	if err != nil {
+		return out, err
+	}
+	narrowed := find != "" && !out.None
+	offered := slices.ContainsFunc(all, func(a audience) bool { return a.value == to })
+	if kind, _, _ := strings.Cut(to, ":"); kind == "user" && !offered && !narrowed && g.maySend(s.Principal(), to) == nil {
+		people, err := g.recipients(ctx, s.Tenant, to)
+		if err != nil {
+			return out, err
+		}
+		for _, p := range people {
+			all = append(all, audience{value: to, name: p.Name, reach: 1})
+		}
+	}
+	out.All, out.More, out.Find = webAudiences(say, all), more || narrowed, find
+	return out, nil
 }
 
 func webAudiences(say *web.Printer, all []audience) []web.Audience {
@@ -214,6 +256,9 @@ func (g *Gateway) rescheduleForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := noticeIn(r)
+	if narrows(r) {
+		return g.renderScheduled(w, r, s, http.StatusOK, form, nil)
+	}
 	if _, err := g.reschedule(r.Context(), s, chi.URLParam(r, "id"), noticeRequest(form)); err != nil {
 		if problem, status, mendable := problemOf(err, "That was not changed"); mendable {
 			return g.renderScheduled(w, r, s, status, form, problem)

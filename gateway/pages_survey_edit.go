@@ -30,6 +30,9 @@ func (g *Gateway) beginSurveyForm(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	from, to, key := r.PostFormValue("from"), r.PostFormValue("to"), r.PostFormValue("key")
+	if narrows(r) {
+		return g.renderSurveys(w, r, http.StatusOK, to, nil)
+	}
 	if r.PostFormValue("do") == "open" {
 		opened, err := g.openNow(r, s, from, to, key)
 		if err != nil {
@@ -113,12 +116,12 @@ func (g *Gateway) draftPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) renderDraft(w http.ResponseWriter, r *http.Request, status int, s sessions.Session, form web.SurveyForm, problem *web.Problem) error {
-	audiences, err := g.audiences(r.Context(), s, true)
+	layout := g.layout(r, web.Text("Write a survey"), web.PageTeach, &s)
+	audiences, err := g.choice(r, layout.Say, s, form.To)
 	if err != nil {
 		return err
 	}
-	layout := g.layout(r, web.Text("Write a survey"), web.PageTeach, &s)
-	view := web.SurveyEdit{Layout: layout, Audience: webAudiences(layout.Say, audiences), Form: form, Small: g.cfg.SurveySmall}
+	view := web.SurveyEdit{Layout: layout, Audience: audiences, Form: form, Small: g.cfg.SurveySmall}
 	view.Problem = problem
 	view.Form.Key = newKey()
 	return g.pages.Render(w, status, web.PageSurveyEdit, view)
@@ -173,6 +176,9 @@ func (g *Gateway) draftForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := typedDraft(r.PostForm, one.ID)
 	form.Own = one.By == s.Person
+	if narrows(r) {
+		return g.renderDraft(w, r, http.StatusOK, s, form, nil)
+	}
 	at := rearrange(&form, do)
 	saved, err := g.keepDraft(r, s, form, do)
 	if err == nil && do == "open" {

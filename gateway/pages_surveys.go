@@ -225,13 +225,11 @@ func (g *Gateway) renderSurveys(w http.ResponseWriter, r *http.Request, status i
 	ctx := r.Context()
 	view := web.Surveys{Layout: g.layout(r, web.Text("Surveys"), web.PageTeach, &s), Key: newKey(), To: to}
 	view.Problem = problem
-	audiences, err := g.audiences(ctx, s, true)
-	if err != nil {
+	if view.Audience, err = g.choice(r, view.Say, s, to); err != nil {
 		return err
 	}
-	view.Audience = webAudiences(view.Say, audiences)
 	if to == "" {
-		view.To = likely(audiences)
+		view.To = likely(view.Audience.All)
 	}
 	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
@@ -282,10 +280,10 @@ func (g *Gateway) renderSurveys(w http.ResponseWriter, r *http.Request, status i
 
 // likely is the audience that somebody who teaches means most of the time: their
 // first group.
-func likely(all []audience) string {
+func likely(all []web.Audience) string {
 	for _, a := range all {
-		if strings.HasPrefix(a.value, "group:") {
-			return a.value
+		if a.Kind() == "group" {
+			return a.Value
 		}
 	}
 	return ""

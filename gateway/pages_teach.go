@@ -40,11 +40,9 @@ func (g *Gateway) renderTeach(w http.ResponseWriter, r *http.Request, status int
 		Layout: g.layout(r, "Teach", web.PageTeach, &s), Notice: forms.notice,
 	}
 	view.Problem = forms.problem
-	audiences, err := g.audiences(ctx, s, true)
-	if err != nil {
+	if view.Audience, err = g.choice(r, view.Say, s, forms.notice.To); err != nil {
 		return err
 	}
-	view.Audience = webAudiences(view.Say, audiences)
 	cat, err := g.desk.Catalogue(ctx, s.Tenant)
 	if err != nil {
 		return err

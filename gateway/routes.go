@@ -128,6 +128,7 @@ func (g *Gateway) routes() chi.Router {
 		r.Post("/api/v1/groups/{id}/bookings", g.api(g.bookParty))
 
 		r.Get("/api/v1/messages", g.api(g.history))
+		r.With(compressed).Get("/api/v1/messages/audiences", g.api(g.findAudiences))
 		r.Post("/api/v1/messages/{id}/replies", g.api(g.postReply))
 		r.With(compressed).Get("/api/v1/presence", g.api(g.getPresence))
 		r.Get("/api/v1/messages/ws", g.api(g.messageSocket))

@@ -64,7 +64,7 @@ func (g *Gateway) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	audience, err := g.audiences(r.Context(), s, false)
+	audience, _, err := g.audiences(r.Context(), s, "", 500, false)
 	if err != nil {
 		return err
 	}

@@ -221,6 +221,20 @@ type WaitingView struct {
 	Registers int           `json:"registers"` // in which they can confirm now that they are there
 }
 
+// AudiencesView answers GET /api/v1/messages/audiences: of people the first, by name,
+// and whether there are more.
+type AudiencesView struct {
+	Audiences []AudienceView `json:"audiences"`
+	More      bool           `json:"more"`
+}
+
+// AudienceView is what a message can be sent to, and how many people that reaches now.
+type AudienceView struct {
+	To    string `json:"to"`
+	Name  string `json:"name,omitempty"` // of the group, experiment or person
+	Reach int    `json:"reach"`
+}
+
 // ReceiptsView answers GET /api/v1/messages/{id}/receipts. The numbers are of
 // everybody, the people those of one page, by id.
 type ReceiptsView struct {

@@ -47,8 +47,8 @@ func (p *Pages) funcs(say *Printer) template.FuncMap {
 		"blankMessage": func() Message { return Message{} },
 		"tag":          func(b Booking, now time.Time) tagView { return tagView{b, now} },
 		"lookup":       newLookupView,
-		"notice":       func(a []Audience, f NoticeForm) noticeView { return noticeView{a, f} },
-		"pick":         func(a []Audience, to string) audienceView { return audienceView{a, to} },
+		"notice":       func(a Audiences, f NoticeForm) noticeView { return noticeView{a, f} },
+		"pick":         func(a Audiences, to string, label template.HTML) audienceView { return audienceView{a, to, label} },
 	}
 }
 
@@ -60,14 +60,15 @@ type tagView struct {
 
 // noticeView is the form of a notice with the audiences to choose from.
 type noticeView struct {
-	Audience []Audience
+	Audience Audiences
 	Form     NoticeForm
 }
 
 // audienceView is a choice of audiences with the one chosen.
 type audienceView struct {
-	Audience []Audience
+	Audience Audiences
 	To       string
+	Label    template.HTML
 }
 
 // lookupView is the lookup form with what is wrong with each field.

@@ -259,7 +259,7 @@ type Sockets struct{ Messages, Streams int }
 // are prefixed here: notice-to, notice-title, notice-text.
 type Teach struct {
 	Layout
-	Audience  []Audience
+	Audience  Audiences
 	Notice    NoticeForm
 	Sent      []Sent // newest first
 	Scheduled []Scheduled
@@ -270,6 +270,15 @@ type Teach struct {
 	Bookings  []Booking  // under way
 	Present   []Present
 	Groups    []Group // those the reader looks after
+}
+
+// Audiences is a choice of whom to reach: of people the first, or those who were
+// looked for.
+type Audiences struct {
+	All  []Audience
+	Find string // what was looked for
+	More bool   // there are others, to be looked for
+	None bool   // nothing holds what was looked for: these are the first of all
 }
 
 // Audience is one value of `to` with its words and how many people it reaches
@@ -292,7 +301,7 @@ type NoticeForm struct {
 type ScheduledPage struct {
 	Layout
 	ID       string
-	Audience []Audience
+	Audience Audiences
 	Notice   NoticeForm
 }
 

@@ -82,7 +82,7 @@ func (f WorkFile) Readable() string {
 // TeachHandIns is /teach/handins.
 type TeachHandIns struct {
 	Layout
-	Audience []Audience
+	Audience Audiences
 	Form     HandInForm
 	HandIns  []HandIn
 }

@@ -58,7 +58,7 @@ type Answer struct {
 // Surveys is /teach/surveys.
 type Surveys struct {
 	Layout
-	Audience  []Audience
+	Audience  Audiences
 	Templates []SurveyDraft
 	Drafts    []SurveyDraft
 	Open      []Survey
@@ -84,7 +84,7 @@ type SurveyDraft struct {
 // names of the form's fields.
 type SurveyEdit struct {
 	Layout
-	Audience []Audience
+	Audience Audiences
 	Form     SurveyForm
 	Small    int // fewer answers than that are never shown without names
 }

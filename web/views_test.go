@@ -71,7 +71,7 @@ func fullViews(t string) []fixture {
 	row := PersonRow{ID: "p1", Name: t, Email: t, Accounts: []string{t}, Guest: true, Disabled: true}
 	merged := row
 	merged.ID, merged.MergedInto = "p2", "p1"
-	audience := []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}
+	audience := Audiences{All: []Audience{{"all", t, 12}, {"group:g", t, 1}, {"user:p", t, -1}}, Find: t, More: true, None: true}
 	work := Work{Person: t, Name: t, Version: 1, At: testNow, DaysLate: 1, SHA256: t, Files: []WorkFile{{ID: t, Name: t, URL: "/f", Text: true}, {ID: t, Name: t, URL: "/f"}}, Graded: true, Points: 5, Counted: 4, Words: t}
 	handIn := HandIn{ID: t, To: t, Title: t, Instructions: t, Deadline: testNow, Late: "penalty", PerDay: 1, Points: 10, Files: 5, FileMiB: "20", TotalMiB: "50", Types: t, Standing: "late", Mine: &work, HandedIn: 2}
 	return []fixture{

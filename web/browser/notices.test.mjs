@@ -49,6 +49,45 @@ test('whom a message reaches is searched for, and counted before it is sent', as
   assert.equal(await reach.textContent(), 'Nobody matches.')
 })
 
+test('of more people than a page lists any is found and reached, without scripts too', async () => {
+  // Guests are people with a booking that was made for them.
+  const day = Date.now() + 5 * 24 * 3600000
+  await Promise.all(Array.from({length: 6}, async (_, lane) => {
+    for (let i = lane; i < 102; i += 6) {
+      await grace.api('POST', '/api/v1/bookings', {
+        group: 'physics-1', slot: 'pend01-physics-1', seconds: 300, start: new Date(day + i * 600000).toISOString(),
+        on_behalf: {name: `Guest Number${i}`, surname: `Number${String(i).padStart(3, '0')}`},
+      })
+    }
+  }))
+  const {page} = grace
+  await grace.goto('/teach')
+  const options = page.getByTestId('to').locator('option')
+  assert.equal(await options.filter({hasText: 'Søren Ó Briain'}).count(), 0, 'all are listed')
+  await page.getByTestId('to-search').fill('o briain')
+  await page.getByTestId('reach').filter({hasText: 'Reaches 1 person.'}).waitFor()
+  assert.deepEqual(await options.allTextContents(), ['Søren Ó Briain (1 person)'])
+  await accessible(page)
+  await page.getByTestId('notice-text').fill('Found among many.')
+  await page.getByTestId('notice-send').click()
+  await page.getByTestId('sent').filter({hasText: 'Found among many.'}).filter({hasText: 'Søren'}).waitFor()
+
+  const plain = await Someone.arrive(browser, demo.url, {name: 'Grace', javaScriptEnabled: false})
+  await plain.context.request.get('/login/dev?login_hint=grace')
+  await plain.goto('/teach')
+  const form = plain.page.getByTestId('notice-form')
+  await form.getByTestId('notice-title').fill('From a plain page')
+  await form.getByTestId('notice-text').fill('Half a thought')
+  await form.getByTestId('to-search').fill('soren')
+  await form.getByTestId('to-narrow').click()
+  assert.equal(await form.getByTestId('to').locator('option:checked').textContent(), 'Søren Ó Briain (1 person)')
+  assert.equal(await form.getByTestId('notice-text').inputValue(), 'Half a thought')
+  await form.getByTestId('notice-send').click()
+  await plain.page.getByTestId('sent').filter({hasText: 'Half a thought'}).filter({hasText: 'Søren'}).waitFor()
+  assert.deepEqual(plain.faults, [])
+  await plain.leave()
+})
+
 test('a message is put by, changed and taken back', async () => {
   const {page} = grace
   await grace.goto('/teach')

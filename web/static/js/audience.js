@@ -1,6 +1,9 @@
 // audience.js: a search beside a choice of whom to reach, and how many that is
-// before anything is sent. Without it the choice is a list, with the numbers in it.
+// before anything is sent. Of many people the server lists a few and is asked for the
+// others as a name is typed. Without it the choice is a list, with the numbers in it,
+// and the search a step of the form.
 
+import {call} from '../sdk/lodge.js'
 import {t, tn} from './words.js'
 
 const many = 7 // up to so many are found by looking
@@ -12,6 +15,8 @@ export function keepAudiences(choices) {
 
 function keep(choice) {
   const parts = [...choice.children]
+  const known = new Set([...choice.options].map((option) => option.value))
+  const partial = choice.dataset.more !== undefined // the server knows more people
   const reach = document.createElement('output')
   reach.className = 'hint'
   reach.dataset.testid = 'reach'
@@ -22,16 +27,13 @@ function keep(choice) {
   }
   choice.addEventListener('change', tell)
   tell()
-  if (choice.options.length <= many) return
+  if (!partial && choice.options.length <= many) return
 
-  const search = document.createElement('input')
-  Object.assign(search, {type: 'search', placeholder: t('Search whom to reach…'), autocomplete: 'off', spellcheck: false})
-  search.setAttribute('aria-label', search.placeholder)
-  search.dataset.testid = 'to-search'
-  choice.closest('label').before(search)
+  const search = searchOf(choice)
+  const foundBy = new Map() // what the server found, by what was looked for
   const flat = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLocaleLowerCase()
-  const fits = (option) => flat(option.textContent).includes(flat(search.value.trim()))
-  search.addEventListener('input', () => {
+  const fits = (option) => flat(option.textContent).includes(flat(search.value.trim())) || foundBy.get(search.value.trim())?.has(option.value)
+  const narrow = () => {
     const chosen = choice.value
     choice.replaceChildren(...parts.map((part) => {
       if (part.localName === 'option') return fits(part) ? part.cloneNode(true) : ''
@@ -44,6 +46,35 @@ function keep(choice) {
     if (choice.selectedIndex < 0) choice.selectedIndex = 0
     tell()
     if (!choice.length) reach.textContent = t('Nobody matches.')
+  }
+  const ask = async () => {
+    const query = search.value.trim()
+    if (!query || foundBy.has(query)) return
+    const {audiences} = await call(`/api/v1/messages/audiences?q=${encodeURIComponent(query)}`)
+    foundBy.set(query, new Set(audiences.map(({to}) => to)))
+    for (const {to, name, reach: people} of audiences) {
+      if (known.has(to) || !to.startsWith('user:')) continue
+      known.add(to)
+      const option = new Option(`${name} (${tn(people, '{n} person', '{n} people')})`, to)
+      option.dataset.reach = people
+      everybody().append(option)
+    }
+    if (search.value.trim() === query) narrow()
+  }
+  const everybody = () => {
+    const last = parts.at(-1)
+    if (last?.localName === 'optgroup' && last.querySelector('[value^="user:"]')) return last
+    const group = document.createElement('optgroup')
+    group.label = t('People')
+    parts.push(group)
+    return group
+  }
+  let timer
+  search.addEventListener('input', () => {
+    narrow()
+    if (!partial) return
+    clearTimeout(timer)
+    timer = setTimeout(() => { ask().catch(() => {}) }, 200) // without an answer there is what the page has
   })
   // Enter takes the first that matches and sends nothing.
   search.addEventListener('keydown', (event) => {
@@ -51,4 +82,22 @@ function keep(choice) {
     event.preventDefault()
     choice.focus()
   })
+}
+
+// searchOf returns the search beside a choice: the form's own step, which is none
+// here, or a new one.
+function searchOf(choice) {
+  let search = choice.form.querySelector('[data-audience-search]')
+  if (search) {
+    search.removeAttribute('name')
+    search.value = ''
+    choice.form.querySelector('[name=narrow]').remove()
+    return search
+  }
+  search = document.createElement('input')
+  Object.assign(search, {type: 'search', placeholder: t('Search whom to reach…'), autocomplete: 'off', spellcheck: false})
+  search.setAttribute('aria-label', search.placeholder)
+  search.dataset.testid = 'to-search'
+  choice.closest('label').before(search)
+  return search
 }
