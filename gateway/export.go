@@ -53,19 +53,32 @@ type ExportedAnswer struct {
 	Answers map[string]Answer `json:"answers"`
 }
 
-// ExportedMark is what one register says of the person.
+// ExportedMark is what one register says of the person; of one that is planned, what
+// they said beforehand.
 type ExportedMark struct {
-	Register  string    `json:"register"`
-	Title     string    `json:"title"`
-	Name      string    `json:"name"`
-	State     string    `json:"state"`
-	Confirmed bool      `json:"confirmed"`
-	FirstSeen time.Time `json:"first_seen,omitzero"`
-	LastSeen  time.Time `json:"last_seen,omitzero"`
-	Seconds   int       `json:"seconds"` // in the experiment
+	Register  string           `json:"register"`
+	Title     string           `json:"title"`
+	Name      string           `json:"name"`
+	State     string           `json:"state"`
+	Source    string           `json:"source"`
+	Confirmed bool             `json:"confirmed"`
+	FirstSeen time.Time        `json:"first_seen,omitzero"`
+	LastSeen  time.Time        `json:"last_seen,omitzero"`
+	Seconds   int              `json:"seconds"` // in the experiment
+	Apology   *ApologyView     `json:"apology,omitempty"`
+	Changes   []ExportedChange `json:"changes,omitempty"` // by hand, oldest first
 }
 
-// ExportedWork is what the person handed in once; its files are read at their URL.
+// ExportedChange is a state that was entered by hand, by somebody who is none of
+// what is the person's.
+type ExportedChange struct {
+	State  string    `json:"state"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+}
+
+// ExportedWork is what the person handed in once, or the grade they have for nothing;
+// its files are read at their URL.
 type ExportedWork struct {
 	HandIn string   `json:"handin"`
 	Title  string   `json:"title"`
@@ -205,10 +218,14 @@ func (g *Gateway) exportOf(r *http.Request, s sessions.Session, ids []lodge.Pers
 	}
 	marks, err := g.register.MarkedOf(ctx, s.Tenant, ids)
 	for _, m := range marks {
-		e.Marks = append(e.Marks, ExportedMark{
-			Register: m.Register, Title: m.Title, Name: m.Name, State: string(m.State), Confirmed: m.Confirmed,
-			FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: int(m.Seen / time.Second),
-		})
+		one := ExportedMark{
+			Register: m.Register, Title: m.Title, Name: m.Name, State: string(m.State), Source: string(m.Source), Confirmed: m.Confirmed,
+			FirstSeen: m.FirstSeen, LastSeen: m.LastSeen, Seconds: int(m.Seen / time.Second), Apology: apologyView(m.Apology),
+		}
+		for _, c := range m.Changes {
+			one.Changes = append(one.Changes, ExportedChange{State: string(c.State), Reason: c.Reason, Time: c.At})
+		}
+		e.Marks = append(e.Marks, one)
 	}
 	return e, err
 }

@@ -199,7 +199,7 @@ func (d *Desk) rewrite(
 			}
 		} else if s.Plans[id] != nil {
 			for _, person := range planned {
-				members = append(members, merged.Of(person))
+				members = append(members, merged.All(person)...)
 			}
 		}
 	}); err != nil {
@@ -221,11 +221,8 @@ func (d *Desk) rewrite(
 		if p := s.Plans[id]; r == nil && p != nil {
 			r = &register{ID: p.ID, Start: p.Start, End: p.End, terms: p.terms}
 			find = func(person lodge.PersonID) (lodge.PersonID, *record) {
-				member := merged.Of(person)
-				if p.Marks[member] == nil {
-					return member, nil
-				}
-				return member, (&record{Sealed: p.Marks[member]}).opened(id, keys[member])
+				member, rec := p.member(merged, person)
+				return member, rec.opened(id, keys[member])
 			}
 		}
 		if r == nil {

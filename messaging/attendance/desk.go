@@ -64,7 +64,15 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID,
 	if err != nil {
 		return Register{}, err
 	}
-	keys, err := d.keysOf(ctx, tenant, slices.Collect(maps.Keys(e.Members))...)
+	merged, err := d.people(ctx, tenant)
+	if err != nil {
+		return Register{}, err
+	}
+	apologised, err := d.apologised(ctx, tenant, e.Register)
+	if err != nil {
+		return Register{}, err
+	}
+	keys, err := d.keysOf(ctx, tenant, slices.AppendSeq(apologised, maps.Keys(e.Members))...)
 	if err != nil {
 		return Register{}, err
 	}
@@ -86,7 +94,7 @@ func (d *Desk) Open(ctx context.Context, tenant lodge.Tenant, by lodge.PersonID,
 		r := s.Registers[e.Register]
 		switch {
 		case r == nil:
-			rest, err := marked(e.Register, s.Plans[e.Register].apologies(marks, keys), keys)
+			rest, err := marked(e.Register, s.Plans[e.Register].apologies(marks, merged, keys), keys)
 			return append([]messaging.Message{first}, rest...), err
 		case r.By != by || r.Title != e.Title || r.Group != e.Group:
 			return nil, lodge.E(lodge.CodeConflict, "A different register was opened with that id; use a new one.")

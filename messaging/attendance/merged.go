@@ -71,7 +71,8 @@ type Marked struct {
 
 // MarkedOf returns the marks of those of the given ids, register by register,
 // newest first, each id by itself whoever is merged, and without those of people
-// who were erased.
+// who were erased. Before them come registers that are planned, for which they
+// apologised.
 func (d *Desk) MarkedOf(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) ([]Marked, error) {
 	keys, err := d.keys.Keys(ctx, tenant, people)
 	if err != nil {
@@ -79,6 +80,14 @@ func (d *Desk) MarkedOf(ctx context.Context, tenant lodge.Tenant, people []lodge
 	}
 	var all []Marked
 	err = d.book(tenant).View(ctx, func(s *state) {
+		plans := slices.SortedFunc(maps.Values(s.Plans), func(a, b *plan) int { return newest(a.Start, b.Start, a.ID, b.ID) })
+		for _, p := range plans {
+			for _, person := range people {
+				if rec := (&record{Sealed: p.Marks[person]}).opened(p.ID, keys[person]); p.Marks[person] != nil && rec != nil {
+					all = append(all, Marked{Register: p.ID, Title: p.Title, Mark: rec.view(person, &register{Start: p.Start, End: p.End, terms: p.terms})})
+				}
+			}
+		}
 		registers := slices.SortedFunc(maps.Values(s.Registers), func(a, b *register) int { return newest(a.OpenedAt, b.OpenedAt, a.ID, b.ID) })
 		for _, r := range registers {
 			for _, person := range people {

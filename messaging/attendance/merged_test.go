@@ -52,3 +52,46 @@ func TestMergedPeopleHaveOneMark(t *testing.T) {
 		t.Errorf("marks by id: %+v, %v", marked, err)
 	}
 }
+
+// What somebody said before the hour, by whichever id of theirs, counts when it
+// begins; until then it is theirs to read, to change and to take along.
+func TestApologiesForWhatIsPlannedFollowTheMerged(t *testing.T) {
+	o := newOffice(t, newLog(t))
+	merged := lodge.Merged{}
+	o.SetPeople(func(context.Context, lodge.Tenant) (lodge.Merged, error) { return merged, nil })
+	if _, err := o.Plan(o.ctx, "t", "grace", Series{ID: "s", Title: "Lab", Group: "g", Start: at(60), Length: time.Hour, Times: 2}); err != nil {
+		t.Fatal(err)
+	}
+	say := func(person lodge.PersonID, words string) {
+		t.Helper()
+		if err := o.Apologise(o.ctx, "t", "s-1", Coming{Person: person, Name: string(person), Joins: true}, words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := func(person lodge.PersonID) string {
+		t.Helper()
+		plans, err := o.Plans(o.ctx, "t", person)
+		if err != nil || len(plans) != 2 {
+			t.Fatalf("%+v, %v", plans, err)
+		}
+		return plans[0].Apologies[person].Words
+	}
+	say("b", "I am ill.")
+	merged["b"] = "a"
+	if said("a") != "I am ill." || said("b") != "I am ill." || said("c") != "" {
+		t.Errorf("they said %q, %q and %q", said("a"), said("b"), said("c"))
+	}
+	o.clock.set(31)
+	say("a", "I am still ill.")
+	marked, err := o.MarkedOf(o.ctx, "t", merged.All("a"))
+	if err != nil || len(marked) != 1 || marked[0].Register != "s-1" || marked[0].State != Expected || marked[0].Apology.Words != "I am still ill." {
+		t.Errorf("%+v, %v", marked, err)
+	}
+	o.clock.set(60)
+	d := draft()
+	d.ID, d.Start, d.End, d.Members = "s-1", at(60), at(120), []Member{{"a", "Ada"}, {"c", "Carl"}}
+	o.open(d)
+	if m := o.mark("s-1", "a"); m.Apology.Words != "I am still ill." || m.Name != "Ada" {
+		t.Errorf("%+v", m)
+	}
+}

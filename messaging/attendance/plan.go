@@ -106,33 +106,46 @@ func (d *Desk) Plans(ctx context.Context, tenant lodge.Tenant, person lodge.Pers
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]sealed{}
+	type mine struct {
+		member lodge.PersonID
+		rec    *record
+	}
+	all := map[string]mine{}
 	var out []Planned
-	member := merged.Of(person)
 	if err := d.book(tenant).View(ctx, func(s *state) {
 		for _, p := range s.Plans {
 			out = append(out, p.view())
-			all[p.ID] = p.Marks[member]
+			member, rec := p.member(merged, person)
+			all[p.ID] = mine{member, rec}
 		}
 	}); err != nil {
 		return nil, err
 	}
 	if person != "" {
-		keys, err := d.keys.Keys(ctx, tenant, []lodge.PersonID{member})
+		keys, err := d.keys.Keys(ctx, tenant, merged.All(person))
 		if err != nil {
 			return nil, err
 		}
 		for i, p := range out {
-			if all[p.ID] == nil {
-				continue
-			}
-			if rec := (&record{Sealed: all[p.ID]}).opened(p.ID, keys[member]); rec != nil {
+			one := all[p.ID]
+			if rec := one.rec.opened(p.ID, keys[one.member]); rec != nil {
 				out[i].Apologies = map[lodge.PersonID]Apology{person: rec.Apology}
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Planned) int { return newest(b.Start, a.Start, a.ID, b.ID) })
 	return out, nil
+}
+
+// member returns under which id a plan has an apology of a person, and that: by
+// whichever id they made it; else whom they count as, and nil.
+func (p *plan) member(m lodge.Merged, person lodge.PersonID) (lodge.PersonID, *record) {
+	for _, id := range m.All(person) {
+		if one := p.Marks[id]; one != nil {
+			return id, &record{Sealed: one}
+		}
+	}
+	return m.Of(person), nil
 }
 
 func (p *plan) view() Planned {
@@ -177,16 +190,32 @@ func (p Planned) Draft() Draft {
 	return Draft{ID: p.ID, Title: p.Title, Group: p.Group, Start: p.Start, End: p.End, Rules: p.Rules, series: p.Series}
 }
 
-// apologies adds to first marks what their people said before the register opened.
-func (p *plan) apologies(marks map[lodge.PersonID]mark, keys map[lodge.PersonID][]byte) map[lodge.PersonID]mark {
+// apologised are the ids by which people apologised before a register opened.
+func (d *Desk) apologised(ctx context.Context, tenant lodge.Tenant, id string) (all []lodge.PersonID, err error) {
+	err = d.book(tenant).View(ctx, func(s *state) {
+		if p := s.Plans[id]; p != nil {
+			all = slices.Collect(maps.Keys(p.Marks))
+		}
+	})
+	return all, err
+}
+
+// apologies adds to first marks what their people said before the register opened,
+// by whichever id of theirs.
+func (p *plan) apologies(marks map[lodge.PersonID]mark, merged lodge.Merged, keys map[lodge.PersonID][]byte) map[lodge.PersonID]mark {
 	if p == nil {
 		return marks
 	}
 	marks = maps.Clone(marks)
 	for person, one := range p.Marks {
-		first, is := marks[person]
+		member := person
+		first, is := marks[member]
+		if !is {
+			member = merged.Of(person)
+			first, is = marks[member]
+		}
 		if rec := (&record{Sealed: one}).opened(p.ID, keys[person]); is && rec != nil {
-			marks[person] = first.with(rec.mark)
+			marks[member] = first.with(rec.mark)
 		}
 	}
 	return marks

@@ -427,3 +427,17 @@ func FuzzCleanName(f *testing.F) {
 		}
 	})
 }
+
+// Whoever was graded with nothing handed in is among those of whom something is kept.
+func TestAGradeForNothingIsSomebodysToo(t *testing.T) {
+	w := newWorld(t)
+	d := w.desk(t, w.files, nil)
+	h := open(t, d, Draft{})
+	if _, err := d.Grade(t.Context(), tenant, h.ID, "soren", grace, 0, "Nothing came."); err != nil {
+		t.Fatal(err)
+	}
+	handed, err := d.HandedInBy(t.Context(), tenant, []lodge.PersonID{"ada", "soren"})
+	if err != nil || len(handed) != 1 || handed[0] != (Handed{HandIn: h.ID, Title: h.Title, Person: "soren"}) {
+		t.Errorf("%+v, %v", handed, err)
+	}
+}

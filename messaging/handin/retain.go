@@ -129,7 +129,7 @@ func (d *Desk) Sweep(ctx context.Context, tenant lodge.Tenant, before time.Time)
 	return swept, nil
 }
 
-// A Handed is that a person handed something in, as the log has it.
+// A Handed is that a person handed something in, or was graded, as the log has it.
 type Handed struct {
 	HandIn string
 	Title  string
@@ -137,8 +137,8 @@ type Handed struct {
 	Files  int
 }
 
-// HandedInBy returns what those of the given ids handed in, newest hand-in first,
-// each id by itself whoever is merged.
+// HandedInBy returns what those of the given ids handed in, or were graded for with
+// nothing handed in, newest hand-in first, each id by itself whoever is merged.
 func (d *Desk) HandedInBy(ctx context.Context, tenant lodge.Tenant, people []lodge.PersonID) ([]Handed, error) {
 	all, err := d.List(ctx, tenant)
 	if err != nil {
@@ -149,9 +149,15 @@ func (d *Desk) HandedInBy(ctx context.Context, tenant lodge.Tenant, people []lod
 		err := d.with(ctx, tenant, one.ID, func(p *messaging.Projection[state]) error {
 			return p.View(ctx, func(s *state) {
 				for _, person := range people {
-					if w := s.Work[person]; w != nil {
-						out = append(out, Handed{HandIn: one.ID, Title: one.Title, Person: person, Files: len(w.Files)})
+					w, graded := s.Work[person], s.Grades[person] != nil
+					if w == nil && !graded {
+						continue
 					}
+					h := Handed{HandIn: one.ID, Title: one.Title, Person: person}
+					if w != nil {
+						h.Files = len(w.Files)
+					}
+					out = append(out, h)
 				}
 			})
 		})
