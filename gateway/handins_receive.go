@@ -59,8 +59,7 @@ func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, one handin.Han
 	if err != nil {
 		return got, err
 	}
-	// It is no error where a connection has no deadline to set: then it has none.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWait))
+	uploading(w)
 	body := &upstream{r: r.Body, limit: one.Limits.Total + handin.BesideFiles}
 	form, err := formOf(r, body)
 	if err != nil {

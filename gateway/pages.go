@@ -23,6 +23,9 @@ func (g *Gateway) layout(r *http.Request, title, nav string, s *sessions.Session
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		l.Path = "/" // what a form was sent to is no page to come back to
+		if r.PostForm != nil {
+			l.Filled = &web.Filled{To: r.URL.Path, Values: repeatable(r.PostForm)}
+		}
 	}
 	if s == nil {
 		return l
@@ -145,7 +148,7 @@ func (g *Gateway) problemPage(w http.ResponseWriter, r *http.Request, f failure)
 		http.Redirect(w, r, "/login?return="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	view := web.ProblemPage{Status: f.status, Detail: f.detail, Code: string(f.code), Confirm: confirm}
+	view := web.ProblemPage{Status: f.status, Detail: f.detail, Code: string(f.code), Confirm: confirm, Held: g.held(w, r, f)}
 	title := titleOf(f.status)
 	if idle {
 		view.Code, title = "idle", web.Text("Are you still there?")
@@ -181,21 +184,30 @@ func titleOf(status int) string {
 	}
 }
 
-// continueForm takes up an idle login again.
+// continueForm takes up an idle login again. A form that was held goes on to where it
+// was sent with all that is in it (RFC 9110 section 15.4.8).
 func (g *Gateway) continueForm(w http.ResponseWriter, r *http.Request) error {
 	c, err := g.callers(r)
 	if err != nil {
 		return err
 	}
-	if err := g.readForm(w, r); err != nil {
-		return err
+	on := idp.SafeReturn(r.URL.Query().Get("to"))
+	if on == "/" {
+		if err := g.readForm(w, r); err != nil {
+			return err
+		}
 	}
 	if c.idle != nil {
 		if err := g.sessions.Touch(r.Context(), *c.idle); err != nil {
 			return err
 		}
 	}
-	return seeOther(w, r, idp.SafeReturn(r.PostFormValue("return")), "")
+	if on == "/" {
+		return seeOther(w, r, idp.SafeReturn(r.PostFormValue("return")), "")
+	}
+	g.discard(w, r)
+	http.Redirect(w, r, on, http.StatusTemporaryRedirect)
+	return nil
 }
 
 // readForm parses a form of bounded size.

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -100,6 +102,10 @@ func (g *Gateway) handInForm(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return seeOther(w, r, "/handins/"+one.ID, "handed-in")
 	}
+	if got.Read || !g.readParts(w, r) {
+		r.PostForm = url.Values{"text": {got.Text}, "keep": got.Keep}
+		r.MultipartForm = &multipart.Form{Value: r.PostForm, File: map[string][]*multipart.FileHeader{"file": nil}}
+	}
 	problem, status, mendable := problemOf(err, "Your work is not in yet")
 	if f := explain(err); !mendable && f.code == lodge.CodeUnavailable {
 		problem, status, mendable = &web.Problem{Title: "Your work is not in yet", Detail: f.detail}, f.status, true
@@ -107,7 +113,8 @@ func (g *Gateway) handInForm(w http.ResponseWriter, r *http.Request) error {
 	if !mendable {
 		return err
 	}
-	return g.renderHandIn(w, r, status, &got.Text, problem)
+	text := r.PostForm.Get("text")
+	return g.renderHandIn(w, r, status, &text, problem)
 }
 
 func (g *Gateway) teachHandInsPage(w http.ResponseWriter, r *http.Request) error {

@@ -131,6 +131,9 @@ func (g *Gateway) renderSurvey(w http.ResponseWriter, r *http.Request, status in
 	}
 	page := web.SurveyPage{Layout: g.layout(r, "", web.PageSurvey, &s), Survey: webSurvey(view)}
 	page.Title, page.Problem = one.Title, problem
+	if typed != nil {
+		clear(page.Survey.Mine)
+	}
 	for id, a := range typed {
 		page.Survey.Mine[id] = web.Answer(a)
 	}

@@ -237,6 +237,7 @@ func (g *Gateway) pageRoutes(r chi.Router) {
 	r.Get("/", g.page(g.homePage))
 	r.With(compressed).Get("/login", g.page(g.loginPage))
 	r.Post("/continue", g.page(g.continueForm))
+	r.Get(signedInPath, g.page(g.signedInPage))
 	r.Post("/language", g.page(g.languageForm))
 	r.With(compressed).Get("/lookup", g.page(g.lookupPage))
 	r.Post("/lookup", g.page(g.lookupForm))

@@ -30,6 +30,7 @@ func (p *Pages) funcs(say *Printer) template.FuncMap {
 		"sockets":      say.sockets,
 		"field":        fieldHTML,
 		"figure":       figureHTML,
+		"heldLabel":    func(name string) string { return HeldField{Name: name}.Label() },
 		"number":       numberHTML,
 		"link":         linkHTML,
 		"when":         say.when,

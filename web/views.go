@@ -12,6 +12,7 @@ type Layout struct {
 	Person  *Person   // nil when nobody is signed in
 	Flash   string    // what the step before this page achieved, once
 	Problem *Problem  // what was wrong with the form sent; shown above it
+	Filled  *Filled   // that form, if it is shown again
 	Now     time.Time // the server's clock
 	Unread  int       // messages not read yet
 	Say     *Printer  // the reader's language; nil is English
@@ -414,4 +415,6 @@ type ProblemPage struct {
 	Code   string // "idle" asks to continue: a form posts Layout.Path to /continue
 	// Confirm, if any, is where somebody proves anew who they are, to do this again.
 	Confirm string
+	// Held is the form that was refused, to be sent again; nil when none was sent.
+	Held *Held
 }

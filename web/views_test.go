@@ -32,7 +32,7 @@ func emptyViews() []fixture {
 			fixture{PageMail, MailPage{Layout: l}}, fixture{PageLookupLink, LookupLink{Layout: l}},
 			fixture{PageIdentities, Identities{Layout: l}}, fixture{PagePrivacy, Privacy{Layout: l}}, fixture{PageRigTest, RigTest{Layout: l, Until: testNow}}, fixture{PageProviders, Providers{Layout: l}}, fixture{PageSystem, System{Layout: l}}, fixture{PagePersons, Persons{Layout: l}}, fixture{PageMerge, Merge{Layout: l}},
 			fixture{PageCatalogue, Catalogue{Layout: l}}, fixture{PageRoles, Roles{Layout: l}}, fixture{PageGroup, GroupPage{Layout: l}}, fixture{PageMember, MemberPage{Layout: l}}, fixture{PageJoin, JoinPage{Layout: l}},
-			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}})
+			fixture{PageProblem, ProblemPage{Layout: l, Status: 404, Detail: "Nothing here."}}, fixture{PageSignedIn, SignedIn{l}})
 	}
 	return all
 }
@@ -141,7 +141,10 @@ func fullViews(t string) []fixture {
 		{PageGroup, GroupPage{Layout: l, Group: "g1", Name: t, Codes: []JoinCode{{ID: "c1", Link: "https://lab.example/join/c", State: "good", ExpiresAt: testNow, Limit: 3, Uses: 1}, {ID: "c2", State: "revoked", Uses: 2, File: true}}, Members: []GroupMember{{"p1", t, testNow}, {"p2", t, time.Time{}}}}},
 		{PageMember, MemberPage{Layout: l, Group: "g1", Name: t, Joined: testNow}}, {PageMember, MemberPage{Layout: l, Group: "g1", Name: t}},
 		{PageJoin, JoinPage{Layout: l, Code: t, Group: t}}, {PageJoin, JoinPage{Layout: l, Code: t}},
-		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}},
+		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t}}, {PageSignedIn, SignedIn{l}},
+		{PageProblem, ProblemPage{Layout: l, Status: 401, Detail: t, Held: &Held{To: "/teach/notices", Parts: true, Fields: []HeldField{{"text", t}, {t, t}}, Secrets: []string{"code"}, Files: []string{"file"}, SignIn: "/login"}}},
+		{PageProblem, ProblemPage{Layout: l, Status: 503, Detail: t, Held: &Held{To: "/continue?to=%2Fx", Fields: []HeldField{{"text", t}}, Wait: 2, Idle: true}}},
+		{PageProblem, ProblemPage{Layout: l, Status: 413, Detail: t, Held: &Held{TooLarge: true}}},
 	}
 }
 

@@ -57,6 +57,7 @@ const (
 	PageAdminEnd   = "admin_end"       // AdminEnd
 	PageAudit      = "audit"           // Audit
 	PageProblem    = "problem"         // ProblemPage
+	PageSignedIn   = "signed_in"       // SignedIn
 	PageCatalogue  = "catalogue"       // Catalogue
 	PageRoles      = "roles"           // Roles
 	PageGroup      = "group"           // GroupPage
@@ -168,6 +169,13 @@ func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any)
 	var b bytes.Buffer
 	if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
 		return fmt.Errorf("web: render %s: %w", name, err)
+	}
+	if f := layout.Filled; f != nil && layout.Problem != nil && f.missingIn(b.String()) {
+		f.lost = true
+		b.Reset()
+		if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
+			return fmt.Errorf("web: render %s: %w", name, err)
+		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))

@@ -21,7 +21,9 @@ const (
 
 // A Form is what a form brought that was read to its end, or to what was wrong.
 type Form struct {
-	Text    string // as it was typed
+	Text    string   // as it was typed
+	Keep    []string // the ids of files to keep, as they were ticked
+	Read    bool     // any of it was
 	Receipt Receipt
 }
 
@@ -33,11 +35,14 @@ func noForm(err error) error { return lodge.Wrap(lodge.CodeInvalid, ErrForm.Safe
 // ReadForm takes somebody's work as a form brings it: key before anything else, unless
 // one is given, as Begin's; text; keep, the ids of files to keep; file, any number. They
 // are stored as they come, and none is held in memory. What is wrong ends it: then
-// nothing has changed, and the rest of the form is unread.
+// nothing has changed, and the rest of the form is read for what was typed in it alone.
 func (d *Desk) ReadForm(ctx context.Context, tenant lodge.Tenant, id string, who Hander, key string, form *multipart.Reader) (Form, error) {
-	in := incoming{d: d, tenant: tenant, id: id, who: who, key: key}
+	in := incoming{d: d, tenant: tenant, id: id, who: who, key: key, got: Form{Read: true}}
 	defer in.end(ctx)
 	err := in.read(ctx, form)
+	if err != nil {
+		in.rest(form)
+	}
 	return in.got, err
 }
 
@@ -103,12 +108,13 @@ func (in *incoming) part(ctx context.Context, part *multipart.Part) error {
 			in.key = string(value)
 		}
 	case "text":
-		in.got.Text = string(value)
+		in.typed(name, value)
 		if err := in.begin(ctx); err != nil {
 			return err
 		}
 		return in.up.Text(ctx, in.got.Text)
 	case "keep":
+		in.typed(name, value)
 		if err := in.begin(ctx); err != nil {
 			return err
 		}
@@ -130,4 +136,33 @@ func (in *incoming) file(ctx context.Context, part *multipart.Part) error {
 		err = noForm(err)
 	}
 	return err
+}
+
+func (in *incoming) typed(name string, value []byte) {
+	switch name {
+	case "text":
+		in.got.Text = string(value)
+	case "keep":
+		in.got.Keep = append(in.got.Keep, string(value))
+	}
+}
+
+// rest reads what comes after what was wrong, so that a page can show it again. A
+// form that cannot be read on ends it.
+func (in *incoming) rest(form *multipart.Reader) {
+	for range maxParts {
+		part, err := form.NextRawPart()
+		if err != nil {
+			return
+		}
+		name := part.FormName()
+		if name == "file" { // the next part is found by reading it
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, BesideFiles))
+		if err != nil {
+			return
+		}
+		in.typed(name, value)
+	}
 }
