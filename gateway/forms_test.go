@@ -34,7 +34,7 @@ type formCase struct {
 	second string     // and the next
 	typed  url.Values // by people; every field of the form is in it
 	own    url.Values // what the form carries for itself
-	secret bool       // what is typed is a code: never repeated on a page of errors
+	offer  []string   // fields that hold what would be accepted instead
 	parts  bool       // sent as multipart/form-data
 	status int        // of the refusal; 0 where nothing that can be filled in is refused
 	says   string     // what the page says to do
@@ -97,18 +97,18 @@ func newFormWorld(t *testing.T) *formWorld {
 	w.cases = []formCase{
 		{action: "/admin/end", who: "root", typed: url.Values{"reason": {"It was left open"}}, own: url.Values{"session": {"none"}}, status: 404, says: "no such session"},
 		{action: "/admin/end", who: "root", typed: url.Values{"reason": {"A cookie was stolen"}}, own: url.Values{"all": {"true"}}, fresh: true},
-		{action: "/attendance/code", who: "ada", typed: url.Values{"code": {"2ZZZZ"}}, secret: true, status: 422, says: "code"},
-		{action: "/book", who: "ada", typed: url.Values{"start": {""}, "seconds": {"86399"}, "surname": {"Lovelace"}}, own: url.Values{"group": {"everyone"}, "day": {"2026-05-04"}, "slot": {"pend02-everyone"}, "key": {"k"}}, status: 422, says: "at most"},
+		{action: "/attendance/code", who: "ada", typed: url.Values{"code": {"2ZZZZ"}}, status: 422, says: "code"},
+		{action: "/book", who: "ada", typed: url.Values{"start": {""}, "seconds": {"86399"}, "surname": {"Lovelace"}}, own: url.Values{"group": {"everyone"}, "day": {"2026-05-04"}, "slot": {"pend02-everyone"}, "key": {"k"}}, offer: []string{"start", "seconds"}, status: 422, says: "at most"},
 		{action: "/bookings/{}/extend", who: "ada", id: booked.ID, typed: url.Values{"seconds": {"86399"}}, status: 422, says: "at most"},
 		{action: "/admin/catalogue/apply", who: "root", typed: url.Values{"message": {"We clean the lenses"}, "booking-{}": {"keep"}}, own: url.Values{"manifest": {"lodge: v1\ndescriptions:\n  spare: {title: Spare}\n"}, "base": {"999"}}, status: 409, says: "again"},
 		{action: "/admin/catalogue/plan", who: "root", typed: url.Values{"manifest": {"lodge: v1\nnonsense:\n  - half"}, "lenient": {"yes"}, "prune": {"yes"}, "message": {"We clean"}}, parts: true, status: 422, says: "neither a practable manifest"},
 		{action: "/groups/{}/codes", who: "root", id: "physics-1", typed: url.Values{"days": {"9999"}, "limit": {"7"}}, status: 422, says: "days"},
 		{action: "/handins/{}", who: "ada", id: work.ID, typed: url.Values{"text": {"A page,\nor two"}, "keep": {"gone"}}, own: url.Values{"key": {"k"}}, parts: true, status: 409, says: "add the file again"},
-		{action: "/claims", who: "ada", typed: url.Values{"surname": {"Hopper"}, "reference": {"ZZZZZZ"}}, secret: true, status: 404, says: "surname"},
-		{action: "/join", who: "ada", typed: url.Values{"code": {"lodge_join_none"}}, secret: true, status: 404, says: "code"},
+		{action: "/claims", who: "ada", typed: url.Values{"surname": {"Hopper"}, "reference": {"ZZZZZZ"}}, status: 404, says: "surname"},
+		{action: "/join", who: "ada", typed: url.Values{"code": {"lodge_join_none"}}, status: 404, says: "code"},
 		{action: "/mail", who: "ada", typed: url.Values{"get": {"bookings", "reminders"}}},
 		{action: "/bookings/{}/partners", who: "ada", id: booked.ID, typed: url.Values{"person": {"Nobody Known"}}, own: url.Values{"action": {"add"}}, status: 404, says: "send your partner a link"},
-		{action: "/lookup", typed: url.Values{"surname": {"Hopper"}, "reference": {"ZZZZZZ"}}, secret: true, status: 404, says: "surname"},
+		{action: "/lookup", typed: url.Values{"surname": {"Hopper"}, "reference": {"ZZZZZZ"}}, status: 404, says: "surname"},
 		{action: "/messages/{}/replies", who: "ada", id: "gone", typed: url.Values{"text": {"I did not\nunderstand it"}}, own: url.Values{"key": {"k"}}, status: 404, says: "no such message"},
 		{action: "/registers/{}/apology", who: "ada", id: "gone", typed: url.Values{"words": {"I was ill"}}, status: 404, says: "no such register"},
 		{action: "/registers/{}/apology", who: "ada", id: register.ID, typed: url.Values{"words": {long}}, status: 422, says: "characters"},
@@ -118,21 +118,21 @@ func newFormWorld(t *testing.T) *formWorld {
 		{action: "/teach/registers", who: "grace", typed: url.Values{"title": {"Hour two"}, "group": {"physics-1"}, "late": {"soon"}, "least": {"5"}, "room": {"yes"}, "start": {"2026-05-05T10:00"}, "minutes": {"60"}, "times": {"3"}}, own: url.Values{"key": {"k"}, "zone": {"UTC"}, "do": {"plan"}}, status: 422, says: "whole numbers"},
 		{action: "/rigs/{}", who: "linus", id: "no-such-rig", typed: url.Values{"reason": {"The lamp is out"}}, own: url.Values{"online": {"false"}}, status: 403, says: "ask"},
 		{action: "/admin/roles", who: "root", typed: url.Values{"role": {"technician"}, "scope": {"nonsense"}, "subject": {"dev:ada"}, "group": {"physics-1"}, "name": {"ada-helps"}}, status: 422, says: "scope", fresh: true},
-		{action: "/teach/notices/{}", who: "grace", id: waiting.ID, typed: url.Values{"to": {"group:physics-1"}, "title": {"Changed"}, "text": {"To be read"}, "priority": {"important"}, "replies": {"yes"}, "at": {"2026-05-01T10:00"}, "expires": {"2026-05-06T10:00"}, "zone": {"UTC"}}, status: 422, says: "choose a later one"},
-		{action: "/teach/notices", who: "grace", typed: url.Values{"to": {"group:physics-1"}, "title": {"New"}, "text": {long}, "priority": {"important"}, "replies": {"yes"}, "at": {"2026-05-05T10:00"}, "expires": {"2026-05-06T10:00"}, "zone": {"UTC"}}, own: url.Values{"key": {"k"}}, status: 413, says: "too long"},
+		{action: "/teach/notices/{}", who: "grace", id: waiting.ID, typed: url.Values{"find": {"Ada"}, "to": {"group:physics-1"}, "title": {"Changed"}, "text": {"To be read"}, "priority": {"important"}, "replies": {"yes"}, "at": {"2026-05-01T10:00"}, "expires": {"2026-05-06T10:00"}, "zone": {"UTC"}}, status: 422, says: "choose a later one"},
+		{action: "/teach/notices", who: "grace", typed: url.Values{"find": {"Ada"}, "to": {"group:physics-1"}, "title": {"New"}, "text": {long}, "priority": {"important"}, "replies": {"yes"}, "at": {"2026-05-05T10:00"}, "expires": {"2026-05-06T10:00"}, "zone": {"UTC"}}, own: url.Values{"key": {"k"}}, status: 413, says: "too long"},
 		{action: "/teach/surveys/drafts/{}", who: "grace", id: draft.ID, typed: url.Values{
-			"to": {"group:physics-1"}, "title": {"Typed title"}, "intro": {"Typed words"}, "mode": {"pseudonymous"}, "when": {"after"}, "closes": {"2026-05-09T10:00"}, "small": {"7"}, "opens": {"2026-05-08T10:00"}, "template": {"yes"},
+			"find": {"Ada"}, "to": {"group:physics-1"}, "title": {"Typed title"}, "intro": {"Typed words"}, "mode": {"pseudonymous"}, "when": {"after"}, "closes": {"2026-05-09T10:00"}, "small": {"7"}, "opens": {"2026-05-08T10:00"}, "template": {"yes"},
 			"q-0-text": {"Typed question"}, "q-0-kind": {"multiple"}, "q-0-required": {"yes"}, "q-0-options": {"one\ntwo"}, "q-0-max": {"5"}, "q-0-low": {"1"}, "q-0-high": {"9"}, "q-0-section": {"Part"}, "q-0-correct": {"one"},
 		}, own: url.Values{"rev": {"99"}, "do": {"save"}, "q-0-id": {"why"}, "key": {"k"}}, status: 409, says: "changed"},
-		{action: "/teach/surveys", who: "grace", typed: url.Values{"to": {"group:physics-1"}, "from": {"gone"}}, own: url.Values{"do": {"open"}, "key": {"k"}}, status: 404, says: "no such"},
+		{action: "/teach/surveys", who: "grace", typed: url.Values{"find": {"Ada"}, "to": {"group:physics-1"}, "from": {"gone"}}, own: url.Values{"do": {"open"}, "key": {"k"}}, status: 404, says: "no such"},
 		{action: "/teach/bookings/{}/cancel", who: "grace", id: "gone", typed: url.Values{"reason": {"The room is closed"}}, status: 404, says: "no such booking"},
 		{action: "/teach/book", who: "grace", typed: url.Values{"choice": {"slot:pend00-everyone"}, "from": {"2026-05-05T10:00"}, "until": {"2026-05-05T09:00"}, "minutes": {"10"}, "member": {me}, "partial": {"yes"}, "name": {"A Guest"}, "surname": {"Guest"}}, own: url.Values{"group": {"everyone"}, "key": {"k"}, "do": {"group"}}, status: 422, says: "time"},
 		{action: "/teach/handins/{}/grades/{}", who: "grace", id: work.ID, second: me, typed: url.Values{"points": {"many"}, "words": {"Well\ndone"}}, status: 422, says: "write it like"},
 		{action: "/teach/handins", who: "grace", typed: url.Values{
-			"to": {"group:physics-1"}, "title": {"Typed report"}, "instructions": {"Two\npages"}, "when": {"after"}, "deadline": {"2026-05-09T10:00"}, "points": {"many"}, "opens": {"2026-05-08T10:00"}, "zone": {"UTC"},
+			"find": {"Ada"}, "to": {"group:physics-1"}, "title": {"Typed report"}, "instructions": {"Two\npages"}, "when": {"after"}, "deadline": {"2026-05-09T10:00"}, "points": {"many"}, "opens": {"2026-05-08T10:00"}, "zone": {"UTC"},
 			"late": {"penalty"}, "per_day": {"1.5"}, "files": {"3"}, "mib": {"8"}, "types": {"pdf"},
 		}, own: url.Values{"key": {"k"}}, status: 422, says: "write it like"},
-		{action: "/waits", who: "ada", typed: url.Values{"choice": {"slot:pend00-everyone"}, "start": {"2026-05-05T10:00"}, "minutes": {"1400"}, "surname": {"Lovelace"}}, own: url.Values{"group": {"everyone"}, "key": {"k"}, "do": {"book"}}, status: 422, says: "at most"},
+		{action: "/waits", who: "ada", typed: url.Values{"choice": {"slot:pend00-everyone"}, "start": {"2026-05-05T10:00"}, "minutes": {"1400"}, "surname": {"Lovelace"}}, own: url.Values{"group": {"everyone"}, "key": {"k"}, "do": {"book"}}, offer: []string{"choice", "start", "minutes"}, status: 422, says: "at most"},
 	}
 	return w
 }
@@ -154,6 +154,12 @@ func (w *formWorld) kept(c formCase, got answer, status int, says string) {
 	}
 	again, told := wouldSend(page, at, "/continue?to="+url.QueryEscape(at)), toldAbout(page)
 	for name, values := range c.typed {
+		if status == c.status && slices.Contains(c.offer, name) {
+			if again.Get(name) == "" {
+				w.Errorf("%s offers nothing for %s", at, name)
+			}
+			continue
+		}
 		for _, value := range values {
 			if strings.Contains(name, "code") || name == "reference" {
 				if status != c.status && strings.Contains(page, value) {

@@ -167,6 +167,7 @@ func (g *Gateway) bookForm(w http.ResponseWriter, r *http.Request) error {
 		form.Key = rand.Text()
 		if offer, ok := offered(err); ok { // the form holds what would be accepted
 			form.Slot, form.Start, form.Seconds = offer.Slot, offer.Start.Format(timeFormat), int(offer.Length()/time.Second)
+			forget(r, "start", "seconds")
 		}
 		return g.renderBook(w, r, group, status, form, problem)
 	}

@@ -202,9 +202,12 @@ func narrows(r *http.Request) bool {
 // all, and always what is chosen.
 func (g *Gateway) choice(r *http.Request, say *web.Printer, s sessions.Session, to string) (web.Audiences, error) {
 	var out web.Audiences
-	find := ""
+	find, typed := "", ""
+	if r.Method == http.MethodPost {
+		typed = strings.TrimSpace(r.PostFormValue("find"))
+	}
 	if narrows(r) {
-		find = strings.TrimSpace(r.PostFormValue("find"))
+		find = typed
 	}
 	ctx := r.Context()
 	all, more, err := g.audiences(ctx, s, find, listedPeople, true)
@@ -226,7 +229,7 @@ func (g *Gateway) choice(r *http.Request, say *web.Printer, s sessions.Session, 
 			all = append(all, audience{value: to, name: p.Name, reach: 1})
 		}
 	}
-	out.All, out.More, out.Find = webAudiences(say, all), more || narrowed, find
+	out.All, out.More, out.Find = webAudiences(say, all), more || narrowed, typed
 	return out, nil
 }
 

@@ -126,8 +126,16 @@ func (g *Gateway) waitForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if offer, ok := offered(err); ok {
 		form.Choice, form.Start, form.Minutes = "slot:"+offer.Slot, offer.Start.In(zone).Format(localTime), int(offer.Length()/time.Minute)
+		forget(r, "choice", "start", "minutes")
 	}
 	return g.renderWaits(w, r, group, status, form, problem)
+}
+
+// forget takes out of what was typed what the form offers something better for.
+func forget(r *http.Request, fields ...string) {
+	for _, name := range fields {
+		r.PostForm.Del(name)
+	}
 }
 
 // offered returns what a refusal says would be accepted.

@@ -40,7 +40,7 @@ func readable(fields []HeldField) []HeldField {
 
 // ownFields are what forms carry for themselves, under the names they have on every
 // page.
-var ownFields = map[string]bool{"key": true, "rev": true, "version": true, "base": true, "do": true, "action": true, "return": true, "online": true, "issuer": true, "into": true}
+var ownFields = map[string]bool{"key": true, "rev": true, "version": true, "base": true, "do": true, "action": true, "return": true, "narrow": true, "online": true, "issuer": true, "into": true}
 
 // Label names a field for the reader; a name that no page has stays as it is.
 func (f HeldField) Label() string {
@@ -62,7 +62,7 @@ func FieldLabels() map[string]string { return fieldLabels }
 
 var fieldLabels = map[string]string{
 	"at": Text("When"), "choice": Text("What"), "closes": Text("Closes"), "code": Text("Code"),
-	"day": Text("Day"), "days": Text("Days it works"), "deadline": Text("Deadline"), "expires": Text("Shown until"), "file": Text("File"), "files": Text("Files"),
+	"day": Text("Day"), "days": Text("Days it works"), "deadline": Text("Deadline"), "expires": Text("Shown until"), "file": Text("File"), "files": Text("Files"), "find": Text("Find whom to reach"),
 	"from": Text("From"), "get": Text("Mail"), "group": Text("Group"), "instructions": Text("Instructions"), "intro": Text("Introduction"),
 	"keep": Text("Files to keep"), "kind": Text("Kind"), "late": Text("Late"), "least": Text("Time in the experiment that counts"),
 	"lenient": Text("Leave out what is faulty, and name it"), "limit": Text("How many may join"), "manifest": Text("Manifest"),
@@ -80,7 +80,7 @@ var fieldLabels = map[string]string{
 type Filled struct {
 	To     string // its address
 	Values url.Values
-	lost   bool // the page shows not all of it: see Lost
+	lost   []HeldField // what the page has no place for
 }
 
 // FieldsOf are the values of a form by name.
@@ -94,13 +94,18 @@ func FieldsOf(values url.Values) []HeldField {
 	return out
 }
 
-// missingIn reports whether a page that was to show a form again does not: what it
-// was about may be gone, or not take it any more.
-func (f *Filled) missingIn(page string) bool {
+// missingIn is what was typed that a page does not have which was to show the form
+// again: what it was about may be gone, or not take it any more.
+func (f *Filled) missingIn(page string) []HeldField {
 	page = oneNewline(html.UnescapeString(page))
 	typed := readable(FieldsOf(f.Values))
-	return len(typed) > 0 && !strings.Contains(page, `action="`+f.To+`"`) ||
-		slices.ContainsFunc(typed, func(field HeldField) bool { return !strings.Contains(page, oneNewline(field.Value)) })
+	if !strings.Contains(page, `action="`+f.To+`"`) {
+		return typed
+	}
+	return slices.DeleteFunc(typed, func(field HeldField) bool {
+		value := oneNewline(field.Value)
+		return strings.Contains(page, `value="`+value+`"`) || strings.Contains(page, ">"+value+"</textarea>")
+	})
 }
 
 // oneNewline writes the ends of lines as pages do, not as forms send them.
@@ -109,10 +114,10 @@ func oneNewline(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 // Lost is what was typed in a refused form that the page has no place for; it is
 // shown with the error, to be copied.
 func (l Layout) Lost() []HeldField {
-	if l.Filled == nil || !l.Filled.lost {
+	if l.Filled == nil {
 		return nil
 	}
-	return readable(FieldsOf(l.Filled.Values))
+	return l.Filled.lost
 }
 
 // Was reports whether a form of a page is the one that was refused: it is shown

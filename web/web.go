@@ -170,11 +170,12 @@ func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any)
 	if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
 		return fmt.Errorf("web: render %s: %w", name, err)
 	}
-	if f := layout.Filled; f != nil && layout.Problem != nil && f.missingIn(b.String()) {
-		f.lost = true
-		b.Reset()
-		if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
-			return fmt.Errorf("web: render %s: %w", name, err)
+	if f := layout.Filled; f != nil && layout.Problem != nil {
+		if f.lost = f.missingIn(b.String()); len(f.lost) > 0 {
+			b.Reset()
+			if err := whole.ExecuteTemplate(&b, "layout", inZone(data, layout.Zone)); err != nil {
+				return fmt.Errorf("web: render %s: %w", name, err)
+			}
 		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
