@@ -48,10 +48,11 @@ type addresses struct {
 }
 
 func (a *app) demo(ctx context.Context, args []string) (err error) {
-	flags := a.flags("demo", "demo [--listen ADDR] [--data DIR] [--redis URL]")
+	flags := a.flags("demo", "demo [--listen ADDR] [--data DIR] [--redis URL] [--second-window RULE]")
 	listen := flags.String("listen", "", "address of the gateway on loopback (default: 127.0.0.1 and the port used before, else 8080, else any free one)")
 	data := flags.String("data", "", "directory to keep everything in (default: a temporary one)")
 	redisURL := flags.String("redis", "", "URL of a Redis for the sessions (default: the embedded store)")
+	window := flags.String("second-window", string(gateway.WindowAllow), "what becomes of a second window of one student: allow, replace or refuse")
 	verbose := flags.Bool("verbose", false, "log every request")
 	if err := parse(flags, args); err != nil {
 		return err
@@ -66,7 +67,7 @@ func (a *app) demo(ctx context.Context, args []string) (err error) {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	d, public, assets, err := a.newDemo(ctx, *data, *listen, *redisURL, a.logger(level))
+	d, public, assets, err := a.newDemo(ctx, *data, *listen, *redisURL, gateway.Window(*window), a.logger(level))
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (a *app) demo(ctx context.Context, args []string) (err error) {
 	return d.run(ctx, a.out, public, assets, d.serveIssuer, d.rigs)
 }
 
-func (a *app) newDemo(ctx context.Context, data, listen, redisURL string, log *slog.Logger) (_ *demo, public, assets net.Listener, err error) {
+func (a *app) newDemo(ctx context.Context, data, listen, redisURL string, window gateway.Window, log *slog.Logger) (_ *demo, public, assets net.Listener, err error) {
 	d := &demo{codes: map[string]string{}}
 	var opened []net.Listener
 	defer func() {
@@ -114,7 +115,7 @@ func (a *app) newDemo(ctx context.Context, data, listen, redisURL string, log *s
 
 	cfg := config{
 		PublicURL: "http://127.0.0.1:" + strconv.Itoa(at.Public), AssetsURL: "http://localhost:" + strconv.Itoa(at.Assets),
-		Data: data, Redis: redisURL, Mail: mailConfig{Folder: filepath.Join(data, mailFolder), Reminders: defaultReminders},
+		Data: data, Redis: redisURL, SecondWindow: window, Mail: mailConfig{Folder: filepath.Join(data, mailFolder), Reminders: defaultReminders},
 		Issuers: []idp.IssuerConfig{{
 			ID: "dev", Name: "Development sign-in", URL: "http://localhost:" + strconv.Itoa(at.Issuer), ClientID: "lodge", Insecure: true,
 		}},

@@ -98,6 +98,52 @@ test('sessions are found and ended: one, all of a person, everybody’s', async 
   await Promise.all([root, desk, laptop, soren].map((one) => one.leave()))
 })
 
+test('everything is ended at once: whoever is there is told, and signs in again', async () => {
+  const [root, desk, launched] = await Promise.all([arrive('root'), arrive('ada'), arrive('soren')])
+  const {page} = root
+  const booking = await launched.api('POST', '/api/v1/bookings', {group: 'everyone', slot: 'pend02-everyone', seconds: 300})
+  await launched.goto(`/launch/${booking.id}`)
+  await launched.live()
+  const ui = launched.page.frameLocator('[data-testid=experiment-ui]')
+  await eventually('readings', async () => Number(await ui.getByTestId('data-fps').textContent()) > 5)
+  await desk.goto('/messages')
+  await desk.live()
+  await root.goto('/admin')
+  await page.getByTestId('end-all').click()
+  await page.getByRole('heading', {name: 'End everything, your own session'}).waitFor()
+  const listed = page.getByTestId('session')
+  for (const name of ['Root Admin', 'Ada Lovelace', 'Søren Ó Briain']) await listed.filter({hasText: name}).first().waitFor()
+  await keep(page, 'administrator-end-everything')
+  await page.locator('input[name=reason]').fill('Codes were seen outside.')
+  await page.getByTestId('confirm-end').click()
+
+  // He is signed out with the others, and comes back to where he was.
+  await page.waitForURL(/\/login\?return=/)
+  assert.equal(new URL(page.url()).searchParams.get('return'), '/admin?done=ended')
+  await page.getByTestId('issuer-dev').waitFor()
+  for (const one of [root, desk, launched]) await out(one)
+
+  // Pages that are open say so by themselves, and why; the experiment stops.
+  for (const one of [desk, launched]) {
+    const said = one.page.locator('#connection')
+    await said.filter({hasText: 'Codes were seen outside.'}).waitFor()
+    await keep(one.page, `administrator-ended-${one.name}`)
+  }
+  await ui.getByTestId('close-reason').filter({hasText: 'Codes were seen outside.'}).waitFor()
+  await desk.page.locator('#connection a').click()
+  await desk.page.waitForURL(/\/login\?return=/)
+  await desk.page.getByTestId('issuer-dev').click()
+  await desk.page.getByRole('button', {name: 'Ada Lovelace'}).click()
+  await desk.page.waitForURL(`${demo.url}/messages`)
+  await desk.live()
+
+  await page.getByTestId('issuer-dev').click()
+  await page.getByRole('button', {name: 'Root Admin'}).click()
+  await page.getByTestId('flash').filter({hasText: 'Ended.'}).waitFor()
+  assert.deepEqual([root, desk, launched].flatMap((one) => one.faults), [])
+  await Promise.all([root, desk, launched].map((one) => one.leave()))
+})
+
 test('people see who looked, take their data with them, and are erased', async () => {
   const [root, ada] = await Promise.all([arrive('root'), arrive('ada')])
   await ada.api('POST', '/api/v1/bookings', {group: 'everyone', slot: 'pend00-everyone', seconds: 300})

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import {readFile} from 'node:fs/promises'
 import {after, before, test} from 'node:test'
 import {Demo, eventually} from './lodge.mjs'
-import {Someone, keep, launch, phone} from './people.mjs'
+import {Someone, keep, launch, phone, scanned} from './people.mjs'
 
 let demo, browser, grace, ada, soren
 let register // the path of the instructor's page
@@ -78,6 +78,30 @@ test('a student types it, and everybody who looks sees it at once', async () => 
   assert.ok(await grace.page.evaluate(() => window.same), 'the page was loaded again')
   await keep(ada.page, 'attendance-marked', {fullPage: true})
   await wall.close()
+})
+
+test('a phone that is held up to the picture is led to the register, and marked', async () => {
+  const {page} = grace
+  await grace.goto(`${register}/screen`)
+  const id = register.split('/').at(-1)
+  // The picture is that of the code beside it: both are read again until no change came between.
+  const link = await eventually('the picture and the code of one moment', async () => {
+    const before = await grace.api('GET', `/api/v1/registers/${id}/screen`)
+    const read = await scanned(page.getByTestId('qr'))
+    const shown = await page.getByTestId('screen-code').textContent()
+    const now = await grace.api('GET', `/api/v1/registers/${id}/screen`)
+    if (before.code !== now.code || shown !== now.code) return false
+    assert.equal(read, now.link)
+    return read
+  })
+  assert.ok(link.startsWith(`${demo.url}/attendance/here/${id}?token=`), link)
+  await eventually('his mark', async () => {
+    soren.excuse(/status of (404|422)/) // of a picture that ran out while he walked up
+    await soren.goto(await scanned(page.getByTestId('qr')))
+    return soren.page.getByTestId('flash').isVisible()
+  })
+  await grace.goto(register)
+  await mark('Søren', 'present')
 })
 
 test('marks change by hand, with a reason that their owner sees', async () => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import {after, before, test} from 'node:test'
 import {Demo, eventually} from './lodge.mjs'
-import {Someone, keep, launch, phone} from './people.mjs'
+import {Someone, keep, launch, phone, scanned} from './people.mjs'
 
 let demo, browser
 
@@ -113,6 +113,7 @@ test('a student joins by a link, and a leaked link is replaced', async () => {
   await page.getByTestId('flash').waitFor()
   const link = await page.getByTestId('join-link').getAttribute('href')
   await eventually('the QR code', () => page.getByTestId('join-qr').evaluate((image) => image.complete && image.naturalWidth > 0))
+  assert.equal(await scanned(page.getByTestId('join-qr')), link)
   await keep(page, 'group-code', {fullPage: true})
 
   // Linus opens it on his phone, signed out: he signs in on the way.
@@ -132,6 +133,7 @@ test('a student joins by a link, and a leaked link is replaced', async () => {
   await page.getByTestId('flash').waitFor()
   const next = await page.getByTestId('join-link').first().getAttribute('href')
   assert.notEqual(next, link)
+  await eventually('the QR code of the new link', async () => await scanned(page.getByTestId('join-qr').first()) === next)
   await page.getByTestId('member').filter({hasText: 'Linus Pauling'}).filter({hasText: 'by a join code'}).waitFor()
   const stranger = await arrive('root')
   stranger.excuse(/status of 404/)

@@ -14,13 +14,14 @@ process.on('exit', () => {
 // Whoever stops the tests stops what they started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
-/** Demo is a running demo; kill() ends it as a crash would and starts it again. */
+/** Demo is a running demo; kill() ends it as a crash would and starts it again, with other flags if it is to have some. */
 export class Demo {
   static async start() {
     const binary = process.env.LODGE_BINARY
     if (!binary) throw new Error('LODGE_BINARY names no binary; run the tests with "make browser"')
     const demo = new Demo()
     demo.binary = binary
+    demo.flags = []
     demo.data = await mkdtemp(join(tmpdir(), 'lodge-browser-'))
     await demo.#run()
     return demo
@@ -28,7 +29,7 @@ export class Demo {
 
   async #run() {
     this.output = ''
-    const child = this.child = spawn(this.binary, ['demo', '--listen', '127.0.0.1:0', '--data', this.data], {stdio: ['ignore', 'pipe', 'pipe']})
+    const child = this.child = spawn(this.binary, ['demo', '--listen', '127.0.0.1:0', '--data', this.data, ...this.flags], {stdio: ['ignore', 'pipe', 'pipe']})
     running.add(child)
     this.ended = once(child, 'exit').then(() => running.delete(child))
     const ready = new Promise((resolve, reject) => {
@@ -46,7 +47,8 @@ export class Demo {
   }
 
   /** kill ends it without a word and starts it again on the same data. */
-  async kill() {
+  async kill(...flags) {
+    this.flags = flags
     const before = this.url
     this.child.kill('SIGKILL')
     await this.ended

@@ -26,6 +26,16 @@ const holder = (one) => one.page.getByTestId('partner').filter({has: one.page.ge
 const bench = (page) => page.frameLocator('[data-testid=experiment-ui]')
 const angle = async (page) => Number.parseFloat(await bench(page).getByTestId('angle').textContent())
 
+// listen calls a function with every text on the page's streams, which it opens anew.
+async function listen(page, what, fn) {
+  page.on('websocket', (socket) => {
+    if (socket.url().includes('/session/')) socket.on(what, ({payload}) => { if (typeof payload === 'string') fn(payload) })
+  })
+  await page.reload()
+  await eventually('readings', async () => Number.isFinite(await angle(page)))
+  await page.getByTestId('partner').nth(1).waitFor()
+}
+
 // It swings when whoever kicked it was let: a kick is lost while it swings the other
 // way, so it is kicked until it does.
 const kicked = (page, seen) => eventually('a swing', async () => {
@@ -56,6 +66,47 @@ test('both see the experiment, and who has control of it', async () => {
     await holder(one).filter({hasText: 'Ada Lovelace'}).waitFor()
   }
   await kicked(ada.page, soren.page)
+})
+
+test('what a partner without control sends does not reach the experiment', async () => {
+  // The readings say how the motor is driven; what he sends is seen where it leaves.
+  const drives = [], sent = []
+  await listen(ada.page, 'framereceived', (text) => {
+    const {drive} = JSON.parse(text)
+    if (drive !== undefined) drives.push(drive)
+  })
+  await listen(soren.page, 'framesent', (text) => sent.push(text))
+  const his = bench(soren.page).locator('#controls')
+  assert.ok(await his.getByTestId('kick').isDisabled(), 'he is offered to drive')
+  assert.match(await bench(soren.page).getByTestId('driver').textContent(), /Ada Lovelace has control\./)
+  const drive = (page, value) => bench(page).locator('#drive').evaluate((slider, value) => {
+    slider.disabled = false
+    slider.value = value
+    slider.dispatchEvent(new Event('input', {bubbles: true}))
+  }, value)
+  await drive(soren.page, '0.5')
+  await eventually('what he sends leaves his browser', () => sent.some((text) => text.includes('"value":0.5')))
+  await drive(ada.page, '0.25')
+  await eventually('her drive', () => drives.includes(0.25))
+  const seen = drives.length
+  await eventually('a second of readings', () => drives.length > seen + 20)
+  assert.ok(!drives.includes(0.5), 'the experiment did as a partner without control said')
+
+  // Once he has control the same reaches it, and hers does not.
+  await bench(soren.page).getByTestId('ask').click()
+  await ada.page.getByTestId('partner').filter({hasText: 'Søren Ó Briain'}).getByTestId('give-control').click()
+  for (const one of [ada, soren]) await holder(one).filter({hasText: 'Søren Ó Briain'}).waitFor()
+  await eventually('his controls', async () => !await his.getByTestId('kick').isDisabled())
+  await drive(soren.page, '0.5')
+  await eventually('his drive', () => drives.at(-1) === 0.5)
+  await drive(ada.page, '-0.75')
+  await drive(soren.page, '0')
+  await eventually('his word to be the last', () => drives.at(-1) === 0)
+  const since = drives.length
+  await eventually('a second of readings more', () => drives.length > since + 20)
+  assert.ok(!drives.includes(-0.75), 'the experiment did as its owner said, who had given control away')
+  await ada.page.getByTestId('take-control').click()
+  for (const one of [ada, soren]) await holder(one).filter({hasText: 'Ada Lovelace'}).waitFor()
 })
 
 test('control is asked for, handed over and taken back in sight of both', async () => {
@@ -91,6 +142,45 @@ test('a partner who is taken off the booking sees it no more', async () => {
   soren.excuse(/status of 40[34]|WebSocket|Failed to load/)
   await eventually('his streams to end', async () => (await soren.context.request.get(`/launch/${booking.id}`)).status() === 404)
   assert.equal((await soren.goto(`/launch/${booking.id}`)).status(), 404)
+})
+
+test('where a second window takes over, the first says so and the second goes on', async () => {
+  ada.excuse(/ERR_|WebSocket|status of 50[23]/) // of a server that starts anew with another rule
+  await soren.leave()
+  await demo.kill('--second-window', 'replace')
+  await ada.goto(`/launch/${booking.id}`)
+  await eventually('readings', async () => Number.isFinite(await angle(ada.page)))
+  const second = await ada.context.newPage()
+  await second.goto(`/launch/${booking.id}`)
+  const said = bench(ada.page).getByTestId('close-reason')
+  await said.filter({hasText: 'You opened this experiment in another window; go on there.'}).waitFor()
+  assert.ok(await bench(ada.page).getByTestId('kick').isDisabled(), 'the first window can still drive')
+  await keep(ada.page, 'window-replaced')
+  await eventually('readings in the second window', async () => Number.isFinite(await angle(second)))
+  await kicked(second, second)
+  assert.ok(await bench(second).getByTestId('close-reason').isHidden())
+  assert.ok(await said.isVisible(), 'the first window came back')
+  await second.close()
+})
+
+test('where a second window is refused, it says so and the first goes on', async () => {
+  await demo.kill('--second-window', 'refuse')
+  await ada.goto(`/launch/${booking.id}`)
+  await eventually('readings', async () => Number.isFinite(await angle(ada.page)))
+  const second = await ada.context.newPage()
+  ada.excuse(/status of 409/)
+  await second.goto(`/launch/${booking.id}`)
+  await second.getByText('This experiment is open in another window of yours; close that one first, or go on there.').waitFor()
+  assert.equal(await second.getByTestId('experiment-ui').count(), 0)
+  await keep(second, 'window-refused')
+  await kicked(ada.page, ada.page)
+  // The first one closed, the second opens.
+  await ada.page.goto('about:blank')
+  await eventually('the second window to open', async () => {
+    await second.goto(`/launch/${booking.id}`)
+    return await second.getByTestId('experiment-ui').count() === 1
+  })
+  await eventually('readings in the second window', async () => Number.isFinite(await angle(second)))
 })
 
 test('no page complained', () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import {existsSync} from 'node:fs'
 import {mkdir} from 'node:fs/promises'
+import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {chromium} from 'playwright-core'
@@ -87,6 +88,26 @@ export class Someone {
 
   async leave() {
     await this.context.close()
+  }
+}
+
+const decoder = createRequire(import.meta.url).resolve('jsqr')
+
+/** scanned is what a camera reads from a QR code on a page; undefined if it reads none. */
+export async function scanned(code) {
+  const picture = await code.screenshot()
+  const camera = await code.page().context().browser().newPage()
+  try {
+    await camera.addScriptTag({path: decoder})
+    return await camera.evaluate(async (source) => {
+      const image = await createImageBitmap(await (await fetch(source)).blob())
+      const {width, height} = image
+      const canvas = new OffscreenCanvas(width, height).getContext('2d')
+      canvas.drawImage(image, 0, 0)
+      return globalThis.jsQR(canvas.getImageData(0, 0, width, height).data, width, height)?.data
+    }, `data:image/png;base64,${picture.toString('base64')}`)
+  } finally {
+    await camera.close()
   }
 }
 
