@@ -7,8 +7,8 @@ import (
 )
 
 // CSV writes the register's marks, one a line under a heading (RFC 4180, UTF-8,
-// times RFC 3339 in UTC). A field that a spreadsheet would take for a formula is
-// written with an apostrophe before it.
+// times RFC 3339 in UTC). What a spreadsheet would take for a formula is written with
+// an apostrophe before it.
 func (r Register) CSV(w io.Writer) error {
 	rows := [][]string{{"register", "group", "person", "name", "state", "source", "confirmed", "first_seen", "last_seen", "seconds", "reason", "apology", "apology_state"}}
 	for _, m := range r.Marks {
@@ -30,16 +30,4 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// inert keeps a spreadsheet from evaluating a field (OWASP, CSV injection).
-func inert(field string) string {
-	if field == "" {
-		return ""
-	}
-	switch field[0] {
-	case '=', '+', '-', '@', '\t', '\r', '\n':
-		return "'" + field
-	}
-	return field
 }

@@ -439,8 +439,8 @@ func TestCSVHoldsNoFormulas(t *testing.T) {
 		{"register", "group", "person", "name", "state", "source", "confirmed", "first_seen", "last_seen", "seconds"},
 		{"'=1+1", "g", "p1", "'@SUM(A1)", "present", "experiment", "true", "2026-03-02T10:01:00Z", "2026-03-02T10:02:00Z", "60"},
 		{"'=1+1", "g", "'-p2", "Ó Briain, \"Søren\"\n", "absent", "closed", "false", "", "", "0"},
-		{"'=1+1", "g", "'+p3", "'\t=x", "expected", "", "false", "", "", "0"},
-		{"'=1+1", "g", "p4", "'=x", "expected", "", "false", "", "", "0"},
+		{"'=1+1", "g", "'+p3", "'\t'=x", "expected", "", "false", "", "", "0"},
+		{"'=1+1", "g", "p4", "''=x", "expected", "", "false", "", "", "0"},
 	}
 	for i := range want {
 		for j := range want[i] {

@@ -128,7 +128,7 @@ func ReadTable(data []byte) ([]Row, []Unread, error) {
 			if !is || i >= len(fields) {
 				return ""
 			}
-			return bare(strings.TrimSpace(fields[i]))
+			return messaging.Bare(strings.TrimSpace(fields[i]))
 		}
 		row := Row{Line: line, Person: lodge.PersonID(field("person")), Name: strings.Join(strings.Fields(field("name")), " "), Reason: field("reason")}
 		state, known := states[strings.ToLower(field("state"))]
@@ -162,14 +162,6 @@ func separator(data []byte) rune {
 		}
 	}
 	return best
-}
-
-// bare takes off what inert put on.
-func bare(field string) string {
-	if rest, marked := strings.CutPrefix(field, "'"); marked && inert(rest) != rest {
-		return rest
-	}
-	return field
 }
 
 func shorten(s string) string {

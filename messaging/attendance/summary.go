@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // A Summary is what closed registers say of one person together.
@@ -81,7 +82,7 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	out.UseCRLF = true
 	for _, row := range rows {
 		for i := range row {
-			row[i] = inert(row[i])
+			row[i] = messaging.Inert(row[i])
 		}
 	}
 	if err := out.WriteAll(rows); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // WriteZip writes everything that was handed in: a folder a person, named surname
@@ -126,19 +127,11 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	out.UseCRLF = true
 	for _, row := range rows {
 		for i := range row {
-			row[i] = inert(row[i])
+			row[i] = messaging.Inert(row[i])
 		}
 	}
 	if err := out.WriteAll(rows); err != nil {
 		return fmt.Errorf("handin: csv: %w", err)
 	}
 	return nil
-}
-
-// inert keeps a spreadsheet from evaluating a field (OWASP, CSV injection).
-func inert(field string) string {
-	if field != "" && strings.ContainsRune("=+-@\t\r\n", rune(field[0])) {
-		return "'" + field
-	}
-	return field
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging"
 )
 
 // CSV writes who answered what, one line a person under a heading (RFC 4180,
@@ -35,21 +36,21 @@ func (d *Desk) CSV(ctx context.Context, tenant lodge.Tenant, id string, w io.Wri
 func (s *state) writeCSV(w io.Writer, box ballotBox) error {
 	heading := map[Mode][]string{Identified: {"person", "name", "answered_at"}, Pseudonymous: {"pseudonym"}}[s.mode()]
 	for _, q := range s.Questions {
-		heading = append(heading, inert(q.Text))
+		heading = append(heading, messaging.Inert(q.Text))
 	}
 	table := [][]string{heading}
 	for _, r := range s.lines(box) {
 		var line []string
 		switch s.mode() {
 		case Identified:
-			line = []string{inert(string(r.person)), inert(r.name), r.at.UTC().Format(time.RFC3339)}
+			line = []string{messaging.Inert(string(r.person)), messaging.Inert(r.name), r.at.UTC().Format(time.RFC3339)}
 		case Pseudonymous:
 			line = []string{r.name}
 		}
 		for _, q := range s.Questions {
 			field := q.written(r.answers[q.ID])
 			if q.Kind != Number { // a number below zero is no formula
-				field = inert(field)
+				field = messaging.Inert(field)
 			}
 			line = append(line, field)
 		}
@@ -116,16 +117,4 @@ func (q Question) written(a Answer) string {
 		}
 	}
 	return strings.Join(chosen, "; ")
-}
-
-// inert keeps a spreadsheet from evaluating a field (OWASP, CSV injection).
-func inert(field string) string {
-	if field == "" {
-		return ""
-	}
-	switch field[0] {
-	case '=', '+', '-', '@', '\t', '\r', '\n':
-		return "'" + field
-	}
-	return field
 }
