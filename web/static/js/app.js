@@ -8,8 +8,6 @@ import {keepWaiting} from './waiting.js'
 import {keepSurveys} from './survey.js'
 
 showTimes(document)
-// On a phone the doors are one row that scrolls.
-document.querySelector('.doors [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'})
 keepSurveys(document)
 const editor = document.querySelector('[data-survey-edit]')
 if (editor) (await import('./compose.js')).keepCompose(editor)
