@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lodge-gateway/lodge"
@@ -21,19 +22,30 @@ const (
 type sequel struct {
 	id             string
 	to             string
-	opened, closed time.Time // closed: zero while it is open
+	opened, closed time.Time // between which it takes answers; closed: zero for no end yet
 	tell           func(ctx context.Context, topic string) error
 }
 
 // follows reports whether it is put to a booking's owner when that is over: one that
-// began, ended since this opened, and is of its audience.
-func (s sequel) follows(b booking.Booking) bool {
-	if !b.Over().After(b.Start) || b.Over().Before(s.opened) || !s.closed.IsZero() && b.Over().After(s.closed) {
+// began and ended while this takes answers, and is of its audience. One that was
+// cancelled before anybody came to it was nobody's experiment.
+func (s sequel) follows(b booking.Booking, merged lodge.Merged) bool {
+	began, came := b.Over().After(b.Start), b.CancelledAt.IsZero() || !b.CameAt.IsZero()
+	if !began || !came || b.Over().Before(s.opened) || !s.closed.IsZero() && b.Over().After(s.closed) {
 		return false
 	}
-	switch s.to {
-	case audienceAll, "group:" + b.Group, "experiment:" + b.Experiment, "booking:" + b.ID, "user:" + string(b.Owner):
+	kind, id, _ := strings.Cut(s.to, ":")
+	switch kind {
+	case audienceAll:
 		return true
+	case "group":
+		return id == b.Group
+	case "experiment":
+		return id == b.Experiment
+	case "booking":
+		return id == b.ID
+	case "user":
+		return merged.Of(lodge.PersonID(id)) == merged.Of(b.Owner)
 	}
 	return false
 }
@@ -42,6 +54,10 @@ func (s sequel) follows(b booking.Booking) bool {
 // sequel follows, and that is over.
 func (g *Gateway) finished(ctx context.Context, tenant lodge.Tenant, topics []string, s sequel) (bool, error) {
 	now := g.clock.Now()
+	merged, err := g.persons.Merged(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
 	for _, topic := range topics {
 		id, is := bookingTopic(topic)
 		if !is {
@@ -54,7 +70,7 @@ func (g *Gateway) finished(ctx context.Context, tenant lodge.Tenant, topics []st
 		if err != nil {
 			return false, err
 		}
-		if !b.Over().After(now) && s.follows(b) {
+		if !b.Over().After(now) && s.follows(b, merged) {
 			return true, nil
 		}
 	}
@@ -96,9 +112,13 @@ func (e *endings) round(ctx context.Context, all []sequel) error {
 	if err != nil {
 		return err
 	}
+	merged, err := e.persons.Merged(ctx, e.tenant)
+	if err != nil {
+		return err
+	}
 	for _, b := range over {
 		for _, one := range all {
-			if key := one.id + " " + b.ID; !b.Over().Before(since[one.id]) && one.follows(b) && e.told[key].IsZero() {
+			if key := one.id + " " + b.ID; !b.Over().Before(since[one.id]) && one.follows(b, merged) && e.told[key].IsZero() {
 				if err := one.tell(ctx, "booking:"+b.ID); err != nil {
 					return err
 				}

@@ -149,7 +149,11 @@ func (g *Gateway) handInSequel(tenant lodge.Tenant, one handin.HandIn) sequel {
 	if one.Opens.After(opened) {
 		opened = one.Opens
 	}
-	return sequel{id: one.ID, to: one.To, opened: opened, closed: one.ClosedAt, tell: func(ctx context.Context, topic string) error {
+	closed := one.ClosedAt
+	if last := one.Deadline; one.Late == handin.Refuse && !last.IsZero() && (closed.IsZero() || last.Before(closed)) {
+		closed = last
+	}
+	return sequel{id: one.ID, to: one.To, opened: opened, closed: closed, tell: func(ctx context.Context, topic string) error {
 		return g.handInChanged(ctx, tenant, one, topic, "opened")
 	}}
 }

@@ -274,6 +274,7 @@ func TestHandInOpensAtTheEndOfEachExperiment(t *testing.T) {
 	hears := ada.messages()
 	hears.caughtUp()
 	l.clock.pass(time.Minute)
+	call[gateway.Activity](ada, 200, "POST", booked.Links.Self+"/activity", nil)
 	ada.refused(404, "GET", at, nil)
 	ada.handIn(404, at, "", part{"text", "", "Too early"})
 	if page := ada.page(200, "/"); strings.Contains(page, "/handins/"+one.ID) {

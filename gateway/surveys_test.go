@@ -220,6 +220,7 @@ func TestASurveyGoesWithTheEndOfEachExperiment(t *testing.T) {
 	}
 	socket := ada.messages()
 	socket.caughtUp()
+	call[gateway.Activity](ada, 200, "POST", booked.Links.Self+"/activity", nil)
 	l.clock.pass(2 * time.Minute)
 	call[gateway.BookingView](ada, 200, "DELETE", booked.Links.Self, nil) // finished early
 	wstest.Eventually(t, "she is told", func() bool { return openings(l, ada, s.ID) == 1 })

@@ -22,18 +22,26 @@ type Due struct {
 func (d *Desk) Due(ctx context.Context, tenant lodge.Tenant) (Due, error) {
 	now := d.clock.Now()
 	var due Due
+	later := func(at time.Time) {
+		if due.Next.IsZero() || at.Before(due.Next) {
+			due.Next = at
+		}
+	}
 	err := d.index(tenant).View(ctx, func(x *index) {
 		for id, one := range x.HandIns {
 			h := one.view(id)
 			standing := h.At(now)
 			switch {
-			case standing == Coming && (due.Next.IsZero() || h.Opens.Before(due.Next)):
-				due.Next = h.Opens
-			case standing != Coming && !one.Announced:
+			case standing == Coming:
+				later(h.Opens)
+			case !one.Announced:
 				due.Tell = append(due.Tell, h)
 			}
 			if h.After && (standing == Open || standing == Later) {
 				due.After = append(due.After, h)
+				if h.Late == Refuse && !h.Deadline.IsZero() {
+					later(h.Deadline.Add(time.Nanosecond)) // it takes work until then
+				}
 			}
 		}
 	})

@@ -10,10 +10,18 @@ import (
 
 // Close ends a survey: it takes no more answers, and what its ballots were signed
 // with is destroyed. It may be repeated; the first time counts. One that was to
-// close by itself before was closed then.
+// close by itself before was closed then. What is cut off half way is due (Due).
 func (d *Desk) Close(ctx context.Context, tenant lodge.Tenant, id string, by lodge.Principal) (Survey, error) {
 	merged, err := d.people(ctx, tenant)
 	if err != nil {
+		return Survey{}, err
+	}
+	if err := d.index(tenant).Decide(ctx, func(x *index) ([]messaging.Message, error) {
+		if s := x.Surveys[id]; s == nil || !s.open() || s.Ending {
+			return nil, nil
+		}
+		return entry{Kind: kindEnding, Survey: id}.messages()
+	}); err != nil {
 		return Survey{}, err
 	}
 	e := entry{Kind: kindClosed, Survey: id, At: d.clock.Now().UTC(), By: by.Person}

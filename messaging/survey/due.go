@@ -21,7 +21,7 @@ const (
 // under one message id.
 type Due struct {
 	Open  []Saved   // whose time has come
-	Close []string  // likewise
+	Close []string  // likewise, or whose closing was cut off half way
 	Tell  []Survey  // whose audience is to be told that they opened, or closed
 	After []Survey  // open, and put to people as their experiments end
 	Next  time.Time // when something else is due; zero: not before the list changes
@@ -51,6 +51,10 @@ func (d *Desk) Due(ctx context.Context, tenant lodge.Tenant) (Due, error) {
 				due.Tell = append(due.Tell, s.survey())
 			}
 			if !s.open() {
+				continue
+			}
+			if s.Ending {
+				due.Close = append(due.Close, id)
 				continue
 			}
 			if s.After {

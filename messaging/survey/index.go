@@ -14,6 +14,7 @@ const (
 	kindDrafted   = "drafted"
 	kindUndrafted = "undrafted"
 	kindTold      = "told"
+	kindEnding    = "ending" // it is being closed: whoever finds that goes on with it
 )
 
 // listed is a survey as the list has it.
@@ -27,6 +28,7 @@ type listed struct {
 	Answered   int            `json:"Answered"` // once it is closed
 	Tells      bool           `json:"Tells,omitempty"`
 	Told       string         `json:"Told,omitempty"` // the last change that the audience was told of
+	Ending     bool           `json:"Ending,omitempty"`
 }
 
 func (l *listed) open() bool { return l.ClosedAt.IsZero() }
@@ -46,7 +48,8 @@ func (l *listed) change() string {
 }
 
 // index is what the entries of a tenant's list of surveys fold into. That a
-// survey is closed is noted in its own topic first: the index may lag behind.
+// survey is closed is noted in its own topic first: the index may lag behind. That it
+// is going to be is noted here before, so that what was cut off half way is due.
 type index struct {
 	Surveys map[string]*listed `json:"surveys"`
 	Drafts  map[string]*Saved  `json:"drafts,omitempty"`
@@ -65,8 +68,10 @@ func foldIndex(x *index, item messaging.Item) {
 		}
 		x.Surveys[e.Survey] = &listed{Draft: e.draft(), By: e.By, OpenedAt: e.At, Tells: e.Tells}
 		delete(x.Drafts, e.Survey) // it is no draft any more
+	case e.Kind == kindEnding && s != nil && s.open():
+		s.Ending = true
 	case e.Kind == kindClosed && s != nil && s.open():
-		s.ClosedAt, s.Answered = e.At, e.Answered
+		s.ClosedAt, s.Answered, s.Ending = e.At, e.Answered, false
 	case e.Kind == kindReleased && s != nil && s.ReleasedAt.IsZero():
 		s.ReleasedAt = e.At
 	case e.Kind == kindTold && s != nil:

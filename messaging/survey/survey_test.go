@@ -3,7 +3,9 @@ package survey
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,7 +248,7 @@ func TestWhatWasCutOffIsCompletedByRepeating(t *testing.T) {
 	d := newNode(t, log)
 	open(t, d, draft)
 	answer(t, d, "key-1", "ada", map[string]Answer{"how": {Options: []int{0}}})
-	_, err = newNode(t, &cut{Log: log, left: 1}).Close(t.Context(), tenant, "key-1", grace)
+	_, err = newNode(t, &cut{Log: log, left: 2}).Close(t.Context(), tenant, "key-1", grace)
 	wantCode(t, "closing", err, lodge.CodeUnavailable)
 	for range 2 {
 		all, err := newNode(t, log).List(t.Context(), tenant)
@@ -255,6 +257,33 @@ func TestWhatWasCutOffIsCompletedByRepeating(t *testing.T) {
 		}
 		if _, err := d.Close(t.Context(), tenant, "key-1", grace); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A closing that was cut off, wherever, is due until it is whole: the ballots' key is
+// not left behind, and nobody is asked any more.
+func TestAClosingThatWasCutOffIsDue(t *testing.T) {
+	for left := 1; left <= 2; left++ {
+		log := memory.New()
+		d := newNode(t, log)
+		draft := lesson()
+		draft.Mode, draft.After = Unlinkable, true
+		s := open(t, d, draft)
+		_, err := newNode(t, &cut{Log: log, left: left}).Close(t.Context(), tenant, s.ID, grace)
+		wantCode(t, "closing", err, lodge.CodeUnavailable)
+		due, err := d.Due(t.Context(), tenant)
+		if err != nil || !slices.Equal(due.Close, []string{s.ID}) || len(due.After) != 0 {
+			t.Fatalf("cut off after %d: %+v, %v", left, due, err)
+		}
+		if _, err := d.Close(t.Context(), tenant, s.ID, lodge.Principal{}); err != nil {
+			t.Fatal(err)
+		}
+		if due, err := d.Due(t.Context(), tenant); err != nil || len(due.Close)+len(due.After) != 0 || len(due.Tell) != 1 || due.Tell[0].Open() {
+			t.Errorf("afterwards %+v, %v", due, err)
+		}
+		if _, err := d.keys.Key(t.Context(), tenant, keyOwner(s.ID)); !errors.Is(err, messaging.ErrErased) {
+			t.Errorf("the key that ballots were signed with: %v", err)
 		}
 	}
 }
