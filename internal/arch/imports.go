@@ -36,6 +36,8 @@ var table = map[string][]string{
 	"internal/redistest":    {},
 	"internal/postgrestest": {},
 	"internal/natstest":     {},
+	"internal/s3test":       {},
+	"internal/buildtest":    {},
 	"internal/freeport":     {},
 	"internal/faultproxy":   {},
 	"internal/soaktest":     {},
@@ -47,7 +49,7 @@ var table = map[string][]string{
 }
 
 // forTests are what test files, and packages that help tests, may import on top.
-var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/natstest", "internal/faultproxy", "internal/freeport", "internal/soaktest", "deploy"}
+var forTests = []string{"internal/wstest", "internal/redistest", "internal/postgrestest", "internal/natstest", "internal/s3test", "internal/buildtest", "internal/faultproxy", "internal/freeport", "internal/soaktest", "deploy"}
 
 // gatewayTests join what the gateway joins, and so need real stores and a real
 // issuer.
@@ -62,7 +64,7 @@ var measured = []string{"messaging/memory"}
 // drivers speak to storage.
 var drivers = []string{
 	"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/redis/go-redis", "github.com/redis/rueidis",
-	"github.com/jackc/pgx", "github.com/nats-io/nats.go",
+	"github.com/jackc/pgx", "github.com/nats-io/nats.go", "github.com/minio/minio-go",
 }
 
 // driverFolders are where drivers are named: the folder of each technology, what

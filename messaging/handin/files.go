@@ -18,29 +18,53 @@ import (
 )
 
 // Files keep the sealed contents of what people hand in. Names are paths of small
-// letters and digits, joined by slashes: tenant, hand-in, person, file. All nodes
-// that share a message log share one.
+// letters and digits, joined by slashes: tenant, hand-in, person, file; any other name
+// is refused, with nothing done. No file has the name of a folder. All nodes that share
+// a message log share one.
 //
-// Implementations are tested by the suite in files_test.go.
+// An error that another try may do without is CodeUnavailable where the back end is
+// reached over a network. A context that ends ends what it was given to.
+//
+// Implementations are tested by the suite handintest.
 type Files interface {
-	// Create begins a file. It is there for others only after Commit.
+	// Create begins a file. It is there for others only after Commit. The context is
+	// that of all that is done with the Pending.
 	Create(ctx context.Context, name string) (Pending, error)
-	// Open reads a file; fs.ErrNotExist when there is none.
+	// Open reads a file; fs.ErrNotExist when there is none. One that is removed, or
+	// cannot be reached any more, meanwhile ends in an error or whole.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	// Remove removes a file, or everything under a folder. It may be repeated.
+	// Remove removes a file, or everything under a folder, what is begun there
+	// included. It may be repeated.
 	Remove(ctx context.Context, name string) error
-	// List yields the name of every file under a folder, in no order, those that
-	// were begun and never committed among them.
+	// List yields the name of every file under a folder, or under "." of all there are,
+	// in no order. Those that were begun and never committed are among them once
+	// something of them is kept: under a name of their own that ends with PartSuffix,
+	// by which Remove gives them up.
 	List(ctx context.Context, folder string) iter.Seq2[string, error]
 }
 
-// A Pending is a file that is being written, by one goroutine.
+// PartSuffix ends the name of what is not committed.
+const PartSuffix = ".part"
+
+// A Pending is a file that is being written, by one goroutine. It takes as much memory
+// as its buffers have, however long it is.
 type Pending interface {
 	io.Writer
-	// Commit makes the file durable, and then visible, whole.
+	// Commit makes the file durable, and then visible, whole. After an error it may be
+	// there all the same: whoever called removes it.
 	Commit() error
-	// Discard gives it up. After Commit it does nothing.
+	// Discard gives it up. After Commit it does nothing. It may be repeated.
 	Discard() error
+}
+
+// ValidName reports whether a name is one that Files take.
+func ValidName(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

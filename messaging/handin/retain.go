@@ -117,7 +117,7 @@ func (d *Desk) Sweep(ctx context.Context, tenant lodge.Tenant, before time.Time)
 	swept := 0
 	for _, names := range found {
 		for _, name := range names {
-			if named[name] && !strings.HasSuffix(name, partSuffix) {
+			if named[name] && !strings.HasSuffix(name, PartSuffix) {
 				continue
 			}
 			if err := d.files.Remove(ctx, name); err != nil {
