@@ -144,7 +144,7 @@ var settings = slices.Concat([]setting{
 	{"second_window", "allow, replace or refuse a second window of one student on one booking: both stay open, the older is closed, or the newer is refused (default allow)", secondWindow},
 	{"max_partners", "people a booking may be shared with, beside its owner (default 8; 0: bookings are not shared)", maxPartners},
 	{"log_level", "debug, info, warn or error (default info)", logLevel},
-}, mailSettings, issuerSettings)
+}, handInSettings, mailSettings, issuerSettings)
 
 // flagName is how a key is written on the command line.
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }

@@ -37,17 +37,22 @@ func maxAnswer(c *config, from source) error {
 	return nil
 }
 
-func caFile(c *config, from source) error {
-	path := from.path(from.value)
+func caFile(c *config, from source) (err error) {
+	c.IssuerLimits.RootCAs, err = authorities(from.path(from.value))
+	return err
+}
+
+// authorities reads the certificates of those that sign others.
+func authorities(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.IssuerLimits.RootCAs = x509.NewCertPool()
-	if !c.IssuerLimits.RootCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s holds no certificate in PEM form", path)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", path)
 	}
-	return nil
+	return pool, nil
 }
 
 // issuerFile is an issuer as the file has it.

@@ -115,6 +115,7 @@ func readFor(command string, given map[string]string, lookup func(string) (strin
 	faults = append(faults, c.completeStores(from)...)
 	faults = append(faults, c.completeRelay(from)...)
 	faults = append(faults, c.completeMail(from)...)
+	faults = append(faults, c.completeHandIns(from)...)
 	return c, from, faults
 }
 

@@ -341,9 +341,9 @@ func TestConfigOffline(t *testing.T) {
 }
 
 var (
-	exampleLine  = regexp.MustCompile(`^#?([a-z_]+):`)
+	exampleLine  = regexp.MustCompile(`^#?([a-z0-9_]+):`)
 	exampleProse = regexp.MustCompile(`^#( \S|$)`)
-	exampleURL   = regexp.MustCompile(`^#(database|redis|log_redis(_.*)?):`) // which stand in files too, or are of another log
+	exampleURL   = regexp.MustCompile(`^#(database|redis|log_redis(_.*)?|handin_dir):`) // which stand in files too, or are of another log or place
 )
 
 // The example holds every key there is: as it stands, and with every example in
@@ -375,7 +375,8 @@ func TestConfigExample(t *testing.T) {
 	dir := write(t, map[string]string{
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
 		"redis.url": "redis://127.0.0.1:6379/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n", "nats.creds": "creds\n",
-		"example.secret": "secret\n", "mail.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t),
+		"example.secret": "secret\n", "mail.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t), "store.pem": certificate(t),
+		"s3.key": "aws_access_key_id = ID\naws_secret_access_key = secret\n",
 		"join-codes.yaml": "join_codes: [{group: physics-1, code: ABCDEFGHJKLMNPQRSTUVWXYZ}]\n",
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {

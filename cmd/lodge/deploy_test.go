@@ -45,7 +45,7 @@ func TestDeployGuideHasEveryKey(t *testing.T) {
 	_, guide, _ = strings.Cut(guide, "\n## Configuration\n")
 	guide, _, _ = strings.Cut(guide, "\n## ")
 	var listed []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(guide, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(guide, -1) {
 		listed = append(listed, m[1])
 	}
 	want := []string{"issuers"}

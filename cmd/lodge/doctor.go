@@ -45,7 +45,8 @@ const (
 )
 
 // doctor looks at what a node needs, and says of each thing that is wrong what to
-// do about it. It changes nothing, and may run beside the node.
+// do about it. It changes nothing but for a small hand-in, which it removes again, and
+// may run beside the node.
 func (a *app) doctor(ctx context.Context, args []string) error {
 	fs := a.flags("doctor", "doctor --config FILE [--relay] [--json] [FLAGS]")
 	asJSON := fs.Bool("json", false, "print JSON")
@@ -104,7 +105,7 @@ func printFindings(w io.Writer, found []finding) error {
 
 // examine makes the checks that a good configuration allows.
 func examine(ctx context.Context, cfg config) []finding {
-	checks := []func(context.Context, config) []finding{examineFiles, examineRedis, examineDatabase, examinePublic, examineIssuers, examineNode, examineNodes}
+	checks := []func(context.Context, config) []finding{examineFiles, examineRedis, examineDatabase, examineHandIns, examinePublic, examineIssuers, examineNode, examineNodes}
 	var found []finding
 	for _, check := range checks {
 		limited, cancel := context.WithTimeout(ctx, checkLimit)

@@ -14,7 +14,6 @@ import (
 	"github.com/lodge-gateway/lodge/internal/metrics"
 	"github.com/lodge-gateway/lodge/internal/storage/redis"
 	"github.com/lodge-gateway/lodge/messaging"
-	"github.com/lodge-gateway/lodge/messaging/handin"
 	"github.com/lodge-gateway/lodge/sessions"
 	"github.com/lodge-gateway/lodge/web"
 )
@@ -71,7 +70,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.closers = append(n.closers, logs.Close)
-	log.Info("stores", "database", cfg.databaseName(), "sessions", cfg.sessionsName(), "log", cfg.MessageLog.Backend, "mail", cfg.Mail.where())
+	log.Info("stores", "database", cfg.databaseName(), "sessions", cfg.sessionsName(), "log", cfg.MessageLog.Backend, "mail", cfg.Mail.where(), "hand_ins", cfg.HandIns.where())
 	topics, err := messaging.NewTopics(logs, keys.messages, messaging.TopicsOptions{Logger: log})
 	if err != nil {
 		return nil, err
@@ -105,7 +104,7 @@ func newNode(ctx context.Context, cfg config, log *slog.Logger) (_ *node, err er
 			return err
 		}),
 	}
-	files, err := handin.OpenDir(cfg.HandIns.dir(cfg.Data))
+	files, err := cfg.HandIns.open(ctx, cfg.Data, log)
 	if err != nil {
 		return nil, err
 	}

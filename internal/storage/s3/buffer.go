@@ -74,10 +74,10 @@ func (b *buffer) ReadAt(p []byte, off int64) (n int, err error) {
 
 func (b *buffer) reader() *io.SectionReader { return io.NewSectionReader(b, 0, int64(b.size)) }
 
-// sent makes place: nobody reads what it held any more.
+// sent makes place.
 func (b *buffer) sent() { b.size = 0 }
 
-// free gives all up. Whoever still reads it, of a request that failed, may do so.
+// free gives all up.
 func (b *buffer) free() {
 	b.room.Release(int64(len(b.blocks)))
 	b.blocks, b.size = nil, 0

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -56,4 +58,32 @@ func (c *moving) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(b)
+}
+
+// bodiesKey is under what a context has the *sync.WaitGroup of the bodies that are sent
+// in it.
+type bodiesKey struct{}
+
+// letting is a transport that tells when it lets a body go: it may read on after its
+// answer, or its error, has come.
+type letting struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t letting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if bodies, ok := r.Context().Value(bodiesKey{}).(*sync.WaitGroup); ok && r.Body != nil {
+		bodies.Add(1)
+		r = r.WithContext(r.Context())
+		r.Body = &lent{r.Body, sync.OnceFunc(bodies.Done)}
+	}
+	return t.RoundTripper.RoundTrip(r)
+}
+
+type lent struct {
+	io.ReadCloser
+	back func()
+}
+
+func (l *lent) Close() error {
+	defer l.back()
+	return l.ReadCloser.Close()
 }

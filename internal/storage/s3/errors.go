@@ -128,7 +128,7 @@ func (s *Store) problem(err error) *Problem {
 	switch code := answer.Code; {
 	case code == minio.NoSuchBucket:
 		p.Says, p.Remedy = fmt.Sprintf("there is no bucket %q", s.place.Bucket), "make it, or mend its name in handin_s3"
-	case code == minio.InvalidAccessKeyID, code == minio.SignatureDoesNotMatch, code == "InvalidToken", code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidSecurity":
+	case code == minio.InvalidAccessKeyID, code == "XAdminUserNotFound", code == minio.SignatureDoesNotMatch, code == "InvalidToken", code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidSecurity":
 		p.Says, p.Remedy = "it does not take the key", "mend handin_s3_key_file; and handin_s3_region, if the key is good"
 	case code == minio.AuthorizationHeaderMalformed, code == minio.InvalidRegion, code == "PermanentRedirect", code == "IllegalLocationConstraintException", answer.StatusCode == http.StatusMovedPermanently:
 		p.Says, p.Remedy = fmt.Sprintf("the bucket %q is of another region", s.place.Bucket), "mend handin_s3_region, and the host in handin_s3"

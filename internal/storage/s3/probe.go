@@ -2,6 +2,8 @@ package s3
 
 import (
 	"context"
+	"crypto/rand"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -17,11 +19,11 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Abort asks whether the key may begin a multipart upload and give it up, as it must
-// for a long file; the name is such a file's.
-func (s *Store) Abort(ctx context.Context, name string) error {
+// Rehearse asks whether the key may begin a multipart upload and give it up, as it must
+// for a long file.
+func (s *Store) Rehearse(ctx context.Context) error {
 	var id string
-	key := s.key(name)
+	key := s.key("probe" + strings.ToLower(rand.Text()))
 	err := s.try(ctx, requestLimit, func(ctx context.Context) (err error) {
 		id, err = s.client.NewMultipartUpload(ctx, s.place.Bucket, key, minio.PutObjectOptions{})
 		return err

@@ -5,7 +5,7 @@
 //	place.go        the setting: where the bucket is
 //	s3.go           opening, and what all requests have in common
 //	credentials.go  the file of the key, read at each request
-//	dial.go         connections that are given up when they are silent
+//	dial.go         connections that are given up when they are silent, bodies that are let go
 //	errors.go       what the store says, in words for operators and for people
 //	create.go       a file on its way in
 //	buffer.go       what of it waits to be sent, and the bound of all that
@@ -27,6 +27,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -40,7 +41,7 @@ const (
 	// tries is how often a request is made that another try may do without.
 	tries = 3
 	// pauseUnit is waited before the second try, and twice that before the third.
-	pauseUnit = 500 * time.Millisecond
+	pauseUnit = 250 * time.Millisecond
 	// requestLimit bounds one try of what carries next to nothing, partLimit that of
 	// one part.
 	requestLimit = 30 * time.Second
@@ -92,10 +93,9 @@ func Open(c Config) (*Store, error) {
 	}
 	transport := newTransport(stall, c.Authorities)
 	client, err := minio.NewCore(c.Place.Host, &minio.Options{
-		Creds: credentials.New(&provider{key: c.Key}), Secure: c.Place.TLS, Transport: transport,
+		Creds: credentials.New(&provider{key: c.Key}), Secure: c.Place.TLS, Transport: letting{transport},
 		Region: c.Place.region(c.Region), BucketLookup: lookup,
-		// A request is tried again here, where its body is not shared with one that may
-		// still be on its way.
+		// A request is tried again here, once nobody reads the body of the one before.
 		MaxRetries: 1,
 	})
 	if err != nil {
@@ -129,11 +129,15 @@ func (s *Store) try(ctx context.Context, limit time.Duration, do func(context.Co
 	return s.explain(ctx, err)
 }
 
+// once returns when nothing of what do sent is read any more.
 func (s *Store) once(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return do(ctx)
+	var bodies sync.WaitGroup
+	err := do(context.WithValue(ctx, bodiesKey{}, &bodies))
+	bodies.Wait()
+	return err
 }

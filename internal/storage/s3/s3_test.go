@@ -35,9 +35,11 @@ func open(t *testing.T, c s3.Config) *s3.Store {
 }
 
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	server := s3test.Start(t)
 	for name, prefix := range map[string]string{"a bucket": "", "a prefix": "/lodge/hand-ins"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			handintest.Run(t, func(t *testing.T) handin.Files { return open(t, config(t, server.URL()+prefix)) })
 		})
 	}
