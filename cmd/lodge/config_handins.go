@@ -18,8 +18,8 @@ type handInPlace struct {
 	Dir       string
 	Store     s3.Config // without a bucket: the directory
 	Plain     bool      // plain http to the store may cross a network
-	Max       int      // MiB
-	Scanner   []string // a program and its arguments; empty: none
+	Max       int       // MiB
+	Scanner   []string  // a program and its arguments; empty: none
 	ScanLimit time.Duration
 }
 

@@ -376,7 +376,7 @@ func TestConfigExample(t *testing.T) {
 		"lodge.yaml": string(example), "full.yaml": strings.Join(full, ""),
 		"redis.url": "redis://127.0.0.1:6379/0\n", "database.url": "postgres://lodge@127.0.0.1/lodge\n", "nats.creds": "creds\n",
 		"example.secret": "secret\n", "mail.secret": "secret\n", "relay.secret": strings.Repeat("s", 32) + "\n", "issuers.pem": certificate(t), "store.pem": certificate(t),
-		"s3.key": "aws_access_key_id = ID\naws_secret_access_key = secret\n",
+		"s3.key":          "aws_access_key_id = ID\naws_secret_access_key = secret\n",
 		"join-codes.yaml": "join_codes: [{group: physics-1, code: ABCDEFGHJKLMNPQRSTUVWXYZ}]\n",
 	})
 	if _, err := load(nil, env{}.lookup, filepath.Join(dir, "lodge.yaml")); err != nil {

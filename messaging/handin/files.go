@@ -57,6 +57,11 @@ type Pending interface {
 	Discard() error
 }
 
+// Unreachable is the error of Files whose back end does not serve, and may by and by.
+func Unreachable(err error) error {
+	return lodge.Wrap(lodge.CodeUnavailable, "What people hand in cannot be reached at the moment. Try again in a moment; tell your laboratory if it stays.", err)
+}
+
 // ValidName reports whether a name is one that Files take.
 func ValidName(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {

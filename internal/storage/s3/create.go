@@ -12,12 +12,13 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
-	"github.com/lodge-gateway/lodge"
 	"github.com/lodge-gateway/lodge/messaging/handin"
 )
 
 // maxParts is how many parts an object can have: at partSize each, some 48 GiB.
 const maxParts = 10_000
+
+var errTooLong = fmt.Errorf("s3: a file has more than %d MiB", maxParts*(partSize>>20))
 
 // discardLimit bounds what is done for a file that is given up, whatever has become of
 // whoever wanted it.
@@ -81,7 +82,7 @@ func (p *pending) digest() string {
 // sendPart sends what the buffer holds, as the next part.
 func (p *pending) sendPart() error {
 	if len(p.parts) == maxParts {
-		return lodge.E(lodge.CodeTooLarge, fmt.Sprintf("The file has more than the %d MiB that can be stored; hand in a smaller one.", maxParts*(partSize>>20)))
+		return errTooLong
 	}
 	if p.id == "" {
 		err := p.s.try(p.ctx, requestLimit, func(ctx context.Context) (err error) {

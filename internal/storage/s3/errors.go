@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/messaging/handin"
 )
 
 // A Problem is what keeps a store from being used, for operators: what it is, and what
@@ -71,9 +72,6 @@ func passing(err error) bool {
 	if _, none := errors.AsType[*keyError](err); none {
 		return false
 	}
-	if _, known := errors.AsType[*lodge.Error](err); known || errors.Is(err, errNoRoom) {
-		return false
-	}
 	return !untrusted(err)
 }
 
@@ -85,13 +83,7 @@ func untrusted(err error) bool {
 	return certificate || authority || speaks || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// What people are told; operators find the Problem in the log.
-const (
-	unreachable = "What people hand in cannot be reached at the moment. Try again in a moment; tell your laboratory if it stays."
-	tooMany     = "Too many files are being handed in at once. Try again in a moment."
-)
-
-// explain returns what Files promise for an error: as it is when it says that a file
+// explain returns what Files promise for an error, with the Problem for the log: as it is when it says that a file
 // is not there or that the context has ended, else CodeUnavailable.
 func (s *Store) explain(ctx context.Context, err error) error {
 	if err == nil || notThere(err) {
@@ -103,10 +95,10 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	if _, done := errors.AsType[*lodge.Error](err); done {
 		return err
 	}
-	if errors.Is(err, errNoRoom) {
-		return lodge.Wrap(lodge.CodeUnavailable, tooMany, err)
+	if errors.Is(err, errNoRoom) || errors.Is(err, errTooLong) {
+		return handin.Unreachable(err)
 	}
-	return lodge.Wrap(lodge.CodeUnavailable, unreachable, s.problem(err))
+	return handin.Unreachable(s.problem(err))
 }
 
 // problem says what an error means here.
