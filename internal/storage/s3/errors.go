@@ -60,6 +60,9 @@ var passingCodes = []string{
 
 // passing reports whether another try may do without an error.
 func passing(err error) bool {
+	if _, tried := errors.AsType[*lodge.Error](err); tried {
+		return false
+	}
 	if answer, said := errors.AsType[minio.ErrorResponse](err); said {
 		switch answer.StatusCode {
 		case http.StatusNotImplemented, http.StatusInsufficientStorage:
