@@ -265,6 +265,15 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 		}
 	}
 
+	root := w.people["root"] // proves it in another tab, and sends again what the page kept
+	asked := root.do("POST", "/admin/roles", url.Values{"role": {"viewer"}, "scope": {"group:physics-1"}, "subject": {"dev:ada"}, "name": {"ada-looks"}}, ourPage)
+	if at := root.confirm("/login/dev?fresh=true&return=%2Fsigned-in", "root"); at != w.url+"/signed-in" {
+		t.Errorf("proved it and ended up at %s", at)
+	}
+	if got := root.do("POST", "/admin/roles", wouldSend(string(asked.body), "/admin/roles"), ourPage); got.status != 303 || got.header.Get("Location") != "/admin/roles?done=given" {
+		t.Errorf("sent again: %d to %s", got.status, got.header.Get("Location"))
+	}
+
 	w.clock.pass(time.Hour)
 	for _, c := range w.cases {
 		if c.who == "" {
@@ -309,7 +318,7 @@ func (unreachable) Get(context.Context, lodge.Tenant, []sessions.ID) (map[sessio
 func (w *formWorld) withoutSessions() func(formCase) answer {
 	parts := w.parts
 	parts.Sessions = sessions.NewManager(unreachable{}, nil, sessions.NewLocalSignals(), w.clock, sessions.Options{Logger: parts.Log})
-	parts.Topics = w.newTopics()
+	parts.Topics, parts.Desk = w.newTopics(), w.newDesk()
 	node, err := gateway.New(w.cfg, parts)
 	w.must(err)
 	at, err := url.Parse(w.url)

@@ -159,6 +159,9 @@ func (g *Gateway) problemPage(w http.ResponseWriter, r *http.Request, f failure)
 			view.Layout = g.layout(r, title, "", &s)
 		}
 	}
+	if view.Held != nil {
+		view.Layout.SignIn = view.Held.SignIn
+	}
 	if err := g.pages.Render(w, f.status, web.PageProblem, view); err != nil {
 		g.log.ErrorContext(r.Context(), "render problem", "err", err)
 	}

@@ -12,6 +12,7 @@ type Layout struct {
 	Person  *Person   // nil when nobody is signed in
 	Flash   string    // what the step before this page achieved, once
 	Problem *Problem  // what was wrong with the form sent; shown above it
+	SignIn  string    // where to sign in without leaving the page; empty where that may be left
 	Filled  *Filled   // that form, if it is shown again
 	Now     time.Time // the server's clock
 	Unread  int       // messages not read yet

@@ -104,6 +104,57 @@ test('a role is given, explained and taken away', async () => {
   await Promise.all([ada, root].map((one) => one.leave()))
 })
 
+test('a form that was sent when the login had ended is kept, and sent again', async () => {
+  const [root, ada, grace] = await Promise.all([arrive('root'), arrive('ada'), arrive('grace')])
+  const {page} = root
+  root.excuse(/status of (401|422)/)
+  await root.goto('/admin/roles')
+  await page.getByTestId('role-role').selectOption('viewer')
+  await page.getByTestId('role-scope').fill('group:nobody')
+  await page.getByTestId('role-subject').fill('dev:ada')
+  await page.locator('input[name=name]').fill('ada-looks')
+  await root.context.clearCookies()
+  await page.getByTestId('give-role').click()
+  await page.getByTestId('status').filter({hasText: '401'}).waitFor()
+  await page.getByTestId('held-typed').locator('summary').click()
+  await page.getByTestId('typed').filter({hasText: 'ada-looks'}).waitFor()
+  await keep(page, 'form-held', {fullPage: true})
+
+  const elsewhere = async (one, fullName) => {
+    const [tab] = await Promise.all([one.context.waitForEvent('page'), one.page.getByTestId('sign-in-elsewhere').click()])
+    await tab.getByTestId('issuer-dev').click()
+    await tab.getByRole('button', {name: fullName}).click()
+    await tab.getByTestId('signed-in').waitFor()
+    await tab.close()
+  }
+  await elsewhere(root, 'Root Admin')
+
+  // A rule refuses it: the page of roles has it as it was. Mended, it holds.
+  await page.getByTestId('send-again').click()
+  await page.getByTestId('problem').waitFor()
+  assert.equal(await page.getByTestId('role-role').inputValue(), 'viewer')
+  assert.equal(await page.locator('input[name=name]').inputValue(), 'ada-looks')
+  await page.getByTestId('role-scope').fill('group:physics-1')
+  await page.getByTestId('give-role').click()
+  await page.getByTestId('flash').waitFor()
+  await page.getByTestId('role').filter({hasText: 'ada-looks'}).filter({hasText: 'group:physics-1'}).waitFor()
+
+  // What a script sends stays where it is.
+  ada.excuse(/status of 401/)
+  const {id} = await grace.api('POST', '/api/v1/surveys', {to: 'group:physics-1', title: 'Still there?', questions: [{id: 'q1', kind: 'text', text: 'Well?'}]})
+  await ada.goto(`/surveys/${id}`)
+  await ada.live()
+  await ada.page.getByRole('textbox').fill('Typed before.')
+  await ada.context.clearCookies()
+  await ada.page.getByTestId('survey-submit').click()
+  await elsewhere(ada, 'Ada Lovelace')
+  assert.equal(await ada.page.getByRole('textbox').inputValue(), 'Typed before.')
+  await ada.page.getByTestId('survey-submit').click()
+  await ada.page.getByTestId('survey-done').waitFor()
+  assert.deepEqual([root, ada, grace].flatMap((one) => one.faults), [])
+  await Promise.all([root, ada, grace].map((one) => one.leave()))
+})
+
 test('a student joins by a link, and a leaked link is replaced', async () => {
   const grace = await arrive('grace')
   const {page} = grace

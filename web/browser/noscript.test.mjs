@@ -112,3 +112,48 @@ test('a student without JavaScript', async () => {
   await page.getByRole('heading', {name: 'Come in.'}).waitFor()
   assert.deepEqual([ada, grace, visitor].flatMap((one) => one.faults), [])
 })
+
+test('what is typed outlives the login without JavaScript', async () => {
+  const ada = await Someone.arrive(browser, demo.url, {name: 'ada', javaScriptEnabled: false})
+  const grace = await Someone.arrive(browser, demo.url, {name: 'grace', javaScriptEnabled: false})
+  for (const one of [ada, grace]) {
+    one.excuse(/status of 401/)
+    await one.context.request.get(`/login/dev?login_hint=${one.name}`)
+  }
+  const elsewhere = async (one, fullName) => {
+    const [tab] = await Promise.all([one.context.waitForEvent('page'), one.page.getByTestId('sign-in-elsewhere').click()])
+    await tab.getByTestId('issuer-dev').click()
+    await tab.getByRole('button', {name: fullName}).click()
+    await tab.getByTestId('signed-in').waitFor()
+    await tab.close()
+  }
+
+  // Her login ends while she answers a survey.
+  const {id} = await grace.api('POST', '/api/v1/surveys', {
+    to: 'group:physics-1', title: 'Still there?',
+    questions: [{id: 'q1', kind: 'multiple', text: 'What did you see?', options: ['Angle', 'Picture']}, {id: 'q2', kind: 'text', text: 'What else?'}],
+  })
+  await ada.goto(`/surveys/${id}`)
+  for (const seen of ['Angle', 'Picture']) await ada.page.getByLabel(seen).check()
+  await ada.page.getByRole('textbox').fill('Two lines,\n  "quoted" & <odd>.')
+  await ada.context.clearCookies()
+  await ada.page.getByTestId('survey-submit').click()
+  await elsewhere(ada, 'Ada Lovelace')
+  await ada.page.getByTestId('send-again').click()
+  await ada.page.getByTestId('survey-done').waitFor()
+  assert.ok(await ada.page.getByLabel('Angle').isChecked() && await ada.page.getByLabel('Picture').isChecked())
+  assert.equal(await ada.page.getByRole('textbox').inputValue(), 'Two lines,\n  "quoted" & <odd>.')
+
+  // Who was away goes on with one step, which carries the form along. Nobody waits for
+  // an hour here: the page of a login that ended is given the step of one left alone.
+  await grace.goto('/teach')
+  await grace.page.locator('[name=text]').first().fill('Typed before lunch.')
+  await grace.context.clearCookies()
+  await grace.page.getByTestId('notice-send').click()
+  await elsewhere(grace, 'Grace Hopper')
+  await grace.page.getByTestId('held').evaluate((form) => form.setAttribute('action', '/continue?to=%2Fteach%2Fnotices'))
+  await grace.page.getByTestId('send-again').click()
+  await grace.page.getByTestId('flash').filter({hasText: 'Sent.'}).waitFor()
+  await grace.page.getByTestId('sent').filter({hasText: 'Typed before lunch.'}).waitFor()
+  assert.deepEqual([ada, grace].flatMap((one) => one.faults), [])
+})

@@ -2,7 +2,7 @@
 // in this browser until all is in, and goes on by itself after a lost network. The key
 // in the form makes one piece of work of it, however often it is sent.
 
-import {announce} from './connect.js'
+import {refuse} from './refused.js'
 import {t} from './words.js'
 
 /** keepHandIn looks after the form that hands work in. */
@@ -48,7 +48,7 @@ export function keepHandIn(form) {
       if (request.status === 201) {
         localStorage.removeItem(draft)
         location.assign(`/handins/${form.dataset.handin}?done=handed-in`)
-      } else stop(answer.detail ?? t('Your work could not be handed in; try again in a moment.'))
+      } else stop(answer.detail ?? t('Your work could not be handed in; try again in a moment.'), request.status === 401)
     })
     request.addEventListener('error', () => {
       unsent = true
@@ -65,11 +65,9 @@ export function keepHandIn(form) {
     figure.textContent = part < 1 ? t('{n} % has arrived', {n: Math.floor(part * 100)}) : t('All has arrived; it is being checked and stored.')
   }
 
-  function stop(why) {
+  function stop(why, signIn) {
     under.hidden = true
     button.disabled = false
-    wrong.textContent = why
-    wrong.hidden = false
-    announce(why)
+    refuse(wrong, why, signIn)
   }
 }

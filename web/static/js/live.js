@@ -99,9 +99,13 @@ export function morph(element, source) {
   }
   while (at) {
     const next = at.nextSibling
-    at.remove()
+    if (!typedIn(at)) at.remove()
     at = next
   }
 }
+
+// What somebody is typing stays until it is sent: the answer then says what became of
+// what it is about.
+const typedIn = (node) => [...node.querySelectorAll?.('textarea, input:not([type=hidden], [type=checkbox], [type=radio])') ?? []].some((field) => field.value !== field.defaultValue)
 
 const key = (node) => node.dataset?.id || node.id

@@ -4,6 +4,7 @@
 
 import {call} from '../sdk/lodge.js'
 import {announce} from './connect.js'
+import {refuse} from './refused.js'
 import {t} from './words.js'
 
 const {person} = document.body.dataset
@@ -88,10 +89,10 @@ async function send(form) {
   } catch (refused) {
     // Without a code it was the network: what was typed is kept, and sent when that is back.
     form.toggleAttribute('data-unsent', !refused.code && !refused.final)
-    wrong.textContent = refused.code || refused.final
+    const why = refused.code || refused.final
       ? refused.message
       : t('Your answers could not be sent. They are kept in this browser and sent when the connection is back.')
-    wrong.hidden = false
+    refuse(wrong, why, refused.code === 401)
     button.disabled = false
   }
 }
