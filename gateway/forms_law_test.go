@@ -55,7 +55,11 @@ func templateForms(t *testing.T) []templateForm {
 	for _, name := range slices.Sorted(maps.Keys(trees)) {
 		defined := maps.Clone(shared)
 		maps.Copy(defined, trees[name])
-		for _, form := range formPattern.FindAllStringSubmatch(flat(defined, defined["layout"].Root, nil), -1) {
+		content := flat(defined, defined["content"].Root, nil)
+		if len(all) == 0 { // what surrounds every page is looked at once
+			content = flat(defined, defined["layout"].Root, nil)
+		}
+		for _, form := range formPattern.FindAllStringSubmatch(content, -1) {
 			if f := (templateForm{action: attribute(form[1], "action")}); attribute(form[1], "method") == "post" {
 				for _, field := range fieldPattern.FindAllStringSubmatch(form[2], -1) {
 					kind := attribute(field[2], "type")
@@ -120,11 +124,9 @@ var (
 
 // attribute is the value of an attribute of a tag.
 func attribute(tag, name string) string {
-	found := regexp.MustCompile(`(?s)\s` + name + `="([^"]*)"`).FindStringSubmatch(tag)
-	if found == nil {
-		return ""
-	}
-	return html.UnescapeString(found[1])
+	_, rest, _ := strings.Cut(tag, " "+name+`="`)
+	value, _, _ := strings.Cut(rest, `"`)
+	return html.UnescapeString(value)
 }
 
 // wouldSend is what the forms of a page with one of these addresses would send as they

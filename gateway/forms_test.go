@@ -183,9 +183,9 @@ func (w *formWorld) post(b *browser, c formCase) answer {
 	return b.do("POST", c.path(), body, headers...)
 }
 
-// TestEveryFormHasACase: whoever makes a form says here what happens to what was typed.
-func TestEveryFormHasACase(t *testing.T) {
-	w := newFormWorld(t)
+// complete looks whether there is a case for every form and field of the templates:
+// whoever makes one says here what happens to what was typed.
+func (w *formWorld) complete(t *testing.T) {
 	labels := web.FieldLabels()
 	shown := map[string]bool{}
 	for _, f := range templateForms(t) {
@@ -224,6 +224,7 @@ func keysOf(v url.Values) (out []string) {
 // and when the session store is down.
 func TestFormsKeepWhatWasTyped(t *testing.T) {
 	w := newFormWorld(t)
+	w.complete(t)
 	for _, c := range w.cases {
 		if c.status != 0 && c.who != "" {
 			w.kept(c, w.post(w.people[c.who], c), c.status, c.says)
