@@ -25,7 +25,7 @@ test: setup ## all tests: Go with the race detector, then the journey in Chromiu
 	$(MAKE) browser
 
 # What needs servers that are killed and failed over, and takes its time, is left to `make test`.
-SLOW := internal/(storage/(redis|postgres|jetstream)|hubnode)$$|idp/oidcprovider
+SLOW := internal/(storage/(redis|postgres|jetstream|s3)|hubnode)$$|idp/oidcprovider
 
 check: ## the inner loop, under two minutes: vet, and the tests that wait for no failover, without the race detector
 	go vet ./...

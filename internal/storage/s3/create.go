@@ -111,7 +111,7 @@ func (p *pending) sendPart() error {
 
 // Commit implements handin.Pending.
 func (p *pending) Commit() error {
-	if p.err != nil {
+	if p.err != nil || p.done {
 		return p.err
 	}
 	if p.err = p.ctx.Err(); p.err != nil {

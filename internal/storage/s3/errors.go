@@ -121,6 +121,8 @@ func (s *Store) problem(err error) *Problem {
 		return p
 	}
 	switch code := answer.Code; {
+	case answer.XMLName.Local == "" && answer.StatusCode >= 300 && answer.StatusCode < 500:
+		p.Says, p.Remedy, p.Lasting = s.place.Host+" answers in another way than an object store", "see what stands before it, or mend the host in handin_s3", false
 	case code == minio.NoSuchBucket:
 		p.Says, p.Remedy = fmt.Sprintf("there is no bucket %q", s.place.Bucket), "make it, or mend its name in handin_s3"
 	case code == minio.InvalidAccessKeyID, code == "XAdminUserNotFound", code == minio.SignatureDoesNotMatch, code == "InvalidToken", code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidSecurity":
@@ -138,8 +140,6 @@ func (s *Store) problem(err error) *Problem {
 		p.Says, p.Remedy = "the key may not do this", "give it the rights that the operators' guide lists, for this bucket and prefix"
 	case answer.StatusCode >= 500, slices.Contains(passingCodes, code), answer.StatusCode == http.StatusTooManyRequests:
 		p.Says, p.Remedy, p.Lasting = "it does not serve at the moment", "see how it is", false
-	case answer.XMLName.Local == "":
-		p.Says, p.Remedy, p.Lasting = s.place.Host+" answers in another way than an object store", "see what stands before it, or mend the host in handin_s3", false
 	default:
 		p.Says, p.Remedy, p.Lasting = "it refuses", "see what it says", false
 	}

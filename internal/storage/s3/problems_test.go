@@ -50,20 +50,20 @@ func TestProblemsOfARealStore(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
 	for name, tt := range map[string]struct {
-		url           string
-		key           func() (s3.Key, error)
-		says, remedy  string
-		lasting, fine bool
+		url          string
+		key          func() (s3.Key, error)
+		says, remedy string
+		lasting      bool
 	}{
-		"a key nobody knows":             {plain.URL(), func() (s3.Key, error) { return s3.Key{ID: "NOBODY", Secret: s3test.SecretKey}, nil }, "does not take the key", "handin_s3_key_file", true, false},
-		"a wrong secret":                 {plain.URL(), func() (s3.Key, error) { return s3.Key{ID: s3test.KeyID, Secret: "wrong"}, nil }, "does not take the key", "handin_s3_key_file", true, false},
-		"no key":                         {plain.URL(), func() (s3.Key, error) { return s3.Key{}, errors.New("no such file") }, "no key", "handin_s3_key_file", true, false},
-		"no bucket":                      {strings.Replace(plain.URL(), s3test.Bucket, "other-bucket", 1), key, `no bucket "other-bucket"`, "handin_s3", true, false},
-		"nobody there":                   {dead.URL(), key, "does not answer", "see whether it runs", false, false},
-		"a web server":                   {web.URL + "/bucket", key, "", "handin_s3", true, false},
-		"an authority that nobody knows": {secure.URL(), key, "no certificate that can be trusted", "handin_s3_ca_file", true, false},
-		"no TLS":                         {strings.Replace(plain.URL(), "http:", "https:", 1), key, "no certificate", "", true, false},
-		"TLS, and plain is sent":         {strings.Replace(secure.URL(), "https:", "http:", 1), key, "", "", false, false},
+		"a key nobody knows":             {plain.URL(), func() (s3.Key, error) { return s3.Key{ID: "NOBODY", Secret: s3test.SecretKey}, nil }, "does not take the key", "handin_s3_key_file", true},
+		"a wrong secret":                 {plain.URL(), func() (s3.Key, error) { return s3.Key{ID: s3test.KeyID, Secret: "wrong"}, nil }, "does not take the key", "handin_s3_key_file", true},
+		"no key":                         {plain.URL(), func() (s3.Key, error) { return s3.Key{}, errors.New("no such file") }, "no key", "handin_s3_key_file", true},
+		"no bucket":                      {strings.Replace(plain.URL(), s3test.Bucket, "other-bucket", 1), key, `no bucket "other-bucket"`, "handin_s3", true},
+		"nobody there":                   {dead.URL(), key, "does not answer", "see whether it runs", false},
+		"a web server":                   {web.URL + "/bucket", key, "in another way", "handin_s3", false},
+		"an authority that nobody knows": {secure.URL(), key, "no certificate that can be trusted", "handin_s3_ca_file", true},
+		"no TLS":                         {strings.Replace(plain.URL(), "http:", "https:", 1), key, "no certificate", "", true},
+		"TLS, and plain is sent":         {strings.Replace(secure.URL(), "https:", "http:", 1), key, "", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

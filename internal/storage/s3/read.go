@@ -64,7 +64,11 @@ func (s *Store) List(ctx context.Context, folder string) iter.Seq2[string, error
 		}
 		// In this order, what is completed meanwhile is seen at least once.
 		for upload, err := range s.uploads(ctx, under) {
-			if !yield(strings.TrimPrefix(upload.Key, s.place.Prefix)+handin.PartSuffix, err) || err != nil {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if !yield(strings.TrimPrefix(upload.Key, s.place.Prefix)+handin.PartSuffix, nil) {
 				return
 			}
 		}
@@ -104,7 +108,7 @@ func (s *Store) objects(ctx context.Context, begin string) iter.Seq2[string, err
 }
 
 // uploads yields the multipart uploads whose keys begin with a text. After an error it
-// ends.
+// ends. MinIO knows them by their whole keys alone, and ends them itself after a day.
 func (s *Store) uploads(ctx context.Context, begin string) iter.Seq2[minio.ObjectMultipartInfo, error] {
 	return func(yield func(minio.ObjectMultipartInfo, error) bool) {
 		var page minio.ListMultipartUploadsResult

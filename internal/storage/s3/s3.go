@@ -47,7 +47,7 @@ const (
 	requestLimit = 30 * time.Second
 	partLimit    = 2 * time.Minute
 	// defaultStall is how long a connection may be silent.
-	defaultStall = 20 * time.Second
+	defaultStall = 30 * time.Second
 )
 
 // Config says where the bucket is, and by what right.
@@ -63,7 +63,7 @@ type Config struct {
 	Key func() (Key, error)
 	// Authorities are what the store's certificate is verified by; nil: the system's.
 	Authorities *x509.CertPool
-	// Stall is how long a connection may be silent; 0: 20 s.
+	// Stall is how long a connection may be silent; 0: 30 s.
 	Stall time.Duration
 }
 
