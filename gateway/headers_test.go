@@ -39,6 +39,13 @@ func TestSec44_Headers(t *testing.T) {
 			t.Errorf("%s: %v", path, got.header)
 		}
 	}
+	// A picture can be opened as a document; modules and stylesheets cannot.
+	for path, policy := range map[string]bool{"/static/icon.svg": true, "/static/js/app.js": false, "/static/css/lodge.css": false} {
+		got := ada.do("GET", path, nil)
+		if got.header.Get("X-Content-Type-Options") != "nosniff" || (got.header.Get("Content-Security-Policy") != "") != policy {
+			t.Errorf("%s: %v", path, got.header)
+		}
+	}
 	if got := ada.do("GET", "/healthz", nil, pair{"Host", "10.0.0.1:8080"}); got.status != 200 {
 		t.Errorf("a probe by address: %d", got.status)
 	}

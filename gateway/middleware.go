@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -134,6 +135,19 @@ func (g *Gateway) protect(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		if strings.HasPrefix(g.cfg.PublicURL, "https:") {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// noDocument takes off modules and stylesheets what browsers heed on documents alone:
+// a page has a dozen of them, and these headers are longer than some.
+func noDocument(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kind := path.Ext(r.URL.Path); kind == ".js" || kind == ".css" {
+			for _, name := range []string{"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Permissions-Policy"} {
+				w.Header().Del(name)
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

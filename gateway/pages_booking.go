@@ -243,6 +243,10 @@ func (g *Gateway) cancelForm(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, "/bookings/"+b.ID, "cancelled")
 }
 
+// launchMessages are shown beside an experiment; /messages has all. The page holds
+// codes, is not compressed for that, and stays light.
+const launchMessages = 10
+
 // launchPage frames the experiment's UI from its own origin. A reload mints a
 // fresh code with the booking's end as it is now, so that a UI which reads both
 // from its address survives an extension.
@@ -252,7 +256,7 @@ func (g *Gateway) launchPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := web.Launch{Layout: g.layout(r, "", web.PageLaunch, &s)}
-	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, view.Say, 20); err != nil {
+	if view.Messages, view.Resume, err = g.webMessages(r.Context(), s, view.Say, launchMessages); err != nil {
 		return err
 	}
 	shown, err := g.bookingViewFor(r.Context(), b, s)

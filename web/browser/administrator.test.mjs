@@ -192,3 +192,64 @@ test('a page that was off-line comes back with what it missed', async () => {
   assert.ok(await page.evaluate(() => window.same), 'the page was loaded again')
   assert.deepEqual([ada, grace].flatMap((one) => one.faults), [])
 })
+
+test('registers, results, rigs, who is there and what is free: each comes back with what it missed', async () => {
+  const [root, ada, grace, linus, soren] = await Promise.all(['root', 'ada', 'grace', 'linus', 'soren'].map((name) => arrive(name)))
+  const questions = [{id: 'q1', kind: 'single', text: 'Did it obey?', options: ['Yes', 'No']}]
+  const survey = await grace.api('POST', '/api/v1/surveys', {to: 'all', title: 'How was it?', questions})
+  const register = await grace.api('POST', '/api/v1/registers', {title: 'This hour', group: 'physics-1'})
+  const lines = []
+  let down = false
+  for (const one of [root, ada]) {
+    await one.context.routeWebSocket(/\/messages\/ws/, (socket) => {
+      lines.push(socket)
+      if (down) socket.close()
+      else socket.connectToServer()
+    })
+  }
+  const tab = async (path, one = root) => {
+    const page = await one.context.newPage()
+    await page.goto(path)
+    await one.live(page)
+    await page.evaluate(() => { window.same = true })
+    return page
+  }
+  const marks = await tab(`/teach/registers/${register.id}`)
+  const results = await tab(`/teach/surveys/${survey.id}`)
+  const rigs = await tab('/rigs')
+  const teach = await tab('/teach')
+  const book = await tab('/book?group=physics-1', ada)
+  const tabs = [marks, results, rigs, teach, book]
+  const free = () => book.locator('#calendar .week').filter({hasText: 'Pendulum 1'}).locator('.ribbon-free').count()
+  const was = await free()
+  assert.ok(was > 0, 'the calendar shows nothing')
+  const present = teach.getByTestId('present-person').filter({hasText: 'Søren Ó Briain'})
+  await present.waitFor({state: 'detached'})
+
+  down = true
+  for (const one of [root, ada]) await one.context.setOffline(true)
+  await Promise.all(lines.map((line) => line.close()))
+  for (const page of tabs) await page.locator('#connection[data-state=waiting]').waitFor()
+  await soren.api('POST', `/api/v1/surveys/${survey.id}/answers`, {answers: {q1: {options: [0]}}})
+  await soren.api('POST', `/api/v1/registers/${register.id}/marks`)
+  await linus.api('PUT', '/api/v1/admin/experiments/pend00/state', {online: false, reason: 'While nobody looked.'})
+  const noon = new Date(Date.now() + 24 * 3600000).toISOString().replace(/T.*/, 'T12:00:00Z')
+  await soren.api('POST', '/api/v1/bookings', {group: 'physics-1', slot: 'pend01-physics-1', seconds: 1800, start: noon})
+  await soren.goto('/messages')
+  await soren.live()
+
+  down = false
+  for (const one of [root, ada]) await one.context.setOffline(false)
+  await marks.getByTestId('register-row').filter({hasText: 'Søren Ó Briain'}).filter({hasText: 'confirmed'}).waitFor()
+  await eventually('his answer', async () => await results.getByTestId('answered').textContent() === '1')
+  await rigs.getByTestId('rig').filter({hasText: 'While nobody looked.'}).waitFor()
+  await present.waitFor()
+  await eventually('his booking in the calendar', async () => await free() > was)
+  for (const page of tabs) {
+    await root.live(page)
+    assert.ok(await page.evaluate(() => window.same), `${page.url()} was loaded again`)
+  }
+  await linus.api('PUT', '/api/v1/admin/experiments/pend00/state', {online: true})
+  assert.deepEqual([root, ada, grace, linus, soren].flatMap((one) => one.faults), [])
+  await Promise.all([root, ada, grace, linus, soren].map((one) => one.leave()))
+})

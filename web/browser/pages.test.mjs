@@ -2,28 +2,24 @@
 // objects to, nothing wider than the screen, and a screenshot to look at.
 
 import assert from 'node:assert/strict'
-import {readFile} from 'node:fs/promises'
+import {readFile, readdir} from 'node:fs/promises'
 import {createRequire} from 'node:module'
 import {after, before, test} from 'node:test'
 import {Demo} from './lodge.mjs'
-import {Someone, desk, keep, launch, phone} from './people.mjs'
+import {everyone, pages, seed} from './every.mjs'
+import {desk, keep, launch, phone} from './people.mjs'
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 
-let demo, browser
-const people = {}
-const at = {} // addresses of what was seeded
+let demo, browser, people, at // addresses of what was seeded
 
 before(async () => {
   demo = await Demo.start()
   browser = await launch()
-  for (const name of ['ada', 'grace', 'linus', 'root', 'visitor', 'soren']) {
-    // axe is put into the page by script, which its policy rightly forbids.
-    people[name] = await Someone.arrive(browser, demo.url, {name, bypassCSP: true, hasTouch: false})
-    if (name !== 'visitor' && name !== 'soren') await people[name].context.request.get(`/login/dev?login_hint=${name}`)
-  }
-  await seed()
+  // axe is put into the page by script, which its policy rightly forbids.
+  people = await everyone(browser, demo.url, {bypassCSP: true, hasTouch: false})
+  at = await seed(demo, people)
 })
 
 after(async () => {
@@ -31,135 +27,37 @@ after(async () => {
   await demo?.stop()
 })
 
-async function seed() {
-  const {ada, grace, soren} = people
-  const book = (group, slot, seconds, start) => ada.api('POST', '/api/v1/bookings', {group, slot, seconds, start})
-  const later = (hours) => new Date(Date.now() + hours * 3600000).toISOString()
-  const live = await book('physics-1', 'pend00-physics-1', 600)
-  const coming = await book('physics-1', 'pend01-physics-1', 1800, later(26))
-  const cancelled = await book('physics-1', 'pend00-physics-1', 600, later(50))
-  await grace.api('DELETE', `/api/v1/bookings/${cancelled.id}`, {reason: 'The building is closed that day.'})
-  Object.assign(at, {live: live.id, coming: coming.id, cancelled: cancelled.id})
-  const me = await ada.api('GET', '/api/v1/me')
-  for (const [to, text, priority, title] of [
-    ['all', 'Welcome to the laboratory. The porter is in from nine to five.', 'info'],
-    ['group:physics-1', 'Bring your notes on the damped oscillator:\nwe compare them at noon.', 'info', 'Before the tutorial'],
-    ['experiment:pend00', 'Stop the motor: somebody is working near the pendulum.', 'safety', 'Stop now'],
-    [`user:${me.person}`, 'Your last report was excellent. Please come and see me.', 'important'],
-  ]) await grace.api('POST', '/api/v1/messages', {to, text, priority, title})
-  const questions = [
-    {id: 'q1', kind: 'single', text: 'Did the pendulum obey?', options: ['Yes', 'No'], required: true},
-    {id: 'q2', kind: 'multiple', text: 'What did you look at?', options: ['Angle', 'Picture', 'Time left']},
-    {id: 'q3', kind: 'scale', text: 'How hard was it?', max: 5},
-    {id: 'q4', kind: 'text', text: 'What should change?'},
-  ]
-  const done = await grace.api('POST', '/api/v1/surveys', {to: 'group:physics-1', title: 'First impressions', questions})
-  await ada.api('POST', `/api/v1/surveys/${done.id}/answers`, {
-    answers: {q1: {options: [0]}, q2: {options: [0, 1]}, q3: {number: 4}, q4: {text: 'More drive.'}},
-  })
-  at.survey = (await grace.api('POST', '/api/v1/surveys', {to: 'experiment:pend00', title: 'How was it?', questions})).id
-  const closed = await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, lecture', group: 'physics-1'})
-  await ada.api('POST', `/api/v1/registers/${closed.id}/marks`)
-  await grace.api('POST', `/api/v1/registers/${closed.id}/close`)
-  at.closed = closed.id
-  at.register = (await grace.api('POST', '/api/v1/registers', {title: 'Physics 1, laboratory', group: 'physics-1', room: true})).id
-  at.handin = (await grace.api('POST', '/api/v1/handins', {
-    to: 'group:physics-1', title: 'Report on damping', instructions: 'Two pages and your readings as CSV.', deadline: later(72), late: 'accept', points: 10,
-  })).id
-  await soren.goto('/lookup')
-  await soren.page.getByTestId('lookup-surname').fill('Ó Briain')
-  await soren.page.getByTestId('lookup-reference').fill(await demo.reference())
-  await soren.page.getByTestId('lookup-submit').click()
-  await soren.page.getByTestId('launch').waitFor()
-  const found = (await people.root.api('GET', '/api/v1/admin/persons')).persons
-  const id = (name) => found.find((person) => person.name.startsWith(name)).id
-  at.merge = `/admin/persons/${id('Søren')}/merge?into=${id('Ada')}`
-  at.soren = new URL(soren.page.url()).pathname
-  const {uis: [ui]} = await ada.api('POST', `/api/v1/bookings/${live.id}/activity`)
-  const {origin, search} = new URL(ui.url)
-  Object.assign(at, {conformance: `${origin}/sdk/conformance.html`, streams: search.slice(1)})
-}
-
-const open = (details) => async (page) => {
-  for (const summary of await page.locator(details).locator('> summary').all()) await summary.click()
-}
-
-const swings = async (page) => {
-  const ui = page.frameLocator('[data-testid=experiment-ui]')
-  await ui.getByTestId('kick').click()
-  await ui.getByTestId('angle').filter({hasText: /[1-9]\d\.\d°/}).waitFor()
-}
-
-// [name of the screenshots, whose page, its address, what is done there first]
-const pages = [
-  ['home', 'ada', () => '/'],
-  ['home-visitor', 'visitor', () => '/'],
-  ['login', 'visitor', () => '/login?return=%2Fbook'],
-  ['issuer', 'visitor', () => '/login/dev'],
-  ['lookup', 'visitor', () => '/lookup'],
-  ['lookup-missed', 'visitor', () => '/lookup', async (page) => {
-    await page.getByTestId('lookup-surname').fill('Byron')
-    await page.getByTestId('lookup-reference').fill('BBBBBB')
-    await page.getByTestId('lookup-submit').click()
-    await page.getByTestId('problem').waitFor()
-  }],
-  ['book', 'ada', () => '/book?group=everyone'],
-  ['book-by-time', 'ada', () => '/book?group=everyone&by=time'],
-  ['privacy', 'ada', () => '/privacy', open('.ask')],
-  ['booking', 'ada', () => `/bookings/${at.live}`, open('.ask')],
-  ['booking-coming', 'ada', () => `/bookings/${at.coming}`],
-  ['booking-cancelled', 'ada', () => `/bookings/${at.cancelled}`],
-  ['booking-reference', 'soren', () => at.soren],
-  ['launch', 'ada', () => `/launch/${at.live}`, swings],
-  ['launch-coming', 'ada', () => `/launch/${at.coming}`],
-  ['launch-cancelled', 'ada', () => `/launch/${at.cancelled}`],
-  ['partners', 'ada', () => `/bookings/${at.live}/partners`],
-  ['waits', 'ada', () => '/waits'],
-  ['mail', 'ada', () => '/mail'],
-  ['join', 'ada', () => '/join'],
-  ['join-visitor', 'visitor', () => '/join'],
-  ['handin', 'ada', () => `/handins/${at.handin}`],
-  ['messages', 'ada', () => '/messages'],
-  ['sdk', 'visitor', () => '/sdk/'],
-  ['conformance', 'visitor', () => at.conformance],
-  ['conformance-open', 'visitor', () => `${at.conformance}?${at.streams}`, async (page) => {
-    await page.getByTestId('count-lodge.caught-up').filter({hasText: '1'}).waitFor()
-    await page.getByTestId('ui-message').first().waitFor()
-    await page.getByTestId('stop').click()
-  }],
-  ['survey', 'ada', () => `/surveys/${at.survey}`],
-  ['attendance', 'ada', () => '/attendance'],
-  ['sessions', 'ada', () => '/sessions'],
-  ['identities', 'ada', () => '/identities'],
-  ['teach', 'grace', () => '/teach'],
-  ['teach-open', 'grace', () => '/teach', open('.compose, .ask, .receipts')],
-  ['teach-book', 'grace', () => '/teach/book'],
-  ['registers', 'grace', () => '/teach/registers'],
-  ['register', 'grace', () => `/teach/registers/${at.register}`],
-  ['register-closed', 'grace', () => `/teach/registers/${at.closed}`],
-  ['register-screen', 'grace', () => `/teach/registers/${at.register}/screen`],
-  ['teach-handins', 'grace', () => '/teach/handins'],
-  ['teach-handin', 'grace', () => `/teach/handins/${at.handin}`],
-  ['group', 'grace', () => '/groups/physics-1'],
-  ['member', 'ada', () => '/groups/physics-1'],
-  ['rigs', 'linus', () => '/rigs', open('.ask')],
-  ['admin', 'root', () => '/admin'],
-  ['admin-end', 'root', () => '/admin/end?kind=login'],
-  ['audit', 'root', () => '/admin/audit'],
-  ['providers', 'root', () => '/admin/providers'],
-  ['system', 'root', () => '/admin/system'],
-  ['catalogue', 'root', () => '/admin/catalogue'],
-  ['roles', 'root', () => '/admin/roles'],
-  ['people', 'root', () => '/admin/persons'],
-  ['merge', 'root', () => at.merge],
-  ['not-there', 'ada', () => '/bookings/none'],
-]
+// What is routed, and what is drawn, is looked at below: a page that comes has to have its case.
+test('each page has its case', async () => {
+  const source = new URL('../../', import.meta.url)
+  const files = (await readdir(new URL('gateway/', source))).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))
+  const gateway = (await Promise.all(files.map((name) => readFile(new URL(`gateway/${name}`, source), 'utf8')))).join('\n')
+  const named = (expression) => expression.split('+').map((part) => {
+    const name = part.trim()
+    if (name.startsWith('"')) return JSON.parse(name)
+    return new RegExp(`\\b${name}\\s*= "([^"]*)"`).exec(gateway)[1]
+  }).join('')
+  const routes = [...gateway.matchAll(/\br\.(?:With\([^)]*\)\.)?Get\(([^,]+), g\.page\(g\.(\w+)\)\)/g)].map(([, path]) => named(path))
+  assert.ok(routes.length > 40, `${routes.length} pages in the routes`)
+  // These lead to pages and are none.
+  const steps = ['/login/{idp}', '/callback/{idp}', '/signed-out', '/attendance/here/{id}']
+  const paths = pages.map(([, , address]) => new URL(address(at), demo.url).pathname)
+  const shows = (route) => {
+    const pattern = new RegExp(`^${route.replace(/\{\w+\}/g, '[^/]+')}$`)
+    return paths.some((path) => pattern.test(path))
+  }
+  assert.deepEqual(routes.filter((route) => !steps.includes(route) && !shows(route)), [], 'routes without a case')
+  assert.deepEqual(steps.filter((route) => !routes.includes(route)), [], 'steps that are no routes')
+  const templates = (await readdir(new URL('web/templates/', source))).filter((name) => name.endsWith('.html')).map((name) => name.slice(0, -5).replaceAll('_', '-'))
+  const names = pages.map(([name]) => name)
+  assert.deepEqual(templates.filter((template) => !names.some((name) => name === template || name.startsWith(`${template}-`))), [], 'templates without a case')
+})
 
 // Each person looks at one page after the other, all of them at once.
 test('pages', {concurrency: 3}, async (t) => {
   await Promise.all(Object.keys(people).map((who) => t.test(who, async (t) => {
     for (const [name, , address, prepare] of pages.filter((page) => page[1] === who)) {
-      await t.test(name, () => look(people[who], name, address(), prepare))
+      await t.test(name, () => look(people[who], name, address(at), prepare))
     }
   })))
 })
