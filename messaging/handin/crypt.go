@@ -107,8 +107,12 @@ type opener struct {
 
 func newOpener(r io.Reader, person []byte, name string) (*opener, error) {
 	head := make([]byte, len(magic)+saltSize)
-	if _, err := io.ReadFull(r, head); err != nil || !bytes.HasPrefix(head, []byte(magic)) {
-		return nil, errors.Join(errNotWhole, err)
+	_, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err // it may be whole: it could not be read
+	}
+	if err != nil || !bytes.HasPrefix(head, []byte(magic)) {
+		return nil, errNotWhole
 	}
 	aead, err := fileAEAD(person, head[len(magic):], name)
 	return &opener{r: bufio.NewReaderSize(r, chunkSize+tagSize), aead: aead, chunkBuf: make([]byte, chunkSize+tagSize)}, err

@@ -18,8 +18,9 @@ import (
 
 // WriteZip writes everything that was handed in: a folder a person, named surname
 // first, and manifest.csv. Whoever replaces their work meanwhile is left with what
-// could still be read, and the manifest says so. After an error what was written is
-// no whole archive, and must not look like one.
+// could still be read, and the manifest says so, as it does of a file that was damaged
+// where it is kept: beside what could be read of that lies NAME.not-whole. After an
+// error what was written is no whole archive, and must not look like one.
 func (d *Desk) WriteZip(ctx context.Context, tenant lodge.Tenant, id string, w io.Writer) error {
 	all, err := d.All(ctx, tenant, id)
 	if err != nil {
@@ -39,10 +40,17 @@ func (d *Desk) WriteZip(ctx context.Context, tenant lodge.Tenant, id string, w i
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				whole = "no: replaced meanwhile"
+			case errors.Is(err, errNotWhole):
+				whole = "no: damaged where it is kept"
 			case err != nil:
 				return err
 			default:
-				if err := add(out, folder+"/"+f.Name, one.At, r); err != nil {
+				err := add(out, folder+"/"+f.Name, one.At, r)
+				if errors.Is(err, errNotWhole) {
+					whole = "no: damaged where it is kept"
+					err = add(out, folder+"/"+f.Name+".not-whole", one.At, io.NopCloser(strings.NewReader("")))
+				}
+				if err != nil {
 					return err
 				}
 			}

@@ -268,6 +268,10 @@ func (u *Upload) Done(ctx context.Context) (Receipt, error) {
 	if _, err := u.d.keyOf(ctx, u.tenant, u.who.Person); err != nil {
 		return Receipt{}, err
 	}
+	merged, err := u.d.people(ctx, u.tenant)
+	if err != nil {
+		return Receipt{}, err
+	}
 	e, err := u.entry()
 	if err != nil {
 		return Receipt{}, err
@@ -279,7 +283,7 @@ func (u *Upload) Done(ctx context.Context) (Receipt, error) {
 		if u.repeats(s); u.given != nil {
 			return nil, nil
 		}
-		if err := u.accepts(s); err != nil {
+		if err := u.accepts(s, merged); err != nil {
 			return nil, err
 		}
 		if w := s.Work[u.who.Person]; w != nil {
@@ -308,11 +312,11 @@ func (u *Upload) Done(ctx context.Context) (Receipt, error) {
 }
 
 // accepts says why the work does not count; nil when it does.
-func (u *Upload) accepts(s *state) error {
+func (u *Upload) accepts(s *state, merged lodge.Merged) error {
 	if err := u.d.takes(s.view()); err != nil {
 		return err
 	}
-	if g := s.Grades[u.who.Person]; g != nil && !s.ReleasedAt.IsZero() {
+	if g := s.as(merged).Grades[merged.Of(u.who.Person)]; g != nil && !s.ReleasedAt.IsZero() {
 		return lodge.E(lodge.CodeConflict, "Your work is graded; it cannot be replaced any more.")
 	}
 	var have []string
