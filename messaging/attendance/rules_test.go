@@ -1,6 +1,7 @@
 package attendance
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -115,7 +116,7 @@ func TestMarksObeyTheirLaws(t *testing.T) {
 }
 
 // Whatever entries come, in whatever registers, folding them again gives the same,
-// and so does going on from half of them.
+// and so does going on from half of them, and each of them twice.
 func TestFoldIsTheSameEachTime(t *testing.T) {
 	kinds := []string{kindOpened, kindMarked, kindClosed, kindDropped, kindJoined, kindCorrected, kindPlanned, kindUnplanned, kindTold, "new"}
 	rapid.Check(t, func(t *rapid.T) {
@@ -134,11 +135,13 @@ func TestFoldIsTheSameEachTime(t *testing.T) {
 			items = append(items, messaging.Item{Body: m.Body})
 		}
 		codec := messaging.JSON[state]("x")
-		var whole, halved state
+		var whole, halved, twice state
+		cut := rapid.IntRange(0, len(items)).Draw(t, "snapshot")
 		for i, it := range items {
-			fold(&whole, it)
-			fold(&halved, it)
-			if i == len(items)/2 {
+			for _, s := range []*state{&whole, &halved, &twice, &twice} {
+				fold(s, it)
+			}
+			if i == cut {
 				data, err := codec.Marshal(&halved)
 				halved = state{}
 				if err == nil {
@@ -151,8 +154,9 @@ func TestFoldIsTheSameEachTime(t *testing.T) {
 		}
 		a, err := codec.Marshal(&whole)
 		b, err2 := codec.Marshal(&halved)
-		if err != nil || err2 != nil || string(a) != string(b) {
-			t.Fatalf("%s and %s (%v, %v)", a, b, err, err2)
+		c, err3 := codec.Marshal(&twice)
+		if errors.Join(err, err2, err3) != nil || string(a) != string(b) || string(a) != string(c) {
+			t.Fatalf("%s, through a snapshot %s, each twice %s (%v)", a, b, c, errors.Join(err, err2, err3))
 		}
 		for id, r := range whole.Registers {
 			if whole.Plans[id] != nil {

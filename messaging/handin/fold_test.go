@@ -167,3 +167,41 @@ func TestFoldKeepsTheLastWorkOfEach(t *testing.T) {
 		}
 	})
 }
+
+// The list of hand-ins, too, is the same through a snapshot anywhere and with each
+// entry twice.
+func TestTheListIsTheSameThroughSnapshotsAndRepeats(t *testing.T) {
+	kinds := rapid.SampledFrom([]string{kindOpened, kindOpened, kindClosed, kindAnnounced, kindDropped, "of-tomorrow"})
+	ids := rapid.SampledFrom([]string{"h", "i", ""})
+	codec := messaging.JSON[index]("handins/1")
+	rapid.Check(t, func(rt *rapid.T) {
+		var items []messaging.Item
+		for i := range rapid.IntRange(0, 30).Draw(rt, "entries") {
+			e := entry{Kind: kinds.Draw(rt, "kind"), HandIn: ids.Draw(rt, "hand-in"), At: time.Unix(int64(i+1), 0).UTC(), By: "a"}
+			if e.Kind == kindOpened {
+				e.Draft = &Draft{Title: fmt.Sprint("T", i)}
+			}
+			items = append(items, item(e))
+		}
+		cut := rapid.IntRange(0, len(items)).Draw(rt, "cut")
+		var whole, halved, twice index
+		for i, it := range items {
+			if i == cut {
+				data, err := codec.Marshal(&halved)
+				halved = index{}
+				if err == nil {
+					err = codec.Unmarshal(data, &halved)
+				}
+				if err != nil {
+					rt.Fatal(err)
+				}
+			}
+			for _, x := range []*index{&whole, &halved, &twice, &twice} {
+				foldIndex(x, it)
+			}
+		}
+		if a, b, c := written(rt, &whole), written(rt, &halved), written(rt, &twice); a != b || a != c {
+			rt.Fatalf("%s, through a snapshot %s, each twice %s", a, b, c)
+		}
+	})
+}

@@ -14,13 +14,15 @@ import (
 	"github.com/lodge-gateway/lodge/messaging"
 )
 
-// history draws the entries of a survey's topic, sensible and not.
-func history(rt *rapid.T) []messaging.Item {
+// history draws the entries of a survey's topic, sensible and not, of one of some
+// modes.
+func history(rt *rapid.T, modes ...Mode) []messaging.Item {
 	questions := lesson().Questions
-	kinds := rapid.SampledFrom([]string{kindOpened, kindAnswered, kindAnswered, kindAnswered, kindAnswered, kindIssued, kindClosed, "of-tomorrow", ""})
+	kinds := rapid.SampledFrom([]string{kindOpened, kindAnswered, kindAnswered, kindAnswered, kindAnswered, kindIssued, kindShow, kindReleased, kindClosed, "of-tomorrow", ""})
 	items := []messaging.Item{}
 	if rapid.Bool().Draw(rt, "well begun") {
-		items = append(items, item(entry{Kind: kindOpened, Survey: "s", At: time.Unix(1, 0).UTC(), To: "all", Title: "T", Questions: questions}))
+		items = append(items, item(entry{Kind: kindOpened, Survey: "s", At: time.Unix(1, 0).UTC(), To: "all", Title: "T", Questions: questions,
+			Mode: rapid.SampledFrom(modes).Draw(rt, "mode"), Small: rapid.IntRange(0, 3).Draw(rt, "small"), Pseudonyms: []byte("p")}))
 	}
 	for i := range rapid.IntRange(0, 30).Draw(rt, "entries") {
 		e := entry{
@@ -32,6 +34,8 @@ func history(rt *rapid.T) []messaging.Item {
 		switch e.Kind {
 		case kindOpened:
 			e.Title, e.Questions = fmt.Sprint("T", i), questions
+		case kindShow:
+			e.Text, e.Show = rapid.SampledFrom([]string{"", "why~0~0", "why~1~0"}).Draw(rt, "words"), rapid.Bool().Draw(rt, "show")
 		case kindIssued:
 			e.Blinded = []byte{byte(i)}
 		case kindAnswered:
@@ -74,7 +78,7 @@ func written(rt *rapid.T, v any) string {
 func TestFoldIsTheSameThroughSnapshotsAndUnknownEntries(t *testing.T) {
 	codec := messaging.JSON[state]("survey/3")
 	rapid.Check(t, func(rt *rapid.T) {
-		items := history(rt)
+		items := history(rt, "", Identified, Pseudonymous, Unlinkable)
 		want := written(rt, folded(items))
 		cut := rapid.IntRange(0, len(items)).Draw(rt, "cut")
 		data, err := codec.Marshal(folded(items[:cut]))
@@ -101,7 +105,7 @@ func TestFoldIsTheSameThroughSnapshotsAndUnknownEntries(t *testing.T) {
 // What comes twice, or after the end, changes nothing.
 func TestFoldTakesEachEntryOnceAndNoneAfterTheEnd(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		items := history(rt)
+		items := history(rt, "", Identified, Pseudonymous, Unlinkable)
 		want := folded(items)
 		twice := []messaging.Item{}
 		for _, it := range items {
@@ -113,8 +117,11 @@ func TestFoldTakesEachEntryOnceAndNoneAfterTheEnd(t *testing.T) {
 		if want.ClosedAt.IsZero() {
 			return
 		}
-		if got := folded(append(slices.Clone(items), history(rt)...)); written(rt, got) != written(rt, want) {
-			rt.Fatalf("after the end: %s, want %s", written(rt, got), written(rt, want))
+		// Words are looked at, and results released, also when it is closed.
+		later := folded(append(slices.Clone(items), history(rt, Identified)...))
+		later.Shown, later.ReleasedAt = want.Shown, want.ReleasedAt
+		if written(rt, later) != written(rt, want) {
+			rt.Fatalf("after the end: %s, want %s", written(rt, later), written(rt, want))
 		}
 	})
 }
@@ -123,7 +130,7 @@ func TestFoldTakesEachEntryOnceAndNoneAfterTheEnd(t *testing.T) {
 // tally adds up.
 func TestFoldCountsEachPersonOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		items := history(rt)
+		items := history(rt, "", Identified)
 		last := map[lodge.PersonID]entry{}
 		opened, closed := false, false
 		for _, it := range items {
@@ -204,6 +211,49 @@ func FuzzFold(f *testing.F) {
 		s.tally(ballotBox{})
 		if err := s.writeCSV(io.Discard, ballotBox{}); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// The list of surveys, too, is the same through a snapshot anywhere and with each entry
+// twice; and nothing on it is a draft and open at once, or ends when it has.
+func TestTheListIsTheSameThroughSnapshotsAndRepeats(t *testing.T) {
+	kinds := rapid.SampledFrom([]string{kindOpened, kindOpened, kindClosed, kindReleased, kindTold, kindEnding, kindDropped, kindDrafted, kindDrafted, kindUndrafted, "of-tomorrow"})
+	ids := rapid.SampledFrom([]string{"s", "r", ""})
+	codec := messaging.JSON[index]("surveys/2")
+	rapid.Check(t, func(rt *rapid.T) {
+		var items []messaging.Item
+		for i := range rapid.IntRange(0, 30).Draw(rt, "entries") {
+			e := entry{Kind: kinds.Draw(rt, "kind"), Survey: ids.Draw(rt, "survey"), At: time.Unix(int64(i+1), 0).UTC(), By: "a", Told: rapid.SampledFrom([]string{Opened, Closed}).Draw(rt, "told"), Answered: i}
+			if e.Kind == kindDrafted {
+				e.Draft = &Saved{Draft: Draft{ID: e.Survey, Title: "T"}, Rev: i}
+			}
+			items = append(items, item(e))
+		}
+		cut := rapid.IntRange(0, len(items)).Draw(rt, "cut")
+		var whole, halved, twice index
+		for i, it := range items {
+			if i == cut {
+				data, err := codec.Marshal(&halved)
+				halved = index{}
+				if err == nil {
+					err = codec.Unmarshal(data, &halved)
+				}
+				if err != nil {
+					rt.Fatal(err)
+				}
+			}
+			for _, x := range []*index{&whole, &halved, &twice, &twice} {
+				foldIndex(x, it)
+			}
+		}
+		if a, b, c := written(rt, &whole), written(rt, &halved), written(rt, &twice); a != b || a != c {
+			rt.Fatalf("%s, through a snapshot %s, each twice %s", a, b, c)
+		}
+		for id, s := range whole.Surveys {
+			if whole.Drafts[id] != nil || s.Ending && !s.open() {
+				rt.Fatalf("%s is %+v and %+v", id, s, whole.Drafts[id])
+			}
 		}
 	})
 }

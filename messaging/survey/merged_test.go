@@ -15,7 +15,7 @@ import (
 // folded, so that it can be taken apart again.
 func TestTheLaterAnswerOfTheMergedCounts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := folded(history(rt))
+		s := folded(history(rt, "", Identified))
 		before := written(rt, s)
 		m := lodge.Merged{}
 		for _, from := range []lodge.PersonID{"b", "c", "d"} {
