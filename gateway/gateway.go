@@ -226,13 +226,14 @@ type Gateway struct {
 	mailed   mailCounters
 	checks   []func(context.Context) error
 	tickets  *tickets
-	sends    *rates // by person
-	launches *rates // by booking
-	signIns  *rates // by address
-	openings *rates // by booking
-	services *rates // by service code
-	ballots  *rates // by address
-	guesses  *rates // of a register's codes, by register and person
+	sends    *rates        // by person
+	launches *rates        // by booking
+	signIns  *rates        // by address
+	openings *rates        // by booking
+	services *rates        // by service code
+	ballots  *rates        // by address
+	guesses  *rates        // of a register's codes, by register and person
+	refusals chan struct{} // a place for each large body of a refused request that is read
 
 	scheduled *schedules
 
@@ -259,7 +260,8 @@ func New(cfg Config, parts Parts) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, clock: parts.Clock, log: parts.Log, uiOrigins: map[string]bool{cfg.AssetsURL: true},
 		sessions: parts.Sessions, idp: parts.IdP, persons: parts.Persons, logouts: parts.Logouts, grants: parts.Grants, joins: parts.Joins, desk: parts.Desk, topics: parts.Topics, keys: parts.PersonKeys,
-		surveys: survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
+		refusals: make(chan struct{}, maxRefusedBodies),
+		surveys:  survey.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock), register: attendance.NewDesk(parts.Topics, parts.PersonKeys, parts.Clock),
 		pages: pages, states: parts.States, audit: parts.Audit, metrics: parts.Metrics, mail: parts.Mail, checks: parts.Checks, tickets: newTickets(parts.Clock), identities: newIdentities(), scheduled: newSchedules(parts.Topics), ready: make(chan struct{}),
 		sends:    newRates(parts.Clock, cfg.SendRate, "You are sending too much at once; wait a little."),
 		launches: newRates(parts.Clock, cfg.LaunchRate, "This booking was launched too often in the last minute; wait a little, and use the window that is open."),

@@ -25,6 +25,9 @@ const (
 	// maxHeldParts bounds the text of a held form with files, in bytes; any other form
 	// is bounded by Config.MaxBody.
 	maxHeldParts = 1 << 20
+	// maxRefusedBodies bounds how many large bodies of refused requests are read at once,
+	// for whoever sent them may be nobody we know. One more is cut off, unread.
+	maxRefusedBodies = 32
 	// signedInPath is where somebody ends up who signs in while another tab keeps
 	// their form.
 	signedInPath = "/signed-in"
@@ -108,6 +111,11 @@ func (g *Gateway) readParts(w http.ResponseWriter, r *http.Request) bool {
 	if r.MultipartForm != nil {
 		return true
 	}
+	done, ok := g.refusedBody()
+	if !ok {
+		return false
+	}
+	defer done()
 	uploading(w)
 	form, err := formOf(r, &upstream{r: r.Body, limit: g.handins.MaxTotal() + handin.BesideFiles})
 	if err != nil {
@@ -135,8 +143,19 @@ func (g *Gateway) readParts(w http.ResponseWriter, r *http.Request) bool {
 		left -= len(value) + len(name)
 		got.Value[name] = append(got.Value[name], string(value))
 	}
-	g.discard(w, r)
+	g.drain(r)
 	return false
+}
+
+// refusedBody takes a place among those whose bodies are read though their requests are
+// refused; it reports false when there is none.
+func (g *Gateway) refusedBody() (done func(), ok bool) {
+	select {
+	case g.refusals <- struct{}{}:
+		return func() { <-g.refusals }, true
+	default:
+		return nil, false
+	}
 }
 
 // uploading gives a body the time that files take. It is no error where a connection
@@ -145,10 +164,14 @@ func uploading(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWait))
 }
 
-// discard reads what a browser sends, however large, so that it comes to see the
-// answer.
+// discard reads what the browser of somebody signed in sends, however large, so that
+// it comes to see the answer.
 func (g *Gateway) discard(w http.ResponseWriter, r *http.Request) {
 	uploading(w)
+	g.drain(r)
+}
+
+func (g *Gateway) drain(r *http.Request) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, g.handins.MaxTotal()+handin.BesideFiles)) // what is left then is not ours to wait for
 }
 
