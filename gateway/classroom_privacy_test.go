@@ -1,11 +1,13 @@
 package gateway_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lodge-gateway/lodge/gateway"
+	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
 // Apologies, for an hour to come too, what was entered by hand and why, and grades
@@ -63,4 +65,47 @@ func TestSec45_WordsAboutAPersonAreExportedAndErased(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What waits for the end of somebody's experiment finds whoever they have become by
+// then, once for each survey and hand-in; and reaches nobody who was erased.
+func TestSec45_WhatFollowsAnExperimentFindsTheMergedAndNotTheErased(t *testing.T) {
+	w := newTwo(t)
+	his := w.soren.book("pend00-everyone")
+	w.soren.launch(his)
+	linus := w.signedIn("linus")
+	lost := linus.book("pend02-everyone")
+	linus.launch(lost)
+	reached := w.lookUp(lost)
+	survey := call[gateway.SurveyView](w.grace, 201, "POST", surveysPath, gateway.SurveyRequest{
+		To: "user:" + w.from, After: true, Title: "Afterwards", Questions: []gateway.QuestionView{{ID: "q", Kind: "text", Text: "?"}},
+	})
+	work := call[gateway.HandInView](w.grace, 201, "POST", "/api/v1/handins", gateway.HandInRequest{To: "all", After: true, Title: "Readings", Points: 5})
+	w.merge(w.from, w.into)
+	preview := call[gateway.ErasePreview](linus, 200, "GET", "/api/v1/me/erase", nil)
+	call[gateway.Erased](linus, 200, "POST", "/api/v1/me/erase", gateway.EraseRequest{Version: preview.Version})
+	for _, b := range []*browser{linus, reached} {
+		b.refused(401, "GET", surveysPath, nil)
+	}
+	if got := asked(w.ada); slices.Contains(got, "Afterwards") {
+		t.Errorf("asked too early: %v", got)
+	}
+	w.clock.pass(his.End.Sub(w.clock.Now()) + time.Second)
+	wstest.Eventually(t, "she is told", func() bool { return openings(w.lab, w.ada, survey.ID) == 1 })
+	if got := asked(w.ada); len(got) != 2 || !slices.Contains(got, "Afterwards") {
+		t.Errorf("she is asked %v", got)
+	}
+	w.ada.handIn(201, "/api/v1/handins/"+work.ID, "", part{"text", "", "Mine"})
+	call[gateway.SurveyView](w.ada, 200, "POST", surveysPath+"/"+survey.ID+"/answers", gateway.AnswerRequest{Answers: map[string]gateway.Answer{"q": {Text: "Mine"}}})
+	if got := w.browser().do("POST", "/api/v1/bookings/lookup", gateway.LookupRequest{Surname: lost.Surname, Reference: lost.Reference}); got.status == 200 {
+		t.Errorf("the erased one's booking is found: %s", got.body)
+	}
+	if n := openings(w.lab, w.ada, survey.ID); n != 1 {
+		t.Errorf("she was told %d times", n)
+	}
+	again := w.signedIn("linus")
+	if got := asked(again); len(got) != 0 {
+		t.Errorf("who comes anew is asked %v", got)
+	}
+	again.refused(404, "GET", "/api/v1/handins/"+work.ID, nil)
 }
