@@ -208,7 +208,9 @@ func (g *Gateway) continueForm(w http.ResponseWriter, r *http.Request) error {
 	if on == "/" {
 		return seeOther(w, r, idp.SafeReturn(r.PostFormValue("return")), "")
 	}
-	g.discard(w, r)
+	if c.login != nil || c.idle != nil {
+		g.discard(w, r)
+	}
 	http.Redirect(w, r, on, http.StatusTemporaryRedirect)
 	return nil
 }
