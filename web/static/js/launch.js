@@ -17,11 +17,11 @@ export function keepLaunch(page, messages) {
   // What happened before the page was rendered is in it.
   const news = (event) => Date.parse(event.time) > rendered
 
-  const shut = (title, text, reopen = false) => {
+  const shut = (title, text, next = '') => {
     closed.hidden = false
     closed.querySelector('[data-closed-title]').textContent = title
     closed.querySelector('[data-closed-text]').textContent = text
-    closed.querySelector('[data-reopen]').hidden = !reopen
+    for (const step of ['reopen', 'again']) closed.querySelector(`[data-${step}]`)?.toggleAttribute('hidden', step !== next)
   }
 
   const moved = (end) => {
@@ -38,7 +38,7 @@ export function keepLaunch(page, messages) {
       clock.dataset.stopped = t('cancelled')
       countDown()
       for (const control of page.querySelectorAll('.launch-bar form, .launch-bar details')) control.hidden = true
-      shut(t('Your booking was cancelled'), reason || t('The experiment is closed. Messages and questions still reach you here.'))
+      shut(t('Your booking was cancelled'), reason || t('The experiment is closed. Messages and questions still reach you here.'), 'again')
     } else {
       moved(end)
       offer()
@@ -54,7 +54,7 @@ export function keepLaunch(page, messages) {
     } else {
       closed.hidden = true
       announce(t('The experiment is back'))
-      if (!page.querySelector('iframe')) shut(t('The experiment is back'), t('Your booking stands.'), true)
+      if (!page.querySelector('iframe')) shut(t('The experiment is back'), t('Your booking stands.'), 'reopen')
     }
   })
 
@@ -193,7 +193,7 @@ export function keepLaunch(page, messages) {
     if (clock.dataset.stopped !== undefined) return
     if (due && begin <= now()) {
       due = false
-      shut(t('Your time has come'), t('The experiment is yours now.'), true)
+      shut(t('Your time has come'), t('The experiment is yours now.'), 'reopen')
       announce(t('Your booking begins.'))
     }
     const left = Date.parse(clock.dataset.end) - now()
@@ -203,7 +203,7 @@ export function keepLaunch(page, messages) {
       }
     }
     if (last > 0 && last !== Infinity && left <= 0) {
-      shut(t('Your time is over'), t('The experiment is closed. Messages and questions still reach you here.'))
+      shut(t('Your time is over'), t('The experiment is closed. Messages and questions still reach you here.'), 'again')
       if (extend) extend.hidden = true
     } else if (last <= 0 && left > 0) {
       closed.hidden = true
