@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,18 @@ func (g *Gateway) readsIn(r *http.Request) (*web.Printer, *time.Location) {
 
 func (g *Gateway) speaks(r *http.Request) *web.Printer {
 	return g.pages.Choose(soleCookie(r, languageCookie), strings.Join(r.Header.Values("Accept-Language"), ","))
+}
+
+// inChosenLanguage asks for pages among files in the language that a reader chose on our pages, if they did.
+func (g *Gateway) inChosenLanguage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path.Ext(r.URL.Path) == ".html" || strings.HasSuffix(r.URL.Path, "/") {
+			w.Header().Add("Vary", "Cookie")
+			r = r.Clone(r.Context())
+			r.Header.Set("Accept-Language", g.speaks(r).Language())
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (g *Gateway) readersZone(r *http.Request) *time.Location {

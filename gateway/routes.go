@@ -35,7 +35,7 @@ func (g *Gateway) routes() chi.Router {
 
 	r.Get("/healthz", g.api(g.healthz))
 	r.Handle("/static/*", noDocument(g.pages.Static()))
-	r.Handle("/sdk/*", g.pages.SDK())
+	r.Handle("/sdk/*", g.inChosenLanguage(g.pages.SDK()))
 	r.Get("/sdk/conformance.html", g.conformance)
 	r.Get("/api/openapi.yaml", document("application/yaml", OpenAPI))
 	r.Get("/api/asyncapi.yaml", document("application/yaml", messaging.AsyncAPI))

@@ -69,6 +69,15 @@ func TestSDKIsPublished(t *testing.T) {
 	}
 }
 
+// A language that was chosen on our pages holds for those of the SDK.
+func TestSDKPageInTheChosenLanguage(t *testing.T) {
+	l := newLab(t)
+	got := l.browser().do("GET", "/sdk/", nil, pair{"Cookie", "lodge-language=de"}, pair{"Accept-Language", "en"})
+	if got.status != 200 || !strings.Contains(string(got.body), `<html lang="de"`) || !slices.Contains(got.header["Vary"], "Cookie") {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+}
+
 // The conformance page is where experiment UIs are, whichever host it is asked of.
 func TestConformancePageIsWithTheUIs(t *testing.T) {
 	l := newLab(t)

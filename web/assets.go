@@ -34,6 +34,7 @@ type assets struct {
 	version string
 	origin  string // Access-Control-Allow-Origin, or empty
 	files   map[string]*asset
+	spoken  map[string]map[string]*asset // by language and name: the pages among them
 }
 
 // asset is one file; its fields never change.
@@ -171,9 +172,7 @@ func (a *assets) url(name string) (string, error) {
 // find splits an address below the prefix into the file and whether it will
 // always be the same: the address names this build's version or the file's own.
 func (a *assets) find(name string) (f *asset, forEver bool) {
-	if name == "" {
-		name = "index.html"
-	}
+	name = orIndex(name)
 	if f = a.files[name]; f != nil {
 		return f, f.forEver
 	}
@@ -181,20 +180,36 @@ func (a *assets) find(name string) (f *asset, forEver bool) {
 	return a.files[rest], version == a.version
 }
 
+// orIndex is the name of a file, that of the folder's page where there is none.
+func orIndex(name string) string {
+	if name == "" {
+		return "index.html"
+	}
+	return name
+}
+
 // ServeHTTP implements http.Handler. The prefix may have been stripped from the
 // path already.
-func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve(w, r, English) }
+
+// serve answers with a file; of a page, with the one in a language.
+func (a *assets) serve(w http.ResponseWriter, r *http.Request, lang string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "Only GET and HEAD are answered here.", http.StatusMethodNotAllowed)
 		return
 	}
-	f, forEver := a.find(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix), "/"))
+	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix), "/")
+	f, forEver := a.find(name)
 	if f == nil {
 		http.NotFound(w, r)
 		return
 	}
 	h := w.Header()
+	if page := a.spoken[lang][orIndex(name)]; page != nil {
+		f = page
+		h.Add("Vary", "Accept-Language")
+	}
 	h.Set("Content-Type", f.mime)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")

@@ -37,7 +37,7 @@ func usedTexts(t *testing.T) (used map[string]bool, plural map[string]bool) {
 			return err
 		}
 		switch {
-		case strings.HasPrefix(name, "templates/"):
+		case strings.HasPrefix(name, "templates/"), strings.HasPrefix(name, "sdk/") && strings.HasSuffix(name, ".html"):
 			for _, m := range templateText.FindAllStringSubmatch(string(body), -1) {
 				used[unquote(t, m[1])] = true
 			}

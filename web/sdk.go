@@ -43,7 +43,7 @@ type sdkFile struct {
 }
 
 // newSDK reads web/sdk, and writes the list of what is published in it.
-func newSDK(tree fs.FS) (*assets, error) {
+func newSDK(tree fs.FS, locales *locales) (*assets, error) {
 	a, err := newAssets(tree, "/sdk/", "*", map[string]string{"sdk": "", "static/css": "css", "static/icon.svg": "", "samples/pendulum/pendulum.js": ""})
 	if err != nil {
 		return nil, err
@@ -68,14 +68,6 @@ func newSDK(tree fs.FS) (*assets, error) {
 		}
 		return strings.Compare(b.Name, a.Name) // lodge before its components
 	})
-	page, err := template.New("sdk").Parse(string(a.files["index.html"].plain))
-	if err != nil {
-		return nil, fmt.Errorf("web: the page of the SDK: %w", err)
-	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, index); err != nil {
-		return nil, fmt.Errorf("web: the page of the SDK: %w", err)
-	}
 	list, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return nil, err
@@ -83,8 +75,34 @@ func newSDK(tree fs.FS) (*assets, error) {
 	if a.files["integrity.json"], err = newAsset(types[".json"], append(list, '\n')); err != nil {
 		return nil, err
 	}
-	a.files["index.html"], err = newAsset(types[".html"], b.Bytes())
-	return a, err
+	return a, a.addPages(locales, index)
+}
+
+// addPages writes the pages among the files in every language.
+func (a *assets) addPages(locales *locales, view any) error {
+	a.spoken = map[string]map[string]*asset{}
+	for _, name := range []string{"index.html", "conformance.html"} {
+		for lang, say := range locales.printers {
+			page, err := template.New("sdk").Funcs(template.FuncMap{"t": say.html, "lang": say.Language, "dir": say.Direction}).Parse(string(a.files[name].plain))
+			if err != nil {
+				return fmt.Errorf("web: %s of the SDK: %w", name, err)
+			}
+			var b bytes.Buffer
+			if err := page.Execute(&b, view); err != nil {
+				return fmt.Errorf("web: %s of the SDK: %w", name, err)
+			}
+			if a.spoken[lang] == nil {
+				a.spoken[lang] = map[string]*asset{}
+			}
+			if a.spoken[lang][name], err = newAsset(types[".html"], b.Bytes()); err != nil {
+				return err
+			}
+		}
+	}
+	for name, page := range a.spoken[English] {
+		a.files[name] = page
+	}
+	return nil
 }
 
 // compareVersions orders versions as Semantic Versioning does; both are plain
@@ -100,5 +118,9 @@ func compareVersions(a, b string) int {
 
 // SDK serves /sdk/… to every origin: lodge.js, the components, their types, the
 // versions that pages name with an integrity hash, and a page for the developers
-// of experiment UIs.
-func (p *Pages) SDK() http.Handler { return p.sdk }
+// of experiment UIs, in the language that their browser asks for.
+func (p *Pages) SDK() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.sdk.serve(w, r, p.Choose("", strings.Join(r.Header.Values("Accept-Language"), ",")).Language())
+	})
+}

@@ -145,3 +145,20 @@ func TestSDKAgreesWithItself(t *testing.T) {
 		}
 	}
 }
+
+// The pages for developers speak the reader's language, as all others do.
+func TestSDKPagesSpeakTheReadersLanguage(t *testing.T) {
+	p := newPages(t)
+	for path, words := range map[string]map[string]string{
+		"/sdk/":                 {"en": "Four lines", "de": "Vier Zeilen"},
+		"/sdk/conformance.html": {"en": "Stop the list", "de": "Liste anhalten"},
+	} {
+		for lang, want := range words {
+			r := get(t, p.SDK(), path, "Accept-Language", lang)
+			page := string(body(t, r))
+			if !strings.Contains(page, `<html lang="`+lang+`"`) || !strings.Contains(page, want) || !slices.Contains(r.Header["Vary"], "Accept-Language") {
+				t.Errorf("%s in %s: %v\n%s", path, lang, r.Header, page)
+			}
+		}
+	}
+}

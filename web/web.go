@@ -89,7 +89,7 @@ func New() (*Pages, error) {
 	if err := static.addWords(locales); err != nil {
 		return nil, err
 	}
-	sdk, err := newSDK(files)
+	sdk, err := newSDK(files, locales)
 	if err != nil {
 		return nil, err
 	}
