@@ -95,9 +95,10 @@ function searchOf(choice) {
     return search
   }
   search = document.createElement('input')
-  Object.assign(search, {type: 'search', placeholder: t('Search whom to reach…'), autocomplete: 'off', spellcheck: false})
-  search.setAttribute('aria-label', search.placeholder)
+  Object.assign(search, {type: 'search', autocomplete: 'off', spellcheck: false})
   search.dataset.testid = 'to-search'
-  choice.closest('label').before(search)
+  const label = document.createElement('label')
+  label.append(t('Find whom to reach'), search)
+  choice.closest('label').before(label)
   return search
 }
