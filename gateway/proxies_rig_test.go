@@ -214,7 +214,13 @@ func (l *protectedLab) client() *http.Client {
 // ask sends a request through the proxy; header names go as they are written.
 func (l *protectedLab) ask(method, path string, headers ...pair) answer {
 	l.Helper()
-	req, err := http.NewRequest(method, labURL+path, nil)
+	return l.send(method, path, "", headers...)
+}
+
+// send is ask with a body.
+func (l *protectedLab) send(method, path, body string, headers ...pair) answer {
+	l.Helper()
+	req, err := http.NewRequest(method, labURL+path, strings.NewReader(body))
 	l.must(err)
 	for _, h := range headers {
 		req.Header[h.name] = append(req.Header[h.name], h.value)
@@ -222,9 +228,9 @@ func (l *protectedLab) ask(method, path string, headers ...pair) answer {
 	res, err := l.client().Do(req)
 	l.must(err)
 	defer func() { _ = res.Body.Close() }() // it was read
-	body, err := io.ReadAll(res.Body)
+	got, err := io.ReadAll(res.Body)
 	l.must(err)
-	return answer{res.StatusCode, res.Header, body}
+	return answer{res.StatusCode, res.Header, got}
 }
 
 // raw sends bytes over one TLS connection and returns the status line of the

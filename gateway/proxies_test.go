@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/coder/websocket"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lodge-gateway/lodge"
+	"github.com/lodge-gateway/lodge/gateway"
 	"github.com/lodge-gateway/lodge/internal/wstest"
 )
 
@@ -230,7 +233,28 @@ func TestProxiesCarryLodge(t *testing.T) {
 		if line, err := bufio.NewReader(stream.Body).ReadString('\n'); err != nil || stream.StatusCode != 200 {
 			t.Errorf("the event stream: %d %q %v", stream.StatusCode, line, err)
 		}
+		l.handsIn(3 << 20)
 	})
+}
+
+// handsIn hands in a file of so many bytes, through the proxy.
+func (l *protectedLab) handsIn(size int64) {
+	l.Helper()
+	_, grace := l.login("Grace Hopper")
+	student, ada := l.login("Ada Lovelace")
+	_, err := l.persons.Guest(l.Context(), lodge.DefaultTenant, student.Person, student.Name, "Lovelace")
+	l.must(err)
+	set, err := json.Marshal(gateway.HandInRequest{
+		To: "group:physics-1", Title: "Report", Points: 20, Limits: gateway.HandInLimits{FileSize: 2 * size, Total: 2 * size, Types: []string{"jpg"}},
+	})
+	l.must(err)
+	got := l.send("POST", "/api/v1/handins", string(set), grace, pair{"Content-Type", "application/json"})
+	var one gateway.HandInView
+	l.must(json.Unmarshal(got.body, &one))
+	body, contentType := formOf(l.T, part{"file", "swing.jpg", jpeg + strings.Repeat("x", int(size))})
+	if got := l.send("POST", "/api/v1/handins/"+one.ID+"/work", body, ada, pair{"Content-Type", contentType}, pair{"Idempotency-Key", "once"}); got.status != 201 {
+		l.Errorf("%d bytes handed in: %d %s", size, got.status, got.body)
+	}
 }
 
 // What Envoy and Traefik send, to the letter, is answered as what it is.
