@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks: a C compiler for the
-# race detector, Redis, PostgreSQL, nginx, Caddy, promtool, Chromium, Node. Nothing it
+# race detector, Redis, PostgreSQL, nginx, Caddy, HAProxy, promtool, Chromium, Node. Nothing it
 # installs is started: the tests run private servers of their own.
 set -euo pipefail
 
@@ -26,6 +26,7 @@ need redis-server redis-server
 need postgres postgresql
 need nginx nginx
 need caddy caddy
+need haproxy haproxy
 need promtool prometheus
 need chromium chromium fonts-dejavu-core
 need node nodejs

@@ -88,7 +88,7 @@ func (w *wiki) requests() []*http.Request {
 type cuttable struct {
 	next http.Handler
 	mu   sync.Mutex
-	cut  func(http.ResponseWriter) // guarded by mu
+	cut  http.HandlerFunc // guarded by mu
 }
 
 func (c *cuttable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -96,13 +96,13 @@ func (c *cuttable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cut := c.cut
 	c.mu.Unlock()
 	if cut != nil {
-		cut(w)
+		cut(w, r)
 		return
 	}
 	c.next.ServeHTTP(w, r)
 }
 
-func (c *cuttable) set(cut func(http.ResponseWriter)) {
+func (c *cuttable) set(cut http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = cut

@@ -53,7 +53,25 @@ func caddy(l *protectedLab, config string) *exec.Cmd {
 	return cmd
 }
 
-// proxies are the samples that are tried for real.
+// haproxy runs the sample with one certificate, in one process.
+func haproxy(l *protectedLab, config string) *exec.Cmd {
+	l.Helper()
+	certs := filepath.Join(l.dir, "certs")
+	l.must(os.Mkdir(certs, 0o700))
+	var both []byte
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		part, err := os.ReadFile(filepath.Join(l.dir, name))
+		l.must(err)
+		both = append(both, part...)
+	}
+	l.must(os.WriteFile(filepath.Join(certs, "lab.pem"), both, 0o600))
+	config = strings.NewReplacer("bind :443", "bind "+l.proxy, "/etc/haproxy/certs/", certs+"/").Replace(config)
+	file := filepath.Join(l.dir, "haproxy.cfg")
+	l.must(os.WriteFile(file, []byte(config), 0o600))
+	return exec.Command(program("haproxy"), "-db", "-f", file)
+}
+
+// proxies are the samples that are tried for real, with a service that they protect.
 var proxies = map[string]struct {
 	sample string
 	start  func(*protectedLab, string) *exec.Cmd
@@ -67,6 +85,13 @@ func eachProxy(t *testing.T, test func(t *testing.T, l *protectedLab)) {
 	for name, proxy := range proxies {
 		t.Run(name, func(t *testing.T) { test(t, behind(t, proxy.sample, proxy.start)) })
 	}
+}
+
+// eachCarrier is eachProxy with those, too, that protect no other service.
+func eachCarrier(t *testing.T, test func(t *testing.T, l *protectedLab)) {
+	t.Helper()
+	eachProxy(t, test)
+	t.Run("haproxy", func(t *testing.T) { test(t, behind(t, "haproxy.cfg", haproxy)) })
 }
 
 // A protected service gets who it is, and nothing from somebody who is nobody.
@@ -186,11 +211,11 @@ func TestProxiesFailClosed(t *testing.T) {
 		}
 		_, cookie = l.login("Søren")
 		l.wiki.requests()
-		for name, cut := range map[string]func(http.ResponseWriter){
-			"gone":             func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
-			"unable to tell":   func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
-			"broken":           func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
-			"saying otherwise": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotModified) },
+		for name, cut := range map[string]http.HandlerFunc{
+			"gone":             func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			"unable to tell":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+			"broken":           func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+			"saying otherwise": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) },
 		} {
 			l.lodge.set(cut)
 			got := l.ask("GET", "/wiki/", cookie)
@@ -209,7 +234,7 @@ func TestProxiesFailClosed(t *testing.T) {
 // Lodge itself works behind the samples: pages, forms, the message socket, event
 // streams as they are sent, and the experiment pages on their own host.
 func TestProxiesCarryLodge(t *testing.T) {
-	eachProxy(t, func(t *testing.T, l *protectedLab) {
+	eachCarrier(t, func(t *testing.T, l *protectedLab) {
 		_, cookie := l.login("Ada Lovelace")
 		if got := l.ask("GET", "/api/v1/me", cookie); got.status != 200 || !strings.Contains(string(got.body), "Ada Lovelace") {
 			t.Errorf("%d %s", got.status, got.body)
