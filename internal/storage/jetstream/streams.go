@@ -81,12 +81,17 @@ func (l *Log) streamConfig(n int) jetstream.StreamConfig {
 	}
 }
 
+// makeTries is how often a stream is asked for, or made, that nobody says anything of:
+// servers that are choosing who leads them leave what they are asked unanswered.
+const makeTries = 3
+
 // makeStreams makes the streams that are missing and looks at the others.
 func (l *Log) makeStreams(ctx context.Context) error {
 	for n := range l.conf.Streams {
-		ctx, stop := context.WithTimeout(ctx, l.conf.Timeout)
 		err := l.makeStream(ctx, l.streamConfig(n))
-		stop()
+		for again := 1; again < makeTries && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; again++ {
+			err = l.makeStream(ctx, l.streamConfig(n))
+		}
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", l.streamName(n), err)
 		}
@@ -95,6 +100,8 @@ func (l *Log) makeStreams(ctx context.Context) error {
 }
 
 func (l *Log) makeStream(ctx context.Context, want jetstream.StreamConfig) error {
+	ctx, stop := context.WithTimeout(ctx, l.conf.Timeout)
+	defer stop()
 	stream, err := l.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = l.js.CreateStream(ctx, want) // another node's at the same moment is the same
